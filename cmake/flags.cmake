@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: MIT
+#
+# Compiler and linker flags of the whole tree, and the configuration macros.
+# Every configuration macro is always defined, as a number: -Werror=undef
+# turns a misspelt one into an error.
+
+set(CMAKE_C_STANDARD 17)
+set(CMAKE_C_STANDARD_REQUIRED ON)
+set(CMAKE_C_EXTENSIONS ON)
+set(CMAKE_CXX_STANDARD 17)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+# No -DNDEBUG: tests use assert(), and the library has PM_CHECK instead.
+set(CMAKE_C_FLAGS_RELWITHDEBINFO "-O2 -g")
+set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g")
+
+# Without -fno-builtin-*, the compiler may drop a malloc/free pair, and turns
+# malloc + memset (the body of calloc) into a call of calloc.
+add_compile_options(
+    -fno-builtin-malloc -fno-builtin-calloc -fno-builtin-realloc -fno-builtin-free
+    -fvisibility=hidden
+    # A dynamic TLS access may itself call malloc.
+    -ftls-model=initial-exec
+    -fno-plt
+    $<$<C_COMPILER_ID:GNU>:-fno-semantic-interposition>
+    -Wall -Wextra -Wshadow -Wundef -Werror=undef -Wvla
+    $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes>
+    $<$<COMPILE_LANGUAGE:C>:-Wmissing-prototypes>)
+if(PM_WERROR)
+    add_compile_options(-Werror)
+endif()
+add_link_options(-Wl,--as-needed)
+
+set(PM_ASAN 0)
+set(PM_TSAN 0)
+if(PM_SANITIZE STREQUAL "address")
+    set(PM_ASAN 1)
+elseif(PM_SANITIZE STREQUAL "thread")
+    set(PM_TSAN 1)
+elseif(NOT PM_SANITIZE STREQUAL "" AND NOT PM_SANITIZE STREQUAL "undefined")
+    message(FATAL_ERROR "PM_SANITIZE is '${PM_SANITIZE}': use address, undefined, thread or empty")
+endif()
+if(PM_SANITIZE)
+    # The sanitizers' runtimes bring a malloc of their own: an executable that
+    # defines malloc as well does not start.
+    if(PM_OVERRIDE_BUILD)
+        message(FATAL_ERROR "PM_SANITIZE needs PM_OVERRIDE_BUILD=OFF")
+    endif()
+    add_compile_options(-fsanitize=${PM_SANITIZE} -fno-sanitize-recover=all
+        -fno-omit-frame-pointer)
+    add_link_options(-fsanitize=${PM_SANITIZE})
+endif()
+
+if(PM_COVERAGE)
+    # Atomic counters: several threads run the same line.
+    add_compile_options(--coverage -fprofile-update=atomic -O1)
+    add_link_options(--coverage)
+endif()
+
+# What every file of the library and every test of its inside is compiled with.
+add_library(pm_config INTERFACE)
+target_include_directories(pm_config INTERFACE
+    ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/lib)
+target_compile_definitions(pm_config INTERFACE
+    _GNU_SOURCE
+    PM_CHECK=$<BOOL:${PM_CHECK}>
+    PM_CLASSIC=$<BOOL:${PM_CLASSIC}>
+    PM_ASAN=${PM_ASAN}
+    PM_TSAN=${PM_TSAN})
+if(PM_WINDOW_DEFAULT_BYTES)
+    target_compile_definitions(pm_config INTERFACE
+        PM_WINDOW_DEFAULT_BYTES=${PM_WINDOW_DEFAULT_BYTES})
+endif()
