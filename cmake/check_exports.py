@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""What the libraries define and need:
+
+    check_exports.py --shared SO --static A --static-pm A [--nm NM] [--readelf READELF]
+    check_exports.py --self-test --cc CC
+
+The shared library exports the malloc family and pm_ names, all that it must
+and nothing else, and needs the C library only. The static libraries put no
+other name into a program's namespace, and poolmalloc_pm no malloc.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+
+from check_common import finish, self_test
+
+FAMILY = {
+    "malloc", "free", "calloc", "realloc", "reallocarray", "aligned_alloc", "memalign",
+    "posix_memalign", "valloc", "pvalloc", "malloc_usable_size", "malloc_trim", "free_sized",
+    "free_aligned_sized",
+}
+# Of the C library's extras these may be exported too.
+EXTRAS = {"mallinfo", "mallinfo2", "malloc_info", "malloc_stats", "mallopt"}
+NEEDED_ALLOWED = re.compile(r"^(libc\.so(\.6)?|libc\.musl-.*|ld-(linux|musl).*)$")
+
+
+def run(*command):
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def defined(nm, path, *options):
+    """Names that path defines for others; versions (@@V) cut off."""
+    names = set()
+    for line in run(nm, *options, "--defined-only", "-P", path).splitlines():
+        fields = line.split()
+        if len(fields) >= 2 and fields[1].isupper() or len(fields) >= 2 and fields[1] in "vwiu":
+            names.add(fields[0].split("@")[0])
+    return names
+
+
+def check_names(where, names, allowed, required):
+    problems = ["%s: defines %s" % (where, name) for name in sorted(names)
+                if not name.startswith("pm_") and name not in allowed]
+    problems += ["%s: lacks %s" % (where, name) for name in sorted(required - names)]
+    return problems
+
+
+def check(args, required=None):
+    if required is None:
+        required = FAMILY | {"pm_" + name for name in FAMILY}
+    where = os.path.basename(args.shared)
+    problems = check_names(where, defined(args.nm, args.shared, "-D"), FAMILY | EXTRAS, required)
+    for name in re.findall(r"\(NEEDED\).*\[(.*)\]", run(args.readelf, "-dW", args.shared)):
+        if not NEEDED_ALLOWED.match(name):
+            problems.append("%s: needs %s" % (where, name))
+    problems += check_names(os.path.basename(args.static), defined(args.nm, args.static, "-g"),
+                            FAMILY | EXTRAS, required)
+    problems += check_names(os.path.basename(args.static_pm),
+                            defined(args.nm, args.static_pm, "-g"), set(),
+                            {name for name in required if name.startswith("pm_")})
+    return problems
+
+
+def check_fixture(root, cc):
+    """Build the three libraries of a fixture and check them."""
+    def path(name):
+        return os.path.join(root, name)
+    # The fixture defines malloc: keep the compiler from knowing its type.
+    flags = ["-fPIC", "-fvisibility=hidden", "-fno-builtin", "-w", "-DE=visibility(\"default\")"]
+    libraries = {"shared": path("libx.so"), "static": path("libx.a"), "static_pm": path("libpm.a")}
+    run(cc, *flags, "-shared", "-Wl,--no-as-needed", "-o", libraries["shared"], path("full.c"),
+        *open(path("libs"), encoding="utf-8").read().split())
+    for archive, source in ((libraries["static"], "full.c"), (libraries["static_pm"], "pm.c")):
+        run(cc, *flags, "-c", "-o", path("x.o"), path(source))
+        run("ar", "rc", archive, path("x.o"))
+    args = argparse.Namespace(nm="nm", readelf="readelf", **libraries)
+    return check(args, {"malloc", "pm_malloc"})
+
+
+PM = "__attribute__((E)) void *pm_malloc(void) { return 0; }\n"
+FULL = PM + "__attribute__((E)) void *malloc(void) { return 0; }\n"
+GOOD = {"full.c": FULL + "int pm_inner(void) { return 0; }\n", "pm.c": PM, "libs": ""}
+BAD = [
+    ({"full.c": FULL + "__attribute__((E)) int helper;\n"}, "libx.so: defines helper"),
+    ({"full.c": FULL + "int hidden_helper(void) { return 0; }\n"}, "libx.a: defines hidden_helper"),
+    ({"full.c": PM}, "libx.so: lacks malloc"),
+    ({"full.c": FULL.replace("__attribute__((E)) void *malloc", "void *malloc")},
+     "libx.so: lacks malloc"),
+    ({"libs": "-lm"}, "libx.so: needs libm"),
+    ({"pm.c": FULL}, "libpm.a: defines malloc"),
+]
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--self-test", action="store_true")
+    parser.add_argument("--cc", default="cc")
+    parser.add_argument("--nm", default="nm")
+    parser.add_argument("--readelf", default="readelf")
+    for option in ("--shared", "--static", "--static-pm"):
+        parser.add_argument(option, default=None)
+    options = parser.parse_args()
+    if options.self_test:
+        sys.exit(self_test(lambda root: check_fixture(root, options.cc), GOOD, BAD))
+    if not (options.shared and options.static and options.static_pm):
+        parser.error("--shared, --static and --static-pm are needed")
+    sys.exit(finish("exports", check(options)))

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: MIT
+#
+# ctests of the tree itself rather than of the code's behaviour. Each check
+# comes with a self-test, which shows that it can fail. They do not depend on
+# the sanitizer, so the sanitizer builds leave them out.
+
+if(PM_SANITIZE OR PM_COVERAGE)
+    return()
+endif()
+
+# The system's interpreter first: a user's own may be a wrapper that needs HOME.
+find_program(PM_PYTHON3 python3 PATHS /usr/bin NO_DEFAULT_PATH)
+find_program(PM_PYTHON3 python3 REQUIRED)
+find_program(PM_CXX NAMES g++ clang++ c++)
+
+# pm_check(NAME COMMAND...): a python script of cmake/ as a ctest.
+function(pm_check name script)
+    add_test(NAME ${name}
+        COMMAND ${PM_PYTHON3} -B ${PROJECT_SOURCE_DIR}/cmake/${script} ${ARGN})
+    set_tests_properties(${name} PROPERTIES LABELS tree TIMEOUT 300)
+endfunction()
+
+pm_check(layers check_layers.py ${PROJECT_SOURCE_DIR})
+pm_check(layers.selftest check_layers.py --self-test)
+pm_check(style check_style.py ${PROJECT_SOURCE_DIR})
+pm_check(style.selftest check_style.py --self-test)
+
+set(definitions $<TARGET_PROPERTY:pm_config,INTERFACE_COMPILE_DEFINITIONS>)
+pm_check(headers check_headers.py --cc ${CMAKE_C_COMPILER} --cxx ${PM_CXX}
+    --root ${PROJECT_SOURCE_DIR}
+    --definitions "$<JOIN:${definitions},$<COMMA>>,PM_OVERRIDE=0,PM_OS_FAULT=0")
+pm_check(headers.selftest check_headers.py --self-test --cc ${CMAKE_C_COMPILER} --cxx ${PM_CXX})
+
+if(PM_OVERRIDE_BUILD)
+    pm_check(exports check_exports.py --nm ${CMAKE_NM} --readelf ${CMAKE_READELF}
+        --shared $<TARGET_FILE:poolmalloc> --static $<TARGET_FILE:poolmalloc_static>
+        --static-pm $<TARGET_FILE:poolmalloc_pm>)
+    pm_check(exports.selftest check_exports.py --self-test --cc ${CMAKE_C_COMPILER})
+endif()
