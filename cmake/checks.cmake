@@ -37,3 +37,9 @@ if(PM_OVERRIDE_BUILD)
         --static-pm $<TARGET_FILE:poolmalloc_pm>)
     pm_check(exports.selftest check_exports.py --self-test --cc ${CMAKE_C_COMPILER})
 endif()
+
+if(PM_OVERRIDE_BUILD)
+    add_test(NAME package COMMAND sh ${PROJECT_SOURCE_DIR}/cmake/check_package.sh
+        ${PROJECT_BINARY_DIR} ${CMAKE_C_COMPILER} ${CMAKE_COMMAND})
+    set_tests_properties(package PROPERTIES LABELS tree TIMEOUT 300)
+endif()
