@@ -38,6 +38,9 @@ if(PM_OVERRIDE_BUILD)
     pm_check(exports.selftest check_exports.py --self-test --cc ${CMAKE_C_COMPILER})
 endif()
 
+add_test(NAME bootstrap COMMAND sh ${PROJECT_SOURCE_DIR}/cmake/bootstrap_test.sh)
+set_tests_properties(bootstrap PROPERTIES LABELS tree TIMEOUT 60)
+
 if(PM_OVERRIDE_BUILD)
     add_test(NAME package COMMAND sh ${PROJECT_SOURCE_DIR}/cmake/check_package.sh
         ${PROJECT_BINARY_DIR} ${CMAKE_C_COMPILER} ${CMAKE_COMMAND})
