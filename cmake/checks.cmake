@@ -38,8 +38,10 @@ if(PM_OVERRIDE_BUILD)
     pm_check(exports.selftest check_exports.py --self-test --cc ${CMAKE_C_COMPILER})
 endif()
 
+# The scripts that users start, on make-believe systems and projects.
 add_test(NAME bootstrap COMMAND sh ${PROJECT_SOURCE_DIR}/cmake/bootstrap_test.sh)
-set_tests_properties(bootstrap PROPERTIES LABELS tree TIMEOUT 60)
+add_test(NAME check_sh COMMAND sh ${PROJECT_SOURCE_DIR}/cmake/check_sh_test.sh)
+set_tests_properties(bootstrap check_sh PROPERTIES LABELS tree TIMEOUT 120)
 
 if(PM_OVERRIDE_BUILD)
     add_test(NAME package COMMAND sh ${PROJECT_SOURCE_DIR}/cmake/check_package.sh
