@@ -63,7 +63,6 @@ add_library(pm_config INTERFACE)
 target_include_directories(pm_config INTERFACE
     ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/lib)
 target_compile_definitions(pm_config INTERFACE
-    _GNU_SOURCE
     PM_CHECK=$<BOOL:${PM_CHECK}>
     PM_CLASSIC=$<BOOL:${PM_CLASSIC}>
     PM_ASAN=${PM_ASAN}
