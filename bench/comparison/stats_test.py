@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: MIT
+"""Tests of the ratios, means and requirements, on made-up samples."""
+
+import json
+import types
+import unittest
+
+from comparison import report, requirements, stats
+from comparison.process import Failure
+from comparison.rows import Sample
+
+NAMES = ["glibc", "jemalloc", "poolmalloc"]
+
+
+def row(name):
+    return types.SimpleNamespace(name=name, family=name.split("/")[0], clock="cpu", what="a test")
+
+
+def results_of(table):
+    """{row: {allocator: [(time, rss) of each round]}} as Results."""
+    rows = [row(name) for name in table]
+    results = stats.Results(rows, NAMES)
+    for a_row in rows:
+        for name, samples in table[a_row.name].items():
+            for number, sample in enumerate(samples):
+                if sample is not None:
+                    results.add(a_row, name, number, Sample(*sample))
+    return results
+
+
+def even(times, rss=(100, 100, 100)):
+    return {name: [(time, size)] for name, time, size in zip(NAMES, times, rss)}
+
+
+class StatsTest(unittest.TestCase):
+    def test_ratio_is_the_median_of_ratios_within_rounds(self):
+        # A machine that slows down in the second round changes no ratio.
+        results = results_of({"a/1": {"glibc": [(10, 1), (100, 1), (10, 1)],
+                                      "poolmalloc": [(5, 1), (50, 1), (6, 1)]}})
+        ratio = results.ratio(results.rows[0], "poolmalloc", "glibc", "time_ns")
+        self.assertAlmostEqual(ratio.median, 0.5)
+        self.assertAlmostEqual(ratio.spread, 0.025)
+
+    def test_a_round_that_one_side_did_not_finish_does_not_count(self):
+        results = results_of({"a/1": {"glibc": [(10, 1), (10, 1)],
+                                      "poolmalloc": [None, (20, 1)]}})
+        ratio = results.ratio(results.rows[0], "poolmalloc", "glibc", "time_ns")
+        self.assertEqual(str(ratio), "2.00±0.00")
+
+    def test_no_common_round_gives_no_ratio(self):
+        results = results_of({"a/1": {"glibc": [(10, 1)]}})
+        self.assertIsNone(results.ratio(results.rows[0], "poolmalloc", "glibc", "time_ns"))
+
+    def test_each_family_weighs_the_same_however_many_rows(self):
+        values = {("a", "a/1"): 4.0, ("a", "a/2"): 4.0, ("a", "a/3"): 4.0, ("b", "b/1"): 0.25}
+        self.assertAlmostEqual(stats.family_mean(values), 1.0)
+
+    def test_mean_of_nothing_is_none(self):
+        self.assertIsNone(stats.family_mean({}))
+
+
+class RequirementsTest(unittest.TestCase):
+    def find(self, results, text):
+        (found,) = [n for n in requirements.all_requirements(results, "poolmalloc")
+                    if text in n.text]
+        return found
+
+    def test_the_worst_row_is_held_against_the_better_baseline(self):
+        results = results_of({"a/1": even((10, 20, 10)), "b/1": even((40, 10, 12))})
+        needed = self.find(results, "worst row")
+        self.assertAlmostEqual(needed.measured, 1.2)
+        self.assertFalse(needed.met)
+        self.assertEqual(needed.detail, "b/1 1.20")
+
+    def test_throughput_is_the_inverse_of_time(self):
+        results = results_of({"prodcons/64": even((100, 60, 50))})
+        self.assertAlmostEqual(self.find(results, "consumer, of glibc").measured, 2)
+        self.assertTrue(self.find(results, "consumer, of glibc").met)
+        self.assertTrue(self.find(results, "consumer, of jemalloc").met)
+
+    def test_many_threads_are_held_against_few(self):
+        results = results_of({"threads/2": even((1, 1, 10)), "threads/64": even((1, 1, 13))})
+        needed = self.find(results, "64 threads")
+        self.assertAlmostEqual(needed.measured, 1.3)
+        self.assertFalse(needed.met)
+
+    def test_memory_is_compared_as_time_is(self):
+        results = results_of({"a/1": even((1, 1, 1), (50, 100, 90))})
+        needed = self.find(results, "peak RSS")
+        self.assertAlmostEqual(needed.measured, 0.9)
+        self.assertTrue(needed.met)
+
+    def test_what_was_not_run_is_neither_met_nor_missed(self):
+        results = results_of({"a/1": even((1, 1, 1))})
+        self.assertIsNone(self.find(results, "64 threads").met)
+        self.assertIsNone(self.find(results, "consumer, of glibc").met)
+
+
+class ReportTest(unittest.TestCase):
+    def failed(self):
+        results = results_of({"a/1": even((10, 20, 10)), "b/1": {"glibc": [(1, 1)]}})
+        results.failures["b/1", "poolmalloc"] = Failure("killed by SIGSEGV", ["/some/where: boom"])
+        return results
+
+    def test_a_failed_row_is_shown_with_what_the_program_said(self):
+        text = report.text(self.failed(), 1, 1.0)
+        self.assertIn("FAILED: b/1 under poolmalloc: killed by SIGSEGV", text)
+        self.assertIn("/some/where: boom", text)
+
+    def test_json_can_be_read_back_and_holds_no_path(self):
+        text = json.dumps(report.as_json(self.failed(), 1, 1.0))
+        back = json.loads(text)
+        self.assertEqual(back["rows"][0]["ratios"]["poolmalloc"]["jemalloc"]["time_ns"]["median"],
+                         0.5)
+        self.assertEqual(back["failures"][0]["reason"], "killed by SIGSEGV")
+        self.assertNotIn("/some/where", text)
+
+    def test_time_words_choose_the_unit(self):
+        self.assertEqual([report.time_words(ns) for ns in (9.87, 1234, 5.6e6)],
+                         ["9.9 ns", "1.23 µs", "5.60 ms"])
+
+
+if __name__ == "__main__":
+    unittest.main()

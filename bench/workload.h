@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the workloads share: rows and how they are entered, random numbers and sizes, blocks that
+ * are written and checked as a program would, and teams of threads.
+ *
+ * A workload is one .c file with a table of rows:
+ *
+ *     static const struct bench_row rows[] = {
+ *         {.name = "family/variant", .what = "...", .ops = 1000000, .run = run, .context = &spec},
+ *     };
+ *     BENCH_ROWS(rows)
+ *
+ * It calls plain malloc and free, which the preloaded allocator serves. A row does a fixed number
+ * of operations, the same for every allocator, in a process of its own.
+ */
+#ifndef BENCH_WORKLOAD_H
+#define BENCH_WORKLOAD_H
+
+#include <pthread.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "gbench.h"
+
+struct bench_row {
+    const char *name; /* family/variant; the family is what is averaged over */
+    const char *what; /* one line for the reader of the table */
+    int64_t ops;      /* operations (one malloc and one free) of a full run */
+    int64_t step;     /* a run does a multiple of this; 0 counts as 1 */
+    enum gbench_clock clock;
+    /* The loop: does `ops` operations in all, as iterations of the state; returns a sum over what
+     * it read from the blocks. */
+    uint64_t (*run)(struct gbench_state *state, int64_t ops, const void *context);
+    const void *context;
+};
+
+struct bench_rows {
+    const struct bench_row *row;
+    size_t count;
+    struct bench_rows *next;
+};
+
+void bench_enter(struct bench_rows *rows);
+
+#define BENCH_ROWS(table)                                                                          \
+    __attribute__((constructor)) static void enter_rows(void)                                      \
+    {                                                                                              \
+        static struct bench_rows rows_ = {table, sizeof(table) / sizeof((table)[0]), NULL};        \
+        bench_enter(&rows_);                                                                       \
+    }
+
+/* The tables in the order of the file names' linkage; for the main program. */
+struct bench_rows *bench_all_rows(void);
+int64_t bench_scaled_ops(const struct bench_row *row, double scale);
+
+/* One line on stderr, then abort(): an allocator that fails a workload must not get a time. */
+__attribute__((noreturn, cold, format(printf, 1, 2))) void bench_die(const char *format, ...);
+
+/* The largest resident set this process ever had. Not getrusage(): its ru_maxrss survives exec, so
+ * that a child of a large program would report the parent's. */
+uint64_t bench_peak_rss_kib(void);
+
+/* Random numbers: splitmix64 (Steele, Lea, Flood, OOPSLA 2014). The same seed gives the same
+ * workload for every allocator. */
+struct bench_random {
+    uint64_t state;
+};
+
+static inline uint64_t bench_random(struct bench_random *random)
+{
+    uint64_t z = random->state += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return z ^ (z >> 31);
+}
+
+/* Uniform in 0..limit-1, for limit <= 2^32. */
+static inline uint32_t bench_random_below(struct bench_random *random, uint64_t limit)
+{
+    return (uint32_t)(((bench_random(random) & UINT32_MAX) * limit) >> 32);
+}
+
+/* Sizes drawn beforehand, so that the loop pays one load for a size of any distribution. */
+enum { BENCH_SIZES = 8192 };
+struct bench_sizes {
+    uint32_t size[BENCH_SIZES];
+};
+
+void bench_sizes_fixed(struct bench_sizes *sizes, uint32_t size);
+void bench_sizes_uniform(struct bench_sizes *sizes, uint32_t low, uint32_t high);
+/* Each power of two is as likely as any other. */
+void bench_sizes_log_uniform(struct bench_sizes *sizes, uint32_t low, uint32_t high);
+/* Bounded Pareto of the 80/20 rule (alpha 1.16): many small, few large. */
+void bench_sizes_pareto(struct bench_sizes *sizes, uint32_t low, uint32_t high);
+
+static inline uint32_t bench_size(const struct bench_sizes *sizes, uint64_t random)
+{
+    return sizes->size[random % BENCH_SIZES];
+}
+
+/* A block holds its size in its first four bytes and a mark in its last: whoever frees it, in
+ * whichever thread, reads both as a program would read its object, and finds out when two live
+ * blocks overlap. */
+enum { BENCH_BLOCK_MIN = 8 };
+
+static inline unsigned char bench_mark(uint32_t size)
+{
+    return (unsigned char)(size * 7 + 1);
+}
+
+static inline void *bench_alloc(uint32_t size)
+{
+    unsigned char *block = malloc(size);
+    if (__builtin_expect(block == NULL, 0))
+        bench_die("malloc(%u) returned NULL", size);
+    *(uint32_t *)(void *)block = size;
+    block[size - 1] = bench_mark(size);
+    return block;
+}
+
+static inline uint32_t bench_free(void *block)
+{
+    uint32_t size = *(uint32_t *)block;
+    if (__builtin_expect(((unsigned char *)block)[size - 1] != bench_mark(size), 0))
+        bench_die("block %p of %u bytes was overwritten while it was live", block, size);
+    free(block);
+    return size;
+}
+
+/* The workload's own tables come straight from the system, so that the allocator is asked only
+ * for what the workload measures. Zeroed; never NULL. */
+void *bench_table(size_t count, size_t size);
+void bench_table_drop(void *table, size_t count, size_t size);
+
+/* A team runs `work(context, index)` in `threads` threads at once. All of them start together and
+ * the time is that from the first start to the last end: thread creation and what `prepare` and
+ * `finish` do (either may be NULL) is outside. */
+struct bench_team {
+    size_t threads;
+    void (*prepare)(void *context, size_t index);
+    void (*work)(void *context, size_t index);
+    void (*finish)(void *context, size_t index);
+    void *context;
+};
+
+double bench_team_run(const struct bench_team *team);
+
+/* Threads that must start: a failure is fatal. */
+pthread_t bench_thread_start(void *(*run)(void *), void *argument);
+void bench_thread_join(pthread_t thread);
+
+#endif
