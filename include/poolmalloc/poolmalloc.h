@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * poolmalloc: a drop-in malloc for multithreaded programs.
+ *
+ * The shared library defines the C library's malloc family, so linking or preloading it is enough;
+ * this header gives the same functions under pm_ names, which stay available in builds that leave
+ * the C library's names alone, and those that the C library does not have.
+ *
+ * Common to all functions that allocate:
+ *   - any thread may call them, at any time from before main to after the thread's destructors,
+ * also in the child of a fork; not from a signal handler that interrupted one of them;
+ *   - the caller owns the block until it gives it to pm_free or pm_realloc, from any thread;
+ *   - a size of 0 gives a block of its own, which is freed like any other;
+ *   - failure is NULL with errno ENOMEM; sizes above PTRDIFF_MAX always fail;
+ *   - blocks are aligned to 16 bytes (8 in the classic configuration).
+ * A pointer that is not a live block is a bug in the program: docs/misuse.md says when it is
+ * caught. What is caught ends the program by abort(), after one line on stderr.
+ */
+#ifndef POOLMALLOC_POOLMALLOC_H
+#define POOLMALLOC_POOLMALLOC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define PM_API __attribute__((visibility("default")))
+#else
+#define PM_API
+#endif
+
+/* At least `size` bytes, contents unknown. */
+PM_API void *pm_malloc(size_t size);
+
+/* The block goes back; NULL does nothing. errno is preserved. Any thread, whoever allocated. */
+PM_API void pm_free(void *ptr);
+
+/* An array of `count` elements of `size` bytes, all zero. ENOMEM also when the product overflows.
+ */
+PM_API void *pm_calloc(size_t count, size_t size);
+
+/*
+ * The block with its size changed and its contents kept up to the smaller of both sizes. It stays
+ * in place when the new size fits the block and is over three quarters of it (as in pymalloc), or
+ * when a large block can grow or shrink where it is. On failure the old block is untouched.
+ * pm_realloc(NULL, n) is pm_malloc(n). As in glibc, pm_realloc(ptr, 0) frees and returns NULL.
+ */
+PM_API void *pm_realloc(void *ptr, size_t size);
+
+/* pm_realloc of count * size bytes; ENOMEM when the product overflows. */
+PM_API void *pm_reallocarray(void *ptr, size_t count, size_t size);
+
+/*
+ * Aligned blocks. `alignment` is any power of two; else NULL with errno EINVAL. Unlike older
+ * standards, `size` need not be a multiple of it. Freed by pm_free.
+ */
+PM_API void *pm_aligned_alloc(size_t alignment, size_t size);
+PM_API void *pm_memalign(size_t alignment, size_t size);
+
+/*
+ * POSIX: the alignment is a power of two and a multiple of sizeof(void *). Returns 0, EINVAL or
+ * ENOMEM; errno and, on failure, *ptr are left alone.
+ */
+PM_API int pm_posix_memalign(void **ptr, size_t alignment, size_t size);
+
+/* Aligned to a page; pm_pvalloc also rounds the size up to whole pages. */
+PM_API void *pm_valloc(size_t size);
+PM_API void *pm_pvalloc(size_t size);
+
+/* How many bytes the block holds, all of which may be used; at least what was asked for. 0 for
+ * NULL. */
+PM_API size_t pm_malloc_usable_size(void *ptr);
+
+/* C23: pm_free by a caller that knows the size (and alignment) it asked for. */
+PM_API void pm_free_sized(void *ptr, size_t size);
+PM_API void pm_free_aligned_sized(void *ptr, size_t alignment, size_t size);
+
+/*
+ * Gives memory that is not in use back to the system: what the calling thread has kept, and every
+ * free unit of all arenas. Any thread. Returns 1 when something went back, 0 when there was
+ * nothing. `keep` is accepted for glibc's sake and ignored.
+ */
+PM_API int pm_malloc_trim(size_t keep);
+
+/* The same; true: something went back. */
+PM_API bool pm_purge(void);
+
+/*
+ * Counters since the start of the process, over all threads, alive and exited. Those of other
+ * threads lag behind by what happened in their current pools since their last slow path. Sizes in
+ * bytes.
+ */
+struct pm_stats {
+    uint64_t mallocs;        /* blocks handed out */
+    uint64_t frees;          /* of pool blocks, by the thread that owned the pool */
+    uint64_t remote_frees;   /* of pool blocks, into pools owned by another thread or by none */
+    uint64_t remote_pushes;  /* steps on which these went to their pools (one for a batch) */
+    uint64_t refills;        /* slow paths of malloc */
+    uint64_t adopted_pools;  /* pools taken over by a thread that freed into them */
+    uint64_t floating_pools; /* without an owner, and an eighth or more free; now */
+    uint64_t heaps, heaps_in_use;   /* thread heaps ever made; of threads alive */
+    uint64_t heap_bytes;            /* memory of the heaps themselves */
+    uint64_t kept_bytes;            /* empty pools kept by heaps; now */
+    uint64_t bytes_reserved;        /* address space of the windows */
+    uint64_t arenas, arenas_in_use; /* ever added; not wholly free now */
+    uint64_t arena_bytes;           /* size of one */
+    uint64_t free_bytes;            /* free units in arenas; now */
+    uint64_t dirty_bytes;           /* of which perhaps resident */
+    uint64_t span_bytes;            /* in large blocks; now */
+    uint64_t purged_arenas;         /* given back to the system by bound or pm_purge */
+    uint64_t lock_acquisitions, lock_contended;
+};
+
+/* Fills *stats; false: no allocator call has been made yet, all zero. */
+PM_API bool pm_stats_get(struct pm_stats *stats);
+
+/* Checks the allocator's own structures as far as the calling thread may look at them. Prints the
+ * first violation to stderr and returns false. Slow; for tests. */
+PM_API bool pm_check(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The malloc family, under pm_ names and, where PM_OVERRIDE says so, under the C library's. All of
+ * it is in this file, so that a static link takes all or nothing. Any thread.
+ */
+#include "base/report.h"
+#include "heap/fast.h"
+#include "os/os.h"
+#include "poolmalloc/poolmalloc.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define CLEAR_INLINE_MAX 256 /* above it the C library's memset is faster */
+
+/* In AddressSanitizer's build: what was not asked for is out of bounds. */
+static inline void *told(void *block, size_t size)
+{
+#if PM_ASAN
+    if (block != NULL)
+        pm_asan_block_out(block, size, pm_heap_usable(block, "malloc"));
+#else
+    (void)size;
+#endif
+    return block;
+}
+
+static PM_COLD void *fail(int error)
+{
+    errno = error;
+    return NULL;
+}
+
+void *pm_malloc(size_t size)
+{
+    return told(pm_heap_malloc(size), size);
+}
+
+void pm_free(void *ptr)
+{
+    pm_heap_free(ptr, "free");
+}
+
+/* Whole granules: blocks consist of them. The empty asm keeps the compiler from making this a call
+ * of memset. */
+PM_INLINE void clear(void *block, size_t size)
+{
+#if !PM_ASAN
+    typedef long granule __attribute__((vector_size(1 << PM_GRANULE_SHIFT), may_alias));
+    if (pm_likely(size <= CLEAR_INLINE_MAX)) {
+        granule *at = block;
+        granule *end = (granule *)((char *)block + size);
+        for (; at < end; at++) {
+            *at = (granule){0};
+            __asm__("" : "+r"(at));
+        }
+        return;
+    }
+#endif
+    memset(block, 0, size);
+}
+
+void *pm_calloc(size_t count, size_t size)
+{
+    size_t bytes;
+    if (pm_unlikely(__builtin_mul_overflow(count, size, &bytes)))
+        return fail(ENOMEM);
+    if (pm_unlikely(bytes > PM_DIRECT_MAX))
+        return told(pm_heap_calloc_medium(bytes), bytes);
+    void *block = told(pm_heap_malloc(bytes), bytes);
+    if (pm_likely(block != NULL))
+        clear(block, bytes);
+    return block;
+}
+
+static void *move(void *ptr, size_t size, const char *function)
+{
+    void *block = pm_malloc(size);
+    if (block == NULL)
+        return NULL;
+    size_t have = pm_heap_usable(ptr, function);
+    pm_asan_unpoison(ptr, have);
+    memcpy(block, ptr, have < size ? have : size);
+    pm_heap_free(ptr, function);
+    return block;
+}
+
+static void *resize(void *ptr, size_t size, const char *function)
+{
+    if (ptr == NULL)
+        return pm_malloc(size);
+    if (size == 0) {
+        pm_heap_free(ptr, function);
+        return NULL;
+    }
+    if (size > PTRDIFF_MAX)
+        return fail(ENOMEM);
+    if (pm_heap_resize(ptr, size, function))
+        return told(ptr, size);
+    return move(ptr, size, function);
+}
+
+void *pm_realloc(void *ptr, size_t size)
+{
+    return resize(ptr, size, "realloc");
+}
+
+void *pm_reallocarray(void *ptr, size_t count, size_t size)
+{
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes))
+        return fail(ENOMEM);
+    return resize(ptr, bytes, "reallocarray");
+}
+
+void *pm_memalign(size_t alignment, size_t size)
+{
+    if (!pm_is_pow2(alignment))
+        return fail(EINVAL);
+    if (size > PTRDIFF_MAX || alignment > PTRDIFF_MAX)
+        return fail(ENOMEM);
+    return told(pm_heap_malloc_aligned(size, alignment), size);
+}
+
+void *pm_aligned_alloc(size_t alignment, size_t size)
+{
+    return pm_memalign(alignment, size);
+}
+
+int pm_posix_memalign(void **ptr, size_t alignment, size_t size)
+{
+    if (!pm_is_pow2(alignment) || alignment % sizeof(void *) != 0)
+        return EINVAL;
+    int saved_errno = errno;
+    void *block = pm_memalign(alignment, size);
+    errno = saved_errno;
+    if (block == NULL)
+        return ENOMEM;
+    *ptr = block;
+    return 0;
+}
+
+void *pm_valloc(size_t size)
+{
+    return pm_memalign(pm_os_page_bytes(), size);
+}
+
+void *pm_pvalloc(size_t size)
+{
+    size_t page = pm_os_page_bytes();
+    if (size > PTRDIFF_MAX - page)
+        return fail(ENOMEM);
+    return pm_memalign(page, pm_align_up(size ? size : 1, page));
+}
+
+size_t pm_malloc_usable_size(void *ptr)
+{
+    if (ptr == NULL)
+        return 0;
+    size_t usable = pm_heap_usable(ptr, "malloc_usable_size");
+    pm_asan_unpoison(ptr, usable); /* the caller may use all of it now */
+    return usable;
+}
+
+/* The check build compares; in the others the size that the caller knows spares nothing. */
+static void check_size(const void *ptr, size_t alignment, size_t size, const char *function)
+{
+#if PM_CHECK
+    if (ptr == NULL)
+        return;
+    size_t usable = pm_heap_usable(ptr, function);
+    if (size > usable)
+        pm_fatal_wrong_size(function, ptr, size, usable);
+    if ((uintptr_t)ptr % alignment != 0)
+        pm_fatal_wrong_size(function, ptr, alignment, usable);
+#else
+    (void)ptr, (void)alignment, (void)size, (void)function;
+#endif
+}
+
+void pm_free_sized(void *ptr, size_t size)
+{
+    check_size(ptr, 1, size, "free_sized");
+    pm_heap_free(ptr, "free_sized");
+}
+
+void pm_free_aligned_sized(void *ptr, size_t alignment, size_t size)
+{
+    check_size(ptr, alignment, size, "free_aligned_sized");
+    pm_heap_free(ptr, "free_aligned_sized");
+}
+
+bool pm_purge(void)
+{
+    pm_heap_trim();
+    return pm_arena_purge_all();
+}
+
+int pm_malloc_trim(size_t keep)
+{
+    (void)keep;
+    return pm_purge();
+}
+
+#if PM_OVERRIDE
+/* One code, two names. The declarations stand here because the C library's headers may give them
+ * attributes that differ. */
+#define SAME_AS(name) __attribute__((visibility("default"), alias(#name), copy(name)))
+void *malloc(size_t size) SAME_AS(pm_malloc);
+void free(void *ptr) SAME_AS(pm_free);
+void *calloc(size_t count, size_t size) SAME_AS(pm_calloc);
+void *realloc(void *ptr, size_t size) SAME_AS(pm_realloc);
+void *reallocarray(void *ptr, size_t count, size_t size) SAME_AS(pm_reallocarray);
+void *aligned_alloc(size_t alignment, size_t size) SAME_AS(pm_aligned_alloc);
+void *memalign(size_t alignment, size_t size) SAME_AS(pm_memalign);
+int posix_memalign(void **ptr, size_t alignment, size_t size) SAME_AS(pm_posix_memalign);
+void *valloc(size_t size) SAME_AS(pm_valloc);
+void *pvalloc(size_t size) SAME_AS(pm_pvalloc);
+size_t malloc_usable_size(void *ptr) SAME_AS(pm_malloc_usable_size);
+int malloc_trim(size_t keep) SAME_AS(pm_malloc_trim);
+void free_sized(void *ptr, size_t size) SAME_AS(pm_free_sized);
+void free_aligned_sized(void *ptr, size_t alignment, size_t size) SAME_AS(pm_free_aligned_sized);
+#endif
+
+/* Refers to the start-up file, so that a static link takes it along. */
+extern const char pm_process_linked;
+const void *const pm_malloc_needs PM_HIDDEN = &pm_process_linked;

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What happens at the start of the process, around fork and at its end; statistics. The first
+ * allocator call may come before the constructor, so that initialises nothing that is needed to
+ * allocate.
+ */
+#include "base/options.h"
+#include "base/report.h"
+#include "heap/heap.h"
+#include "os/os.h"
+#include "poolmalloc/poolmalloc.h"
+
+#include <pthread.h>
+
+/* For malloc.c, which pulls this file in. */
+extern const char pm_process_linked PM_HIDDEN;
+const char pm_process_linked = 1;
+
+bool pm_stats_get(struct pm_stats *stats)
+{
+    struct pm_heap_stats heap;
+    struct pm_arena_stats arena;
+    struct pm_floating_stats floating;
+    pm_heap_stats(&heap);
+    pm_arena_stats(&arena);
+    pm_floating_stats(&floating);
+    *stats = (struct pm_stats){
+        .mallocs = heap.mallocs,
+        .frees = heap.frees,
+        .remote_frees = heap.remote_frees,
+        .remote_pushes = heap.remote_flushes,
+        .refills = heap.refills,
+        .adopted_pools = heap.adopted,
+        .floating_pools = floating.pools,
+        .heaps = heap.heaps,
+        .heaps_in_use = heap.heaps_in_use,
+        .heap_bytes = heap.shell_bytes,
+        .kept_bytes = heap.kept_bytes,
+        .bytes_reserved = arena.bytes_reserved,
+        .arenas = arena.arenas,
+        .arenas_in_use = arena.arenas_in_use,
+        .arena_bytes = PM_ARENA_BYTES,
+        .free_bytes = arena.free_units << PM_UNIT_SHIFT,
+        .dirty_bytes = arena.dirty_units << PM_UNIT_SHIFT,
+        .span_bytes = arena.span_units << PM_UNIT_SHIFT,
+        .purged_arenas = arena.purged_arenas,
+        .lock_acquisitions =
+            heap.lock_acquisitions + arena.lock_acquisitions + floating.lock_acquisitions,
+        .lock_contended = heap.lock_contended + arena.lock_contended + floating.lock_contended,
+    };
+    return arena.bytes_reserved != 0;
+}
+
+bool pm_check(void)
+{
+    return pm_heap_check() && pm_arena_check();
+}
+
+#define STAT(name)                                                                                 \
+    {                                                                                              \
+#name, offsetof(struct pm_stats, name)                                                     \
+    }
+
+static const struct row {
+    const char *name;
+    size_t offset;
+} rows[] = {
+    STAT(mallocs),        STAT(frees),         STAT(remote_frees),   STAT(remote_pushes),
+    STAT(refills),        STAT(adopted_pools), STAT(floating_pools), STAT(heaps),
+    STAT(heaps_in_use),   STAT(heap_bytes),    STAT(kept_bytes),     STAT(bytes_reserved),
+    STAT(arenas),         STAT(arenas_in_use), STAT(arena_bytes),    STAT(free_bytes),
+    STAT(dirty_bytes),    STAT(span_bytes),    STAT(purged_arenas),  STAT(lock_acquisitions),
+    STAT(lock_contended),
+};
+
+static void report_at_exit(const char *path)
+{
+    char text[2048];
+    struct pm_stats stats;
+    pm_stats_get(&stats);
+    size_t used =
+        pm_format(text, sizeof text, "poolmalloc statistics (pid %u)\n", pm_os_process_id());
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        uint64_t value = *(const uint64_t *)(const void *)((const char *)&stats + rows[i].offset);
+        used += pm_format(text + used, sizeof text - used, "%s: %lu\n", rows[i].name,
+                          (unsigned long)value);
+    }
+    if (!pm_os_append_file(path, text, used))
+        pm_warn("cannot write statistics to \"%s\" (option stats_at_exit)", path);
+}
+
+static __attribute__((constructor)) void process_start(void)
+{
+    pm_heap_process_init();
+    /* Registered here, where no lock of ours is held: the C library may allocate for it. */
+    if (pthread_atfork(pm_heap_fork_prepare, pm_heap_fork_parent, pm_heap_fork_child) != 0)
+        pm_warn("no memory for fork handlers: a fork with threads running may hang");
+}
+
+static __attribute__((destructor)) void process_end(void)
+{
+    if (pm_options.stats_at_exit[0] != 0)
+        report_at_exit(pm_options.stats_at_exit);
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The arena layer, for the layers above: runs of units from one global, lock-protected list of
+ * arenas, fullest first, and spans for large blocks. Any thread. No function here makes a system
+ * call under the arena lock.
+ */
+#ifndef PM_ARENA_ARENA_H
+#define PM_ARENA_ARENA_H
+
+#include "arena/window.h"
+#include "base/atomic.h"
+#include "base/config.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Makes the first window. Once, before anything else here. False: no address space. */
+bool pm_arena_init(void);
+
+/* A run of units in one arena. Bit i of `dirty`: unit i may hold old contents; else it reads as
+ * zero. */
+struct pm_run {
+    char *base;
+    unsigned units;
+    uint64_t dirty;
+};
+
+/* Some units of one aligned group, so that a line of routes has one owner as far as possible. */
+struct pm_group {
+    char *base;    /* of the whole group */
+    uint8_t units; /* a bit for each unit that is the holder's */
+    uint8_t dirty;
+};
+
+/* False: out of memory. */
+bool pm_arena_take_run(unsigned units, struct pm_run *run);
+bool pm_arena_take_group(struct pm_group *group);
+
+/* Units come back. Their routes are void. */
+void pm_arena_give_run(const struct pm_run *run);
+void pm_arena_give_group(const struct pm_group *group);
+
+/* A large block; `align` is a power of two. *zero: the memory reads as zero. NULL: out of memory.
+ */
+void *pm_span_alloc(size_t bytes, size_t align, bool *zero);
+/* ptr's unit has a span's route; anything but the start of a live span is a named error. */
+void pm_span_free(struct pm_window *w, void *ptr, const char *function);
+size_t pm_span_usable(struct pm_window *w, const void *ptr, const char *function);
+/* ptr lies in a unit whose route is void: the report says whether a large block covers it. */
+_Noreturn void pm_span_fatal_void(struct pm_window *w, const void *ptr, const char *function);
+/* Changes the size in place; false: it cannot. */
+bool pm_span_resize(struct pm_window *w, void *ptr, size_t bytes, const char *function);
+
+/* Gives all free dirty memory back to the system. True: there was some. */
+bool pm_arena_purge_all(void);
+
+struct pm_arena_stats {
+    uint64_t bytes_reserved; /* address space of all windows */
+    uint64_t arenas;         /* added so far, all sizes PM_ARENA_BYTES */
+    uint64_t arenas_in_use;  /* not wholly free */
+    uint64_t free_units, dirty_units;
+    uint64_t span_units; /* in live large blocks */
+    uint64_t purged_arenas;
+    uint64_t lock_acquisitions, lock_contended;
+};
+void pm_arena_stats(struct pm_arena_stats *stats);
+
+/* Prints the first violation and returns false. Takes the arena lock. */
+bool pm_arena_check(void);
+
+/* Around fork, in rank order; `child` resets the locks. */
+void pm_arena_fork_prepare(void);
+void pm_arena_fork_parent(void);
+void pm_arena_fork_child(void);
+
+#endif

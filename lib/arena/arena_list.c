@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The arena list: which arena serves a request for a run of units. Arenas with some units free are
+ * kept in bins by (longest free run, number of free units), so that the fullest arena that can
+ * serve is found by a look at 64 words, not by a search; wholly free ones are in two lists of their
+ * own. Everything under the arena lock.
+ */
+#include "arena/internal.h"
+#include "base/report.h"
+#include "os/os.h"
+
+struct pm_lock pm_arena_lock = PM_LOCK_INIT(PM_RANK_ARENA);
+struct pm_arena_totals pm_arena_totals;
+
+static struct pm_link bins[PM_ARENA_UNITS][PM_ARENA_UNITS]; /* [longest run][free units] */
+static uint64_t bins_used[PM_ARENA_UNITS]; /* for each longest run: the counts that have arenas */
+static uint64_t runs_used;                 /* the longest runs that have arenas */
+static struct pm_link dirty_empties, clean_empties;
+
+static void set_empty_bit(struct pm_arena *a, bool empty)
+{
+    uint64_t bit = (uint64_t)1 << a->index % 64;
+    uint64_t *word = &a->window->empties[a->index / 64];
+    *word = empty ? *word | bit : *word & ~bit;
+}
+
+static void file_empty(struct pm_arena *a)
+{
+    bool dirty = a->dirty != 0;
+    a->place = dirty ? PM_DIRTY_EMPTY : PM_CLEAN_EMPTY;
+    pm_list_push(dirty ? &dirty_empties : &clean_empties, &a->link);
+    *(dirty ? &pm_arena_totals.dirty_empties : &pm_arena_totals.clean_empties) += 1;
+    set_empty_bit(a, true);
+}
+
+void pm_arena_file(struct pm_arena *a)
+{
+    a->free_units = (uint8_t)__builtin_popcountll(a->free);
+    a->longest = (uint8_t)pm_bits_longest_run(a->free);
+    if (a->free_units == 0) {
+        a->place = PM_NOWHERE;
+    } else if (a->free_units == PM_ARENA_UNITS) {
+        file_empty(a);
+    } else {
+        a->place = PM_BIN;
+        pm_list_push(&bins[a->longest][a->free_units], &a->link);
+        bins_used[a->longest] |= (uint64_t)1 << a->free_units;
+        runs_used |= (uint64_t)1 << a->longest;
+    }
+}
+
+static void unfile_bin(struct pm_arena *a)
+{
+    pm_list_remove(&a->link);
+    if (!pm_list_empty(&bins[a->longest][a->free_units]))
+        return;
+    bins_used[a->longest] &= ~((uint64_t)1 << a->free_units);
+    if (bins_used[a->longest] == 0)
+        runs_used &= ~((uint64_t)1 << a->longest);
+}
+
+void pm_arena_unfile(struct pm_arena *a)
+{
+    if (a->place == PM_BIN) {
+        unfile_bin(a);
+    } else if (a->place == PM_DIRTY_EMPTY || a->place == PM_CLEAN_EMPTY) {
+        pm_list_remove(&a->link);
+        *(a->place == PM_DIRTY_EMPTY ? &pm_arena_totals.dirty_empties
+                                     : &pm_arena_totals.clean_empties) -= 1;
+        set_empty_bit(a, false);
+    }
+    a->place = PM_NOWHERE;
+}
+
+static struct pm_arena *first_of(struct pm_link *list)
+{
+    return pm_list_empty(list) ? NULL : pm_container_of(list->next, struct pm_arena, link);
+}
+
+/* Fullest first; then what is resident; then what costs page faults. */
+struct pm_arena *pm_arena_find(unsigned units)
+{
+    unsigned fewest = PM_ARENA_UNITS, longest = 0;
+    for (uint64_t runs = runs_used >> units << units; runs != 0; runs &= runs - 1) {
+        unsigned run = (unsigned)__builtin_ctzll(runs);
+        unsigned count = (unsigned)__builtin_ctzll(bins_used[run]);
+        if (count < fewest) {
+            fewest = count;
+            longest = run;
+        }
+    }
+    if (longest != 0)
+        return first_of(&bins[longest][fewest]);
+    struct pm_arena *a = first_of(&dirty_empties);
+    return a ? a : first_of(&clean_empties);
+}
+
+struct pm_arena *pm_arena_oldest_dirty_empty(void)
+{
+    return pm_container_of(dirty_empties.prev, struct pm_arena, link);
+}
+
+uint64_t pm_arena_claim(struct pm_arena *a, unsigned first, unsigned units, uint64_t now_ns)
+{
+    uint64_t mask = pm_bits_run(first, units);
+    pm_assert((a->free & mask) == mask);
+    if (a->place == PM_CLEAN_EMPTY)
+        pm_demand_note(1, now_ns);
+    pm_arena_unfile(a);
+    uint64_t dirty = (a->dirty & mask) >> first;
+    a->free &= ~mask;
+    a->dirty &= ~mask;
+    pm_arena_file(a);
+    return dirty;
+}
+
+/* The place for a run: the shortest hole that holds it, so that long holes stay long; among equals
+ * the lowest. */
+static unsigned best_start(uint64_t free_units, unsigned units)
+{
+    unsigned best = PM_ARENA_UNITS, best_length = PM_ARENA_UNITS + 1;
+    for (uint64_t starts = pm_bits_run_starts(free_units, units); starts != 0;) {
+        unsigned first = (unsigned)__builtin_ctzll(starts);
+        uint64_t rest = free_units >> first;
+        unsigned length = ~rest == 0 ? PM_ARENA_UNITS : (unsigned)__builtin_ctzll(~rest);
+        if (length < best_length) {
+            best = first;
+            best_length = length;
+        }
+        starts = first + length >= PM_ARENA_UNITS ? 0 : starts & ~pm_bits_run(0, first + length);
+    }
+    return best;
+}
+
+bool pm_arena_take_run(unsigned units, struct pm_run *run)
+{
+    uint64_t now = pm_os_now_ns();
+    for (;;) {
+        pm_lock_acquire(&pm_arena_lock);
+        struct pm_arena *a = pm_arena_find(units);
+        if (a != NULL) {
+            unsigned first = best_start(a->free, units);
+            run->dirty = pm_arena_claim(a, first, units, now);
+            run->base = pm_arena_base(a) + ((size_t)first << PM_UNIT_SHIFT);
+            run->units = units;
+        }
+        pm_lock_release(&pm_arena_lock);
+        if (a != NULL)
+            return true;
+        if (!pm_arena_grow(1, 1, NULL, now))
+            return false;
+    }
+}
+
+/* The group that gives most: dirty units first, since they cost no page faults. */
+static unsigned best_group(const struct pm_arena *a)
+{
+    unsigned best = 0, best_score = 0;
+    for (unsigned first = 0; first < PM_ARENA_UNITS; first += PM_GROUP_UNITS) {
+        unsigned units = a->free >> first & 0xff, dirty = a->dirty >> first & 0xff;
+        unsigned score = (unsigned)(__builtin_popcount(dirty) * 2 + __builtin_popcount(units));
+        if (score > best_score) {
+            best = first;
+            best_score = score;
+        }
+    }
+    return best;
+}
+
+bool pm_arena_take_group(struct pm_group *group)
+{
+    uint64_t now = pm_os_now_ns();
+    for (;;) {
+        pm_lock_acquire(&pm_arena_lock);
+        struct pm_arena *a = pm_arena_find(1);
+        if (a != NULL) {
+            unsigned first = best_group(a);
+            if (a->place == PM_CLEAN_EMPTY)
+                pm_demand_note(1, now);
+            pm_arena_unfile(a);
+            group->units = a->free >> first & 0xff;
+            group->dirty = a->dirty >> first & 0xff;
+            group->base = pm_arena_base(a) + ((size_t)first << PM_UNIT_SHIFT);
+            a->free &= ~((uint64_t)0xff << first);
+            a->dirty &= ~((uint64_t)0xff << first);
+            pm_arena_file(a);
+        }
+        pm_lock_release(&pm_arena_lock);
+        if (a != NULL)
+            return true;
+        if (!pm_arena_grow(1, 1, NULL, now))
+            return false;
+    }
+}
+
+static void give(const char *base, uint64_t units, uint64_t dirty)
+{
+    uint64_t now = pm_os_now_ns();
+    struct pm_window *w = pm_window_find(base);
+    size_t unit = pm_window_index(w, base);
+    unsigned first = unit % PM_ARENA_UNITS;
+    struct pm_arena *a = pm_arena_of(w, unit);
+    pm_lock_acquire(&pm_arena_lock);
+    pm_assert((a->free & units << first) == 0);
+    pm_arena_unfile(a);
+    a->free |= units << first;
+    a->dirty |= dirty << first;
+    pm_arena_file(a);
+    bool emptied = a->place == PM_DIRTY_EMPTY;
+    pm_lock_release(&pm_arena_lock);
+    if (emptied)
+        pm_purge_excess(now);
+}
+
+void pm_arena_give_run(const struct pm_run *run)
+{
+    give(run->base, pm_bits_run(0, run->units), run->dirty & pm_bits_run(0, run->units));
+}
+
+void pm_arena_give_group(const struct pm_group *group)
+{
+    if (group->units != 0)
+        give(group->base, group->units, group->dirty & group->units);
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/* Runs of wholly free arenas, for large blocks. Under the arena lock. */
+#include "arena/internal.h"
+
+struct search {
+    unsigned arenas, align;
+    bool dirty_only; /* what is resident costs no page faults */
+    struct pm_arena *found;
+};
+
+static bool fits(const struct pm_window *w, uint32_t i, bool dirty_only)
+{
+    if ((w->empties[i / 64] >> i % 64 & 1) == 0)
+        return false;
+    return !dirty_only || w->arenas[i].place == PM_DIRTY_EMPTY;
+}
+
+/* The first arena from i on whose bit is set, or the end. */
+static uint32_t next_empty(const struct pm_window *w, uint32_t i)
+{
+    while (i < w->next_arena) {
+        uint64_t bits = w->empties[i / 64] >> i % 64;
+        if (bits != 0)
+            return i + (uint32_t)__builtin_ctzll(bits);
+        i = (i / 64 + 1) * 64;
+    }
+    return w->next_arena;
+}
+
+static void search_window(struct pm_window *w, void *arg)
+{
+    struct search *s = arg;
+    uint32_t run = 0;
+    uintptr_t first_number = pm_window_base(w) >> PM_ARENA_SHIFT;
+    if (s->found != NULL)
+        return;
+    for (uint32_t i = next_empty(w, w->first_arena); i < w->next_arena;) {
+        bool starts_aligned = ((first_number + i) & (s->align - 1)) == 0;
+        if (!fits(w, i, s->dirty_only)) {
+            run = 0;
+            i = next_empty(w, i + 1);
+            continue;
+        }
+        run = run > 0 || starts_aligned ? run + 1 : 0;
+        if (run == s->arenas) {
+            s->found = &w->arenas[i + 1 - run];
+            return;
+        }
+        i++;
+    }
+}
+
+struct pm_arena *pm_arena_find_empties(unsigned arenas, unsigned align)
+{
+    struct search s = {.arenas = arenas, .align = align};
+    if (pm_arena_totals.dirty_empties >= arenas) {
+        s.dirty_only = true;
+        pm_window_each(search_window, &s);
+    }
+    s.dirty_only = false;
+    if (s.found == NULL && pm_arena_totals.dirty_empties + pm_arena_totals.clean_empties >= arenas)
+        pm_window_each(search_window, &s);
+    return s.found;
+}

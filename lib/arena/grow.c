@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Adding arenas, and with them windows. The grow lock is held over the system calls; who only takes
+ * or gives units waits for the arena lock alone.
+ */
+#include "arena/internal.h"
+#include "os/os.h"
+
+struct pm_lock pm_grow_lock = PM_LOCK_INIT(PM_RANK_GROW);
+
+/* The next arenas of a window that start at a multiple of `align` arenas (by address). */
+static uint32_t aligned_next(const struct pm_window *w, unsigned align)
+{
+    uintptr_t first = (pm_window_base(w) >> PM_ARENA_SHIFT) + w->next_arena;
+    return w->next_arena + (uint32_t)(-first & (align - 1));
+}
+
+static bool has_room(const struct pm_window *w, unsigned arenas, unsigned align)
+{
+    uint32_t start = aligned_next(w, align);
+    return start < w->arenas_end && w->arenas_end - start >= arenas;
+}
+
+static struct pm_window *window_with_room(unsigned arenas, unsigned align)
+{
+    struct pm_window *newest = pm_window_newest();
+    if (has_room(newest, arenas, align))
+        return newest;
+    size_t bytes = (size_t)newest->arenas_end << PM_ARENA_SHIFT;
+    bytes = newest == &pm_window ? PM_WINDOW_ADD_BYTES : bytes * 2;
+    return pm_window_add(bytes, (size_t)arenas + align - 1);
+}
+
+/* Outside the arena lock: the first touch of their table lines. */
+static void init_arenas(struct pm_window *w, uint32_t end)
+{
+    for (uint32_t i = w->next_arena; i < end; i++)
+        w->arenas[i] = (struct pm_arena){.window = w, .index = i};
+}
+
+static void publish(struct pm_window *w, uint32_t start, uint32_t end, bool span, uint64_t now_ns)
+{
+    pm_lock_acquire(&pm_arena_lock);
+    for (uint32_t i = w->next_arena; i < end; i++) {
+        struct pm_arena *a = &w->arenas[i];
+        if (span && i >= start) {
+            pm_arena_totals.span_arenas++;
+        } else {
+            a->free = ~(uint64_t)0;
+            pm_arena_file(a);
+        }
+    }
+    pm_arena_totals.arenas += end - w->next_arena;
+    pm_demand_note(end - start, now_ns);
+    w->next_arena = end;
+    pm_lock_release(&pm_arena_lock);
+}
+
+/* Another thread may have added, or given back, what we came for. */
+static bool already_there(void)
+{
+    pm_lock_acquire(&pm_arena_lock);
+    bool there = pm_arena_find(PM_ARENA_UNITS - 1) != NULL;
+    pm_lock_release(&pm_arena_lock);
+    return there;
+}
+
+static bool grow(unsigned arenas, unsigned align, struct pm_arena **span, uint64_t now_ns)
+{
+    struct pm_window *w = window_with_room(arenas, align);
+    if (w == NULL)
+        return false;
+    uint32_t start = aligned_next(w, align), end = start + arenas;
+    char *memory = pm_window_unit(w, (size_t)w->next_arena * PM_ARENA_UNITS);
+    if (!pm_window_commit_tables(w, end) ||
+        !pm_os_commit(memory, (size_t)(end - w->next_arena) << PM_ARENA_SHIFT))
+        return false;
+    init_arenas(w, end);
+    publish(w, start, end, span != NULL, now_ns);
+    if (span != NULL)
+        *span = &w->arenas[start];
+    return true;
+}
+
+bool pm_arena_grow(unsigned arenas, unsigned align, struct pm_arena **span, uint64_t now_ns)
+{
+    pm_lock_acquire(&pm_grow_lock);
+    bool done = (span == NULL && already_there()) || grow(arenas, align, span, now_ns);
+    pm_lock_release(&pm_grow_lock);
+    return done;
+}
+
+bool pm_arena_init(void)
+{
+    pm_lock_acquire(&pm_grow_lock);
+    bool done = pm_window_init();
+    pm_lock_release(&pm_grow_lock);
+    return done;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A span is the run of units of one large block: some units of one arena, or whole arenas in a row.
+ * Its descriptor is the line of its head unit; it belongs to whoever holds the block. The head
+ * unit's route says so; the routes of its other units are void.
+ */
+#ifndef PM_ARENA_SPAN_H
+#define PM_ARENA_SPAN_H
+
+#include "arena/internal.h"
+
+struct pm_span {
+    size_t units;       /* that the block may use */
+    size_t peak_units;  /* the most it ever might: these are dirty when it is freed */
+    uint32_t arenas;    /* 0: in one arena; else whole arenas, of which `units` may be a part */
+    uint32_t was_clean; /* nothing was dirty when it was made */
+};
+
+_Static_assert(sizeof(struct pm_span) <= PM_LINE_BYTES, "a span's descriptor is one line");
+
+static inline struct pm_span *pm_span_at(struct pm_window *w, size_t unit)
+{
+    return pm_window_line(w, unit);
+}
+
+#endif

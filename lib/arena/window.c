@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+/* Reserving windows and committing their tables: see window.h for the layout. */
+#include "arena/internal.h"
+#include "base/options.h"
+#include "os/os.h"
+
+struct pm_window pm_window;
+
+/* The added windows. Filled under the grow lock; a slot is written before the count is raised. */
+static struct pm_window added[PM_WINDOWS_MAX - 1];
+static _Atomic uint32_t added_count;
+
+struct pm_window *pm_window_find(const void *ptr)
+{
+    if (pm_window_index(&pm_window, ptr) < pm_load_relaxed(&pm_window.units))
+        return &pm_window;
+    /* Acquire pairs with the release in pm_window_add: the counted slots are complete. */
+    for (uint32_t i = pm_load_acquire(&added_count); i-- > 0;) {
+        if (pm_window_index(&added[i], ptr) < pm_load_relaxed(&added[i].units))
+            return &added[i];
+    }
+    return NULL;
+}
+
+void pm_window_each(void (*visit)(struct pm_window *, void *), void *arg)
+{
+    if (pm_load_relaxed(&pm_window.units) == 0)
+        return;
+    visit(&pm_window, arg);
+    uint32_t count = pm_load_acquire(&added_count);
+    for (uint32_t i = 0; i < count; i++)
+        visit(&added[i], arg);
+}
+
+struct pm_window *pm_window_newest(void)
+{
+    uint32_t count = pm_load_relaxed(&added_count); /* the grow lock orders it */
+    return count > 0 ? &added[count - 1] : &pm_window;
+}
+
+void pm_window_set_routes(const struct pm_window *w, size_t unit, unsigned units, uint64_t owner)
+{
+    for (unsigned i = 0; i < units; i++) /* relaxed: see docs/memory-order.md, routes */
+        pm_store_relaxed(pm_window_route(w, unit + i), owner == PM_ROUTE_VOID ? owner : owner + i);
+}
+
+/* Sizes of the tables for a number of arenas, each a whole number of pages. */
+struct layout {
+    size_t lines, routes, remotes, arenas, empties;
+};
+
+static struct layout layout_of(size_t arenas)
+{
+    size_t page = pm_os_page_bytes(), units = arenas * PM_ARENA_UNITS;
+    return (struct layout){
+        .lines = pm_align_up(units * PM_LINE_BYTES, page),
+        .routes = pm_align_up(units * sizeof(uint64_t), page),
+        .remotes = pm_align_up(units * PM_LINE_BYTES, page),
+        .arenas = pm_align_up(arenas * sizeof(struct pm_arena), page),
+        .empties = pm_align_up((arenas + 63) / 64 * sizeof(uint64_t), page),
+    };
+}
+
+static size_t header_arenas(const struct layout *l)
+{
+    size_t bytes = l->routes + l->remotes + l->arenas + l->empties;
+    return (bytes + PM_ARENA_BYTES - 1) >> PM_ARENA_SHIFT;
+}
+
+/* False: the system refuses the address space. */
+static bool window_make(struct pm_window *w, size_t usable_arenas)
+{
+    size_t arenas = usable_arenas;
+    struct layout l = layout_of(arenas);
+    while (arenas < usable_arenas + header_arenas(&l)) { /* the header needs table entries too */
+        arenas = usable_arenas + header_arenas(&l);
+        l = layout_of(arenas);
+    }
+    size_t front = pm_align_up(l.lines, PM_ARENA_BYTES);
+    size_t bytes = front + (arenas << PM_ARENA_SHIFT);
+    char *start = pm_os_reserve(bytes, PM_ARENA_BYTES);
+    if (start == NULL)
+        return false;
+    char *base = start + front;
+    size_t first = header_arenas(&l);
+    if (!pm_os_make_readable(base, l.routes)) {
+        pm_os_release(start, bytes);
+        return false;
+    }
+    pm_os_release(start, front - l.lines);
+    w->remote_lines = base + l.routes;
+    w->arenas = (struct pm_arena *)(void *)(w->remote_lines + l.remotes);
+    w->empties = (uint64_t *)(void *)((char *)w->arenas + l.arenas);
+    w->first_arena = w->next_arena = (uint32_t)first;
+    w->arenas_end = (uint32_t)arenas;
+    w->tables_end = 0;
+    pm_store_relaxed(&w->base, (uintptr_t)base);
+    pm_store_relaxed(&w->units, (size_t)w->arenas_end * PM_ARENA_UNITS);
+    return true;
+}
+
+static size_t first_window_bytes(void)
+{
+    size_t bytes = pm_options.window_bytes, limit = pm_os_address_limit_bytes();
+    if (bytes == 0) {
+        size_t wanted = pm_os_ram_bytes() * PM_WINDOW_RAM_FACTOR;
+        bytes = PM_WINDOW_MIN_BYTES;
+        while (bytes < wanted && bytes < PM_WINDOW_MAX_BYTES)
+            bytes *= 2;
+    }
+    if (limit != SIZE_MAX && bytes > limit / 4)
+        bytes = limit / 4; /* the rest is for stacks, libraries and windows added later */
+    if (bytes > PM_WINDOW_MAX_BYTES)
+        bytes = PM_WINDOW_MAX_BYTES;
+    return bytes;
+}
+
+bool pm_window_init(void)
+{
+    for (size_t arenas = first_window_bytes() >> PM_ARENA_SHIFT;; arenas /= 2) {
+        if (window_make(&pm_window, arenas ? arenas : 1))
+            return true;
+        if (arenas <= 1)
+            return false;
+    }
+}
+
+struct pm_window *pm_window_add(size_t bytes, size_t least)
+{
+    uint32_t count = pm_load_relaxed(&added_count);
+    if (count == PM_WINDOWS_MAX - 1)
+        return NULL;
+    struct pm_window *w = &added[count];
+    size_t wanted = bytes >> PM_ARENA_SHIFT;
+    for (wanted = wanted > least ? wanted : least; !window_make(w, wanted);) {
+        if (wanted <= least)
+            return NULL;
+        wanted = wanted / 2 > least ? wanted / 2 : least;
+    }
+    pm_store_release(&added_count, count + 1); /* pairs with pm_window_find */
+    return w;
+}
+
+static bool commit_part(char *table, size_t entry_bytes, uint32_t from, uint32_t end)
+{
+    size_t page = pm_os_page_bytes();
+    size_t start = from * entry_bytes & ~(page - 1);
+    return pm_os_commit(table + start, pm_align_up(end * entry_bytes, page) - start);
+}
+
+/* Under the grow lock. A failure half way is harmless: committing twice is. */
+bool pm_window_commit_tables(struct pm_window *w, uint32_t arenas_end)
+{
+    if (arenas_end <= w->tables_end)
+        return true;
+    uint32_t from = w->tables_end;
+    uint32_t end = (uint32_t)pm_align_up(arenas_end, PM_TABLE_STEP_ARENAS);
+    if (end > w->arenas_end)
+        end = w->arenas_end;
+    char *base = (char *)pm_window_base(w);
+    size_t line_bytes = PM_ARENA_UNITS * PM_LINE_BYTES;
+    size_t lines = pm_align_up(end * line_bytes, pm_os_page_bytes());
+    bool done = commit_part(base, PM_ARENA_UNITS * sizeof(uint64_t), from, end) &&
+                commit_part(w->remote_lines, line_bytes, from, end) &&
+                commit_part((char *)w->arenas, sizeof(struct pm_arena), from, end) &&
+                commit_part((char *)w->empties, sizeof(uint64_t), from / 64, (end + 63) / 64) &&
+                pm_os_commit(base - lines,
+                             lines - from * line_bytes / pm_os_page_bytes() * pm_os_page_bytes());
+    if (done)
+        w->tables_end = end;
+    return done;
+}

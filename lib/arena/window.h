@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Windows: reserved address space in which arenas lie, and the address tables beside it. One window
+ * is made at start; further ones are added when it is full. Frees test the first window inline; the
+ * others are found by a short search on the slow path (invariant I1).
+ *
+ *        descriptor lines       base
+ *   ... | unit 2 | unit 1 |    | routes | remote lines | arena table | empties |   arenas ...
+ *   <- grows downwards         ^ unit 0, arena 0                               ^ first_arena
+ *
+ * The tables lie inside the index space of the window, so one address, `base`, leads to all of them
+ * and to every unit: unit i starts at base + i * PM_UNIT_BYTES, its route at base + 8 * i, its
+ * descriptor line at base - PM_LINE_BYTES * i. The units under the tables, of which unit 0 is one,
+ * never hold blocks.
+ */
+#ifndef PM_ARENA_WINDOW_H
+#define PM_ARENA_WINDOW_H
+
+#include "base/atomic.h"
+#include "base/bits.h"
+#include "base/config.h"
+
+struct pm_arena;
+
+struct pm_window {
+    /* Set once, before the window is published; relaxed loads suffice, since whoever holds a
+     * pointer into the window got it after that. Zero units: no window yet. */
+    _Atomic uintptr_t base;
+    _Atomic size_t units;
+    char *remote_lines;
+    struct pm_arena *arenas;
+    uint64_t *empties; /* one bit per arena that is wholly free and listed; under the arena lock */
+    uint32_t first_arena, arenas_end;
+    /* Under the grow lock. */
+    uint32_t next_arena; /* the first that was never used; also read under the arena lock */
+    uint32_t tables_end; /* tables are committed for the arenas below */
+};
+
+/* The first window. */
+extern struct pm_window pm_window PM_HIDDEN;
+
+/*
+ * A route is the owner in the high bits and the distance in units to the head unit of the run in
+ * the low ones. Owners are addresses of thread heaps, which are line-aligned, or one of these.
+ */
+#define PM_ROUTE_DISTANCE_MASK ((uint64_t)PM_LINE_BYTES - 1)
+#define PM_ROUTE_VOID ((uint64_t)0)                 /* nothing allocated here */
+#define PM_ROUTE_FLOATING ((uint64_t)PM_LINE_BYTES) /* a pool without an owner */
+#define PM_ROUTE_SPAN ((uint64_t)2 * PM_LINE_BYTES) /* head unit of a large block */
+
+_Static_assert(PM_POOL_UNITS_MAX <= PM_LINE_BYTES, "distances fit below the owner");
+
+PM_INLINE uintptr_t pm_window_base(const struct pm_window *w)
+{
+    return pm_load_relaxed(&w->base);
+}
+
+PM_INLINE _Atomic uint64_t *pm_window_route(const struct pm_window *w, size_t unit)
+{
+    return (_Atomic uint64_t *)pm_window_base(w) + unit;
+}
+
+PM_INLINE void *pm_window_line(const struct pm_window *w, size_t unit)
+{
+    return (char *)pm_window_base(w) - PM_LINE_BYTES * unit;
+}
+
+PM_INLINE void *pm_window_remote_line(const struct pm_window *w, size_t unit)
+{
+    return w->remote_lines + PM_LINE_BYTES * unit;
+}
+
+PM_INLINE char *pm_window_unit(const struct pm_window *w, size_t unit)
+{
+    return (char *)pm_window_base(w) + (unit << PM_UNIT_SHIFT);
+}
+
+PM_INLINE size_t pm_window_index(const struct pm_window *w, const void *ptr)
+{
+    return ((uintptr_t)ptr - pm_window_base(w)) >> PM_UNIT_SHIFT;
+}
+
+/* The window that holds the address, or NULL: the pointer is foreign. */
+struct pm_window *pm_window_find(const void *ptr);
+
+/* Calls back for each window, oldest first. */
+void pm_window_each(void (*visit)(struct pm_window *, void *), void *arg);
+
+/* Sets the routes of a run of units: owner with the distances 0, 1, 2... */
+void pm_window_set_routes(const struct pm_window *w, size_t unit, unsigned units, uint64_t owner);
+
+#endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Order-named access to shared fields. Every access to a field that two threads may touch goes
+ * through these, so that the order is read at the place of use; docs/memory-order.md lists each
+ * field with its pairs.
+ */
+#ifndef PM_BASE_ATOMIC_H
+#define PM_BASE_ATOMIC_H
+
+#include "base/config.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define pm_load_relaxed(p) atomic_load_explicit((p), memory_order_relaxed)
+#define pm_load_acquire(p) atomic_load_explicit((p), memory_order_acquire)
+#define pm_store_relaxed(p, v) atomic_store_explicit((p), (v), memory_order_relaxed)
+#define pm_store_release(p, v) atomic_store_explicit((p), (v), memory_order_release)
+#define pm_exchange_acquire(p, v) atomic_exchange_explicit((p), (v), memory_order_acquire)
+#define pm_exchange_release(p, v) atomic_exchange_explicit((p), (v), memory_order_release)
+#define pm_exchange_acq_rel(p, v) atomic_exchange_explicit((p), (v), memory_order_acq_rel)
+#define pm_cas_acquire(p, old, v)                                                                  \
+    atomic_compare_exchange_strong_explicit((p), (old), (v), memory_order_acquire,                 \
+                                            memory_order_relaxed)
+#define pm_cas_weak_acq_rel(p, old, v)                                                             \
+    atomic_compare_exchange_weak_explicit((p), (old), (v), memory_order_acq_rel,                   \
+                                          memory_order_acquire)
+#define pm_cas_acq_rel(p, old, v)                                                                  \
+    atomic_compare_exchange_strong_explicit((p), (old), (v), memory_order_acq_rel,                 \
+                                            memory_order_acquire)
+
+/* A counter with one writer: readers see some past value, the writer pays no read-modify-write. */
+static inline void pm_count_owner(_Atomic uint64_t *counter, uint64_t n)
+{
+    pm_store_relaxed(counter, pm_load_relaxed(counter) + n);
+}
+
+/* A counter that several threads raise; nothing is ordered by it. */
+static inline void pm_count_shared(_Atomic uint64_t *counter, uint64_t n)
+{
+    atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+
+/* n < *bound, by a relaxed load. Spelled out where gcc keeps an atomic load apart from the compare:
+ * the free path counts its instructions. */
+static inline __attribute__((always_inline)) bool pm_below_relaxed(size_t n, _Atomic size_t *bound)
+{
+#if defined(__x86_64__) && defined(__GCC_ASM_FLAG_OUTPUTS__) && !PM_TSAN
+    bool below;
+    __asm__("cmpq %[bound], %[n]" : "=@ccb"(below) : [n] "r"(n), [bound] "m"(*bound));
+    return below;
+#else
+    return n < pm_load_relaxed(bound);
+#endif
+}
+
+static inline void pm_cpu_relax(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+#endif

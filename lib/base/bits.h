@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/* Compiler hints and arithmetic on words of bits. Pure functions, any thread. */
+#ifndef PM_BASE_BITS_H
+#define PM_BASE_BITS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define pm_likely(x) __builtin_expect(!!(x), 1)
+#define pm_unlikely(x) __builtin_expect(!!(x), 0)
+#define PM_COLD __attribute__((noinline, cold))
+#define PM_NOINLINE __attribute__((noinline))
+#define PM_INLINE static inline __attribute__((always_inline))
+#define PM_HIDDEN __attribute__((visibility("hidden")))
+
+static inline size_t pm_align_up(size_t n, size_t align)
+{
+    return (n + align - 1) & ~(align - 1);
+}
+
+static inline bool pm_is_pow2(size_t n)
+{
+    return n != 0 && (n & (n - 1)) == 0;
+}
+
+/* The place of the highest bit set; n is not 0. */
+static inline unsigned pm_log2_floor(uint64_t n)
+{
+    return 63u - (unsigned)__builtin_clzll(n);
+}
+
+/* n bits from bit `first` on; n = 0..64, first + n <= 64. */
+static inline uint64_t pm_bits_run(unsigned first, unsigned n)
+{
+    return n == 0 ? 0 : (~(uint64_t)0 >> (64 - n)) << first;
+}
+
+/* The bits at which a run of n (1..64) set bits of `word` starts. Each step doubles the length
+ * that a surviving bit stands for. */
+static inline uint64_t pm_bits_run_starts(uint64_t word, unsigned n)
+{
+    for (unsigned have = 1; have < n && word != 0;) {
+        unsigned step = n - have < have ? n - have : have;
+        word &= word >> step;
+        have += step;
+    }
+    return word;
+}
+
+/* The length of the longest run of set bits, 0..64. */
+static inline unsigned pm_bits_longest_run(uint64_t word)
+{
+    unsigned n = 0;
+    if (~word == 0)
+        return 64;
+    while (word != 0) {
+        word &= word << 1;
+        n++;
+    }
+    return n;
+}
+
+#endif

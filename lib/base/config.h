@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Every constant of the allocator. The build may set those under #ifndef; the rest follows from
+ * them. Read by all layers. Other files name these constants, they do not repeat their values.
+ */
+#ifndef PM_BASE_CONFIG_H
+#define PM_BASE_CONFIG_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Switches: always defined, 0 or 1. */
+#ifndef PM_OVERRIDE
+#define PM_OVERRIDE 0 /* export the C library's names too */
+#endif
+#ifndef PM_CHECK
+#define PM_CHECK 0 /* assertions and every x_check() */
+#endif
+#ifndef PM_CLASSIC
+#define PM_CLASSIC 0 /* pymalloc's classic geometry */
+#endif
+#ifndef PM_ASAN
+#define PM_ASAN 0 /* tell AddressSanitizer of blocks */
+#endif
+#ifndef PM_TSAN
+#define PM_TSAN 0
+#endif
+#ifndef PM_OS_FAULT
+#define PM_OS_FAULT 0 /* the os layer is the fault-injecting double */
+#endif
+
+/* Geometry. A unit is the grain of arenas and address tables. */
+#ifndef PM_UNIT_SHIFT
+#define PM_UNIT_SHIFT (PM_CLASSIC ? 12 : 15)
+#endif
+#define PM_UNIT_BYTES ((size_t)1 << PM_UNIT_SHIFT)
+#define PM_ARENA_UNITS 64 /* one bit of a word each */
+#define PM_ARENA_SHIFT (PM_UNIT_SHIFT + 6)
+#define PM_ARENA_BYTES ((size_t)1 << PM_ARENA_SHIFT)
+#define PM_GROUP_UNITS 8 /* units of one cache line of routes */
+
+/* Every block's address is a multiple of the granule. */
+#define PM_GRANULE_SHIFT (PM_CLASSIC ? 3 : 4)
+#define PM_GRANULE_BYTES ((size_t)1 << PM_GRANULE_SHIFT)
+
+/* Bytes that each pool leaves unused at its start. pymalloc keeps a header there; the classic
+ * geometry leaves the same room, so that its block counts come out to the block. */
+#define PM_POOL_HEADER_BYTES (PM_CLASSIC ? 48 : 0)
+
+/* Size classes: 8-byte steps up to the small limit, then 8 steps per doubling. */
+#define PM_SMALL_MAX 512
+#define PM_SMALL_CLASSES 64
+#define PM_BLOCK_MAX_SHIFT (PM_UNIT_SHIFT + 1)
+#define PM_BLOCK_MAX ((size_t)1 << PM_BLOCK_MAX_SHIFT) /* above it: spans */
+#define PM_CLASSES (PM_SMALL_CLASSES + 8 * (PM_BLOCK_MAX_SHIFT - 9))
+#define PM_POOL_MIN_BLOCKS 16 /* of medium pools, as far as the next constant allows */
+#define PM_POOL_UNITS_MAX 16
+
+/* Requests up to this size find their pool by one table look-up. */
+#define PM_DIRECT_MAX 1024
+#define PM_DIRECT_SLOTS (PM_DIRECT_MAX / (1 << PM_GRANULE_SHIFT) + 1)
+
+/* Blocks up to this size are carved several at once, within one page; above it one by one. */
+#define PM_CARVE_BATCH_MAX 1024
+#define PM_CARVE_BATCH_BLOCKS 32
+
+/* Remote batches of a heap. */
+#define PM_BATCH_SLOTS 8
+#define PM_BATCH_BLOCKS 32
+
+/* A floating pool can be adopted once one part in PM_ADOPT_PART of its blocks is free. */
+#define PM_ADOPT_PART 8
+
+/* A thread that only frees gets a heap of its own (for batches) after so many frees. */
+#define PM_FREES_BEFORE_HEAP 32
+
+/* Windows. */
+#ifndef PM_WINDOW_DEFAULT_BYTES
+#define PM_WINDOW_DEFAULT_BYTES 0 /* 0: from the size of the machine's memory */
+#endif
+#define PM_WINDOW_MIN_BYTES ((size_t)64 << 30)
+#define PM_WINDOW_RAM_FACTOR 4
+#define PM_WINDOW_MAX_BYTES ((size_t)4 << 40)
+#define PM_WINDOWS_MAX 256                     /* the first and those added when it is full */
+#define PM_WINDOW_ADD_BYTES ((size_t)64 << 20) /* size of the first added one */
+#define PM_TABLE_STEP_ARENAS 32                /* tables are committed for so many arenas at once */
+
+#define PM_LINE_BYTES 64
+
+/* Bounds on what is kept (defaults of the run-time options). */
+#define PM_KEEP_BYTES_DEFAULT ((size_t)8 << 20)
+#define PM_KEEP_PART 8 /* and one part in so many of the arenas in use */
+#define PM_HEAP_KEEP_BYTES_DEFAULT ((size_t)1 << 20)
+#define PM_DEMAND_NS 1000000000ull /* how long demand is remembered */
+
+_Static_assert(PM_UNIT_SHIFT >= 12 && PM_UNIT_SHIFT <= 16, "unit size");
+_Static_assert(PM_ARENA_UNITS == 64, "an arena's state is kept in 64-bit words");
+_Static_assert(PM_CLASSES <= 128, "heaps keep two words of used classes");
+_Static_assert(PM_POOL_UNITS_MAX < 64, "a route keeps the distance to the head in 6 bits");
+_Static_assert((PM_POOL_UNITS_MAX << PM_UNIT_SHIFT >> PM_GRANULE_SHIFT) < 65535,
+               "a remote word keeps a block's place in 16 bits");
+_Static_assert(PM_UNIT_BYTES / 8 < 65535 / 2, "block counts fit 16 bits");
+
+#endif

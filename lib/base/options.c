@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/* See options.h. Runs in the first allocator call of the process: nothing here may allocate. */
+#define _GNU_SOURCE /* secure_getenv */
+#include "base/options.h"
+
+#include "base/report.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct pm_options pm_options = {
+#define OPTION_INITIAL(kind, name, initial, doc) .name = initial,
+    PM_OPTIONS(OPTION_INITIAL)
+#undef OPTION_INITIAL
+};
+
+enum kind { BYTES, TEXT };
+
+static const struct option {
+    const char *name;
+    enum kind kind;
+    size_t offset;
+    const char *doc;
+} options[] = {
+#define OPTION_ROW(kind, name, initial, doc) {#name, kind, offsetof(struct pm_options, name), doc},
+    PM_OPTIONS(OPTION_ROW)
+#undef OPTION_ROW
+};
+
+static unsigned suffix_shift(char c)
+{
+    switch (c | 0x20) {
+    case 'k':
+        return 10;
+    case 'm':
+        return 20;
+    case 'g':
+        return 30;
+    case 't':
+        return 40;
+    default:
+        return 0;
+    }
+}
+
+static bool parse_bytes(const char *text, size_t length, size_t *bytes)
+{
+    size_t n = 0, i = 0;
+    for (; i < length && text[i] >= '0' && text[i] <= '9'; i++) {
+        if (n > (SIZE_MAX - 9) / 10)
+            return false;
+        n = n * 10 + (size_t)(text[i] - '0');
+    }
+    if (i == 0)
+        return false;
+    if (i < length) {
+        unsigned shift = suffix_shift(text[i++]);
+        if (shift == 0 || n > SIZE_MAX >> shift)
+            return false;
+        n <<= shift;
+    }
+    *bytes = n;
+    return i == length;
+}
+
+static bool set_option(const struct option *option, const char *value, size_t length)
+{
+    char *field = (char *)&pm_options + option->offset;
+    if (option->kind == BYTES)
+        return parse_bytes(value, length, (size_t *)(void *)field);
+    if (length >= PM_OPTION_TEXT_BYTES)
+        return false;
+    memcpy(field, value, length);
+    field[length] = 0;
+    return true;
+}
+
+static void warn_setting(const char *what, const char *setting, size_t length)
+{
+    char shown[80], known[160];
+    size_t used = 0;
+    if (length > sizeof shown - 1)
+        length = sizeof shown - 1;
+    memcpy(shown, setting, length);
+    shown[length] = 0;
+    for (size_t i = 0; i < sizeof options / sizeof *options && used < sizeof known; i++)
+        used += pm_format(known + used, sizeof known - used, " %s", options[i].name);
+    pm_warn("POOLMALLOC_OPTIONS: %s \"%s\" ignored; known are%s", what, shown, known);
+}
+
+static bool parse_setting(const char *setting, size_t length)
+{
+    const char *equals = memchr(setting, '=', length);
+    size_t name_length = equals ? (size_t)(equals - setting) : length;
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+        if (strlen(options[i].name) != name_length ||
+            memcmp(options[i].name, setting, name_length) != 0)
+            continue;
+        if (equals && set_option(&options[i], equals + 1, length - name_length - 1))
+            return true;
+        warn_setting("value not understood in", setting, length);
+        return false;
+    }
+    warn_setting("unknown option", setting, length);
+    return false;
+}
+
+bool pm_options_parse(const char *text)
+{
+    bool understood = true;
+    while (*text) {
+        size_t length = strcspn(text, ",");
+        if (length > 0)
+            understood &= parse_setting(text, length);
+        text += length;
+        text += *text == ',';
+    }
+    return understood;
+}
+
+void pm_options_init(void)
+{
+    const char *text = secure_getenv("POOLMALLOC_OPTIONS");
+    if (text)
+        pm_options_parse(text);
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Run-time options: POOLMALLOC_OPTIONS="name=value,name=value", read once at process start without
+ * allocating. Sizes take k, m, g or t. Set-user-id programs ignore the variable.
+ * The table below is the only list; texts for users come from its doc strings.
+ */
+#ifndef PM_BASE_OPTIONS_H
+#define PM_BASE_OPTIONS_H
+
+#include "base/config.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define PM_OPTION_TEXT_BYTES 256
+
+/* X(kind, name, default, doc) */
+#define PM_OPTIONS(X)                                                                              \
+    X(BYTES, window_bytes, PM_WINDOW_DEFAULT_BYTES,                                                \
+      "address space reserved for arenas; 0: four times the machine's memory, at least 64g")       \
+    X(BYTES, keep_bytes, PM_KEEP_BYTES_DEFAULT,                                                    \
+      "empty arenas kept resident, besides an eighth of those in use and what demand justifies")   \
+    X(BYTES, heap_keep_bytes, PM_HEAP_KEEP_BYTES_DEFAULT, "empty pools kept by each thread heap")  \
+    X(TEXT, stats_at_exit, "",                                                                     \
+      "append statistics at exit to this file; stderr and stdout are known")
+
+struct pm_options {
+#define PM_OPTION_FIELD_BYTES(name) size_t name;
+#define PM_OPTION_FIELD_TEXT(name) char name[PM_OPTION_TEXT_BYTES];
+#define PM_OPTION_FIELD(kind, name, initial, doc) PM_OPTION_FIELD_##kind(name)
+    PM_OPTIONS(PM_OPTION_FIELD)
+#undef PM_OPTION_FIELD
+};
+
+/* Written by pm_options_init() before any other thread allocates, constant afterwards. */
+extern struct pm_options pm_options;
+
+/* Reads the environment. Warns of names and values that it does not understand, and ignores them.
+ */
+void pm_options_init(void);
+
+/* Parses a list of settings into pm_options. False: something was not understood (and warned of);
+ * the rest is in force. */
+bool pm_options_parse(const char *text);
+
+#endif

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Allocation off the fast path: medium and large sizes, alignment, zeroed memory, sizes of live
+ * blocks. Any thread.
+ */
+#include "heap/fast.h"
+#include "heap/internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+static void *out_of_memory(void)
+{
+    errno = ENOMEM;
+    return NULL;
+}
+
+/* A thread whose heap has dissolved, or for which none can be made. */
+static PM_COLD void *alloc_cold(unsigned class, bool *zero)
+{
+    pm_lock_acquire(&pm_cold_lock);
+    struct pm_pool *pool = pm_heap_cold.current[class];
+    *zero = false;
+    void *block = pool->free;
+    if (block != NULL)
+        pm_heap_pop(pool, block);
+    else
+        block = pm_heap_refill(&pm_heap_cold, class, zero);
+    pm_lock_release(&pm_cold_lock);
+    return block;
+}
+
+static void *alloc_class_slow(unsigned class, bool *zero)
+{
+    struct pm_heap *heap = pm_heap_get();
+    void *block = heap ? pm_heap_refill(heap, class, zero) : alloc_cold(class, zero);
+    return block ? block : out_of_memory();
+}
+
+PM_NOINLINE void *pm_heap_malloc_slow(size_t n)
+{
+    bool zero;
+    return alloc_class_slow(pm_class_of(n), &zero);
+}
+
+static PM_COLD void *alloc_span(size_t n, size_t align, bool *zero)
+{
+    void *block = pm_heap_process_init() ? pm_span_alloc(n, align, zero) : NULL;
+    if (block == NULL)
+        return out_of_memory();
+    pm_asan_unpoison(block, pm_align_up(n, PM_UNIT_BYTES));
+    struct pm_heap *heap = pm_heap_self;
+    if (pm_heap_is_real(heap))
+        pm_count_owner(&heap->mallocs, 1);
+    else
+        pm_count_shared(&heap->mallocs, 1);
+    return block;
+}
+
+/* *zero says whether the block reads as zero but for what a free list wrote: nothing. */
+PM_INLINE void *alloc_class(unsigned class, bool *zero)
+{
+    struct pm_pool *pool = pm_heap_self->current[class];
+    void *block = pool->free;
+    if (pm_unlikely(block == NULL))
+        return alloc_class_slow(class, zero);
+    *zero = false;
+    return pm_heap_pop(pool, block);
+}
+
+PM_NOINLINE void *pm_heap_malloc_medium(size_t n)
+{
+    bool zero;
+    if (pm_likely(n <= PM_BLOCK_MAX))
+        return alloc_class(pm_class_medium(n), &zero);
+    return alloc_span(n, 1, &zero);
+}
+
+PM_NOINLINE void *pm_heap_calloc_medium(size_t n)
+{
+    bool zero;
+    void *block = n <= PM_BLOCK_MAX ? alloc_class(pm_class_of(n), &zero) : alloc_span(n, 1, &zero);
+    if (pm_likely(block != NULL) && !zero)
+        memset(block, 0, n);
+    return block;
+}
+
+void *pm_heap_malloc_aligned(size_t n, size_t align)
+{
+    bool zero;
+    if (align <= PM_GRANULE_BYTES)
+        return pm_heap_malloc(n);
+    unsigned class = pm_class_aligned(n, align);
+    return class < PM_CLASSES ? alloc_class(class, &zero) : alloc_span(n, align, &zero);
+}
+
+/* A live block as its pointer leads to it. */
+struct found {
+    struct pm_window *window;
+    size_t unit;
+    bool span;
+};
+
+static struct found find(const void *ptr, const char *function)
+{
+    struct found found = {.window = pm_window_find(ptr)};
+    if (pm_unlikely(found.window == NULL))
+        pm_fatal_foreign(function, ptr);
+    found.unit = pm_window_index(found.window, ptr);
+    uint64_t route = pm_load_relaxed(pm_window_route(found.window, found.unit));
+    uint64_t owner = route & ~PM_ROUTE_DISTANCE_MASK;
+    if (pm_unlikely(owner == PM_ROUTE_VOID))
+        pm_span_fatal_void(found.window, ptr, function);
+    found.span = owner == PM_ROUTE_SPAN;
+    found.unit -= found.span ? 0 : route & PM_ROUTE_DISTANCE_MASK;
+    return found;
+}
+
+static size_t usable(struct found found, const void *ptr, const char *function)
+{
+    if (found.span)
+        return pm_span_usable(found.window, ptr, function);
+    struct pm_remote *remote = pm_remote_at(found.window, found.unit);
+    pm_remote_block_number(remote, pm_window_unit(found.window, found.unit), ptr, function);
+    return (size_t)remote->block_granules * PM_GRANULE_BYTES;
+}
+
+size_t pm_heap_usable(const void *ptr, const char *function)
+{
+    return usable(find(ptr, function), ptr, function);
+}
+
+bool pm_heap_resize(void *ptr, size_t n, const char *function)
+{
+    struct found found = find(ptr, function);
+    size_t have = usable(found, ptr, function);
+    if (n <= have && n > have - have / 4) /* pymalloc's rule: less than a quarter to gain */
+        return true;
+    if (n <= PM_BLOCK_MAX || !found.span)
+        return false;
+    if (!pm_span_resize(found.window, ptr, n, function))
+        return false;
+    pm_asan_unpoison(ptr, pm_align_up(n, PM_UNIT_BYTES));
+    return true;
+}

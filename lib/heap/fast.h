@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The fast paths: straight lines without an atomic read-modify-write or a call. What is uncommon
+ * leaves by a tail call. The instruction budgets are held by the budget test.
+ *
+ *   malloc -> pm_heap_malloc -+-> pm_heap_malloc_slow     no current pool, or its list is empty
+ *                             +-> pm_heap_malloc_medium   above PM_DIRECT_MAX
+ *   free   -> pm_heap_free ---+-> pm_heap_free_slow       another owner, none, a span, foreign
+ *                             +-> pm_heap_pool_emptied    nothing live in the pool any more
+ */
+#ifndef PM_HEAP_FAST_H
+#define PM_HEAP_FAST_H
+
+#include "base/asan.h"
+#include "heap/heap.h"
+
+PM_INLINE void *pm_heap_pop(struct pm_pool *pool, void *block)
+{
+    pool->free = pm_block_next(block);
+    return block;
+}
+
+PM_INLINE void *pm_heap_malloc(size_t n)
+{
+    if (pm_unlikely(n > PM_DIRECT_MAX))
+        return pm_heap_malloc_medium(n);
+    struct pm_pool *pool = pm_heap_self->direct[(n + PM_GRANULE_BYTES - 1) >> PM_GRANULE_SHIFT];
+    void *block = pool->free;
+    if (pm_unlikely(block == NULL))
+        return pm_heap_malloc_slow(n);
+    return pm_heap_pop(pool, block);
+}
+
+PM_INLINE void pm_heap_free(void *ptr, const char *function)
+{
+    uintptr_t base = pm_window_base(&pm_window);
+    size_t unit = ((uintptr_t)ptr - base) >> PM_UNIT_SHIFT;
+    if (pm_unlikely(!pm_below_relaxed(unit, &pm_window.units))) /* NULL, foreign, other window */
+        return pm_heap_free_slow(ptr, function);
+    /* Relaxed: if the pool is ours we wrote the route; if not, only its distance counts, which
+     * does not change while the block is live. */
+    uint64_t route = pm_load_relaxed((_Atomic uint64_t *)base + unit);
+    uint64_t distance = route - (uintptr_t)pm_heap_self;
+    if (pm_unlikely(distance > PM_ROUTE_DISTANCE_MASK))
+        return pm_heap_free_slow(ptr, function);
+    struct pm_pool *pool = (struct pm_pool *)(base + (distance - unit) * PM_LINE_BYTES);
+#if PM_ASAN || PM_CHECK
+    pm_remote_block_number(pm_remote_at(&pm_window, unit - distance), pool->base, ptr, function);
+    pm_asan_block_back(ptr, pool->block_bytes);
+#endif
+    pm_block_set_next(ptr, pool->free);
+    pool->free = ptr;
+    if (pm_unlikely(--pool->count == 0))
+        pm_heap_pool_emptied(pool);
+}
+
+#endif

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Thread heaps: each thread's cache of pools. A pool belongs to a heap only while the heap can
+ * allocate from it: it is the current one of its class, or parked behind it. A full pool floats.
+ *
+ * A thread starts with the sentinel heap `pm_heap_none`, whose pools are all empty, so that the
+ * fast paths need no test for a missing heap; its first slow path gives it a real one. When the
+ * thread exits, its heap dissolves and the thread gets the sentinel `pm_heap_dead`: from then on it
+ * is served by the one shared, locked cold heap, and nothing is initialised again.
+ */
+#ifndef PM_HEAP_HEAP_H
+#define PM_HEAP_HEAP_H
+
+#include "pool/pool.h"
+
+/* Blocks of one pool of another owner, freed by this thread and not yet pushed. With count 0 the
+ * slot only remembers the pool: the second free in a row starts a batch. */
+struct pm_batch {
+    struct pm_remote *remote;
+    struct pm_place_of at;
+    void *head, *tail;
+    uint32_t count, limit;
+};
+
+struct pm_heap {
+    /* The fast paths: the current pool by size in granules, and by class. */
+    struct pm_pool *direct[PM_DIRECT_SLOTS];
+    struct pm_pool *current[PM_CLASSES];
+    struct pm_batch batch[PM_BATCH_SLOTS];
+    /* The slow paths. */
+    struct pm_link parked[PM_CLASSES];
+    uint64_t used_classes[2]; /* that ever had a current or parked pool */
+    unsigned poll_class;      /* whose parked pools are looked at next */
+    struct pm_link kept;      /* empty pools, last emptied first */
+    struct pm_group stash;    /* units not yet cut */
+    /* Statistics: written by the owner, read by anybody. */
+    _Atomic uint64_t mallocs, frees, remote_frees, remote_flushes, refills, adopted;
+    _Atomic uint64_t kept_bytes;
+    /* Under the registry lock. */
+    struct pm_heap *next, *next_free;
+    bool in_use;
+} __attribute__((aligned(PM_LINE_BYTES)));
+
+extern __thread struct pm_heap *pm_heap_self PM_HIDDEN __attribute__((tls_model("initial-exec")));
+extern struct pm_heap pm_heap_none PM_HIDDEN;
+extern struct pm_heap pm_heap_dead PM_HIDDEN;
+extern struct pm_pool pm_pool_none PM_HIDDEN;
+
+/* NULL with errno ENOMEM: out of memory. Blocks are aligned to the granule. */
+void *pm_heap_malloc_slow(size_t n);
+void *pm_heap_malloc_medium(size_t n);
+void *pm_heap_malloc_aligned(size_t n, size_t align);
+void *pm_heap_calloc_medium(size_t n);
+
+/* `function` is the name that an error report shows. */
+void pm_heap_free_slow(void *ptr, const char *function);
+/* The last local free of a pool. */
+void pm_heap_pool_emptied(struct pm_pool *pool);
+
+/* Bytes that the block at ptr holds; ptr is a live block or the error is named. */
+size_t pm_heap_usable(const void *ptr, const char *function);
+/* Changes the size in place if it makes sense. */
+bool pm_heap_resize(void *ptr, size_t n, const char *function);
+
+/* The calling thread's heap lets go of kept pools, stash and batches. */
+void pm_heap_trim(void);
+
+struct pm_heap_stats {
+    uint64_t mallocs, frees, remote_frees, remote_flushes, refills, adopted;
+    uint64_t heaps, heaps_in_use, kept_bytes;
+    uint64_t shell_bytes;
+    uint64_t lock_acquisitions, lock_contended;
+};
+void pm_heap_stats(struct pm_heap_stats *stats);
+
+/* The calling thread's heap; prints the first violation and returns false. */
+bool pm_heap_check(void);
+
+/* Process start; idempotent. Called by the first slow path and by the library's constructor. */
+bool pm_heap_process_init(void);
+
+void pm_heap_fork_prepare(void);
+void pm_heap_fork_parent(void);
+void pm_heap_fork_child(void);
+
+#endif

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The slow path of malloc: where the next block of a class comes from when the current pool's list
+ * is empty. In this order: what other threads freed into the current pool; what it has not carved;
+ * (then it is full and floats) a parked pool; a floating pool; a kept empty pool; fresh units.
+ * By the owner of the heap.
+ */
+#include "base/options.h"
+#include "heap/internal.h"
+
+enum { KEPT_SEARCH_POOLS = 8 }; /* how many kept pools are looked at for one of the class */
+
+void pm_heap_account(struct pm_heap *heap, struct pm_pool *pool, unsigned local)
+{
+    unsigned live = pool->carved - local;
+    unsigned start = pool->place == PM_PLACE_CURRENT ? PM_COUNT_CURRENT : pool->live_base;
+    unsigned frees = start - pool->count;
+    pm_count_owner(&heap->frees, frees);
+    pm_count_owner(&heap->mallocs, live + frees - pool->live_base);
+    pool->live_base = (uint16_t)live;
+    pool->count = pool->place == PM_PLACE_CURRENT ? PM_COUNT_CURRENT : live;
+}
+
+/* The size slots that the class serves, first and last; none: first > last. */
+static void direct_slots(unsigned class, unsigned *first, unsigned *last)
+{
+    unsigned bytes = pm_class_bytes(class), smaller = bytes - (unsigned)PM_GRANULE_BYTES;
+    if (class >= PM_SMALL_CLASSES)
+        smaller = pm_class_bytes(class - 1);
+    *first = smaller == 0 ? 0 : smaller / (unsigned)PM_GRANULE_BYTES + 1;
+    *last = bytes > PM_DIRECT_MAX ? 0 : bytes / (unsigned)PM_GRANULE_BYTES;
+}
+
+void pm_heap_set_current(struct pm_heap *heap, unsigned class, struct pm_pool *pool)
+{
+    unsigned slot, last;
+    heap->current[class] = pool;
+    heap->used_classes[class / 64] |= (uint64_t)1 << class % 64;
+    for (direct_slots(class, &slot, &last); slot <= last; slot++)
+        heap->direct[slot] = pool;
+    if (pool == &pm_pool_none)
+        return;
+    pool->place = PM_PLACE_CURRENT;
+    pool->count = PM_COUNT_CURRENT;
+}
+
+void pm_heap_park(struct pm_heap *heap, struct pm_pool *pool)
+{
+    pool->place = PM_PLACE_PARKED;
+    pm_list_push(&heap->parked[pool->class], &pool->link);
+    heap->used_classes[pool->class / 64] |= (uint64_t)1 << pool->class % 64;
+}
+
+void pm_heap_unpark(struct pm_pool *pool)
+{
+    pm_list_remove(&pool->link);
+    pool->place = PM_PLACE_NONE;
+}
+
+/* Takes what others freed into a parked pool. True: it is empty now, and gone. */
+static bool poll_parked(struct pm_heap *heap, struct pm_pool *pool)
+{
+    unsigned n = pm_pool_take_remote(pool);
+    pool->count -= n;
+    pool->live_base -= (uint16_t)n;
+    if (pool->count > 0)
+        return false;
+    pm_heap_account(heap, pool, pool->carved);
+    pm_heap_unpark(pool);
+    pm_pool_retire(pool);
+    pm_heap_keep(heap, pool);
+    return true;
+}
+
+/* The next used class after `class`, round and round. */
+static unsigned next_used_class(const struct pm_heap *heap, unsigned class)
+{
+    for (unsigned word = (class + 1) / 64, first = (class + 1) % 64; word < 2; word++, first = 0) {
+        uint64_t used = heap->used_classes[word] >> first << first;
+        if (used != 0)
+            return word * 64 + (unsigned)__builtin_ctzll(used);
+    }
+    return heap->used_classes[0] ? (unsigned)__builtin_ctzll(heap->used_classes[0]) : 0;
+}
+
+/* I8: of the classes in turn, one parked pool, the one parked first, is polled and goes to the
+ * front. */
+static void poll_next(struct pm_heap *heap)
+{
+    unsigned class = next_used_class(heap, heap->poll_class);
+    heap->poll_class = class;
+    if (pm_list_empty(&heap->parked[class]))
+        return;
+    struct pm_pool *pool = pm_container_of(heap->parked[class].prev, struct pm_pool, link);
+    if (!poll_parked(heap, pool)) {
+        pm_list_remove(&pool->link);
+        pm_list_push(&heap->parked[class], &pool->link);
+    }
+}
+
+static struct pm_pool *take_parked(struct pm_heap *heap, unsigned class)
+{
+    if (pm_list_empty(&heap->parked[class]))
+        return NULL;
+    struct pm_pool *pool = pm_container_of(heap->parked[class].next, struct pm_pool, link);
+    pm_heap_account(heap, pool, pool->carved - pool->count);
+    pm_heap_unpark(pool);
+    return pool;
+}
+
+/* One of the class, still carved as it was; else one of the same number of units, to be cut anew.
+ */
+static struct pm_pool *find_kept(struct pm_heap *heap, unsigned class)
+{
+    struct pm_pool *same_units = NULL;
+    unsigned n = 0;
+    if (pm_list_empty(&heap->kept))
+        return NULL;
+    for (struct pm_link *at = heap->kept.next; at != &heap->kept && n < KEPT_SEARCH_POOLS;
+         at = at->next, n++) {
+        struct pm_pool *pool = pm_container_of(at, struct pm_pool, link);
+        if (pool->class == class)
+            return pool;
+        if (same_units == NULL && pool->units == pm_class_units(class))
+            same_units = pool;
+    }
+    return same_units;
+}
+
+static void count_kept(struct pm_heap *heap, int sign, const struct pm_pool *pool)
+{
+    uint64_t bytes = (uint64_t)pool->units << PM_UNIT_SHIFT;
+    pm_count_owner(&heap->kept_bytes, sign > 0 ? bytes : -bytes);
+}
+
+static struct pm_pool *take_kept(struct pm_heap *heap, unsigned class)
+{
+    struct pm_pool *pool = find_kept(heap, class);
+    if (pool == NULL)
+        return NULL;
+    pm_list_remove(&pool->link);
+    pool->place = PM_PLACE_NONE;
+    count_kept(heap, -1, pool);
+    if (pool->class == class) {
+        pm_pool_revive(pool, pm_heap_route(heap));
+        return pool;
+    }
+    struct pm_run run = pm_pool_run(pool);
+    return pm_pool_cut(&run, class, pm_heap_route(heap));
+}
+
+void pm_heap_keep(struct pm_heap *heap, struct pm_pool *pool)
+{
+    pool->place = PM_PLACE_KEPT;
+    pm_list_push(&heap->kept, &pool->link);
+    count_kept(heap, 1, pool);
+    if (pm_load_relaxed(&heap->kept_bytes) > pm_options.heap_keep_bytes)
+        pm_heap_give_kept(heap, pm_options.heap_keep_bytes);
+}
+
+void pm_heap_give_kept(struct pm_heap *heap, size_t bytes_left)
+{
+    while (pm_load_relaxed(&heap->kept_bytes) > bytes_left) {
+        struct pm_pool *pool = pm_container_of(heap->kept.prev, struct pm_pool, link);
+        pm_list_remove(&pool->link);
+        pool->place = PM_PLACE_NONE;
+        count_kept(heap, -1, pool);
+        struct pm_run run = pm_pool_run(pool);
+        pm_arena_give_run(&run);
+    }
+}
+
+static bool take_units(struct pm_heap *heap, unsigned units, struct pm_run *run)
+{
+    struct pm_group *stash = &heap->stash;
+    if (units > 1)
+        return pm_arena_take_run(units, run);
+    if (stash->units == 0 && !pm_arena_take_group(stash))
+        return false;
+    unsigned pick = stash->units & stash->dirty ? stash->units & stash->dirty : stash->units;
+    unsigned unit = (unsigned)__builtin_ctz(pick); /* dirty ones first: they are resident */
+    *run =
+        (struct pm_run){stash->base + ((size_t)unit << PM_UNIT_SHIFT), 1, stash->dirty >> unit & 1};
+    stash->units &= (uint8_t) ~(1u << unit);
+    return true;
+}
+
+static struct pm_pool *take_fresh(struct pm_heap *heap, unsigned class)
+{
+    struct pm_run run;
+    if (!take_units(heap, pm_class_units(class), &run))
+        return NULL;
+    return pm_pool_cut(&run, class, pm_heap_route(heap));
+}
+
+static struct pm_pool *next_pool(struct pm_heap *heap, unsigned class)
+{
+    struct pm_pool *pool = take_parked(heap, class);
+    if (pool == NULL)
+        pool = pm_floating_take(class, pm_heap_route(heap));
+    if (pool == NULL)
+        pool = take_kept(heap, class);
+    if (pool == NULL)
+        pool = take_fresh(heap, class);
+    return pool;
+}
+
+/* A block from a pool whose list is empty, or NULL. */
+static void *carve(struct pm_pool *pool, bool *zero)
+{
+    if (pool->block_bytes > PM_CARVE_BATCH_MAX) {
+        *zero = pool->zero;
+        return pm_pool_carve_one(pool);
+    }
+    return pm_pool_carve(pool) ? pool->free : NULL;
+}
+
+/* A block of the pool, off its list. */
+static void *take_block(struct pm_pool *pool, bool *zero)
+{
+    void *block = pool->free;
+    if (block == NULL && (block = carve(pool, zero)) == NULL)
+        return NULL;
+    if (block == pool->free)
+        pool->free = pm_block_next(block);
+    return block;
+}
+
+/* The current pool's list is empty: what else it has. NULL: it was full, and floats now. */
+static void *renew_current(struct pm_heap *heap, struct pm_pool *pool, bool *zero)
+{
+    pm_heap_account(heap, pool, 0);
+    for (;;) {
+        pool->live_base -= (uint16_t)pm_pool_take_remote(pool);
+        void *block = take_block(pool, zero);
+        if (block != NULL)
+            return block;
+        if (pm_pool_float_full(pool, pm_heap_route(heap)))
+            return NULL;
+        pool->place = PM_PLACE_CURRENT;
+    }
+}
+
+void *pm_heap_refill(struct pm_heap *heap, unsigned class, bool *zero)
+{
+    *zero = false;
+    pm_count_owner(&heap->refills, 1);
+    pm_heap_flush(heap);
+    poll_next(heap);
+    struct pm_pool *pool = heap->current[class];
+    if (pool != &pm_pool_none) {
+        void *block = renew_current(heap, pool, zero);
+        if (block != NULL)
+            return block;
+    }
+    pool = next_pool(heap, class);
+    pm_heap_set_current(heap, class, pool ? pool : &pm_pool_none);
+    return pool ? take_block(pool, zero) : NULL;
+}

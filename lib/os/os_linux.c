@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/* The os layer on Linux, glibc and musl: see os.h. */
+#define _GNU_SOURCE /* madvise, syscall */
+#include "base/atomic.h"
+#include "base/lock.h"
+#include "os/os.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/sysinfo.h>
+#include <time.h>
+#include <unistd.h>
+
+static void futex_wait(_Atomic uint32_t *word, uint32_t value)
+{
+    int saved_errno = errno;
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
+    errno = saved_errno;
+}
+
+static void futex_wake(_Atomic uint32_t *word)
+{
+    int saved_errno = errno;
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    errno = saved_errno;
+}
+
+void pm_os_init(void)
+{
+    pm_lock_set_waiter(futex_wait, futex_wake);
+}
+
+size_t pm_os_page_bytes(void)
+{
+    return getauxval(AT_PAGESZ); /* neither allocates nor opens a file, as sysconf may */
+}
+
+size_t pm_os_ram_bytes(void)
+{
+    int saved_errno = errno;
+    struct sysinfo info;
+    size_t bytes = sysinfo(&info) == 0 ? (size_t)info.totalram * info.mem_unit : 0;
+    errno = saved_errno;
+    return bytes;
+}
+
+size_t pm_os_address_limit_bytes(void)
+{
+    int saved_errno = errno;
+    struct rlimit limit;
+    bool known = getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
+    errno = saved_errno;
+    return known && limit.rlim_cur < SIZE_MAX ? (size_t)limit.rlim_cur : SIZE_MAX;
+}
+
+uint64_t pm_os_now_ns(void)
+{
+    struct timespec now;
+    if (clock_gettime(CLOCK_MONOTONIC_COARSE, &now) != 0)
+        return 0;
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+unsigned pm_os_process_id(void)
+{
+    return (unsigned)getpid();
+}
+
+void pm_os_release(void *start, size_t bytes)
+{
+    int saved_errno = errno;
+    if (bytes > 0)
+        munmap(start, bytes); /* refused: the address space stays reserved, nothing else is lost */
+    errno = saved_errno;
+}
+
+void *pm_os_reserve(size_t bytes, size_t align)
+{
+    int saved_errno = errno;
+    size_t page = pm_os_page_bytes();
+    size_t slack = align > page ? align - page : 0;
+    char *start = MAP_FAILED;
+    if (bytes <= SIZE_MAX - slack && !pm_os_fault_now())
+        start = mmap(NULL, bytes + slack, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                     -1, 0);
+    errno = saved_errno;
+    if (start == MAP_FAILED)
+        return NULL;
+    char *aligned = start + (-(uintptr_t)start & (align - 1));
+    pm_os_release(start, (size_t)(aligned - start));
+    pm_os_release(aligned + bytes, slack - (size_t)(aligned - start));
+    return aligned;
+}
+
+static bool protect(void *start, size_t bytes, int protection)
+{
+    if (pm_os_fault_now())
+        return false;
+    int saved_errno = errno;
+    bool done = mprotect(start, bytes, protection) == 0;
+    errno = saved_errno;
+    return done;
+}
+
+bool pm_os_make_readable(void *start, size_t bytes)
+{
+    return protect(start, bytes, PROT_READ);
+}
+
+bool pm_os_commit(void *start, size_t bytes)
+{
+    return protect(start, bytes, PROT_READ | PROT_WRITE);
+}
+
+bool pm_os_purge(void *start, size_t bytes)
+{
+    if (pm_os_fault_now())
+        return false;
+    int saved_errno = errno;
+    bool done = madvise(start, bytes, MADV_DONTNEED) == 0;
+    errno = saved_errno;
+    return done;
+}
+
+static bool write_all(int file, const char *text, size_t bytes)
+{
+    while (bytes > 0) {
+        ssize_t written = write(file, text, bytes);
+        if (written < 0 && errno != EINTR)
+            return false;
+        if (written > 0) {
+            text += written;
+            bytes -= (size_t)written;
+        }
+    }
+    return true;
+}
+
+bool pm_os_append_file(const char *path, const char *text, size_t bytes)
+{
+    int saved_errno = errno;
+    bool is_stderr = strcmp(path, "stderr") == 0, is_stdout = strcmp(path, "stdout") == 0;
+    int file = is_stderr   ? STDERR_FILENO
+               : is_stdout ? STDOUT_FILENO
+                           : open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    bool done = file >= 0 && write_all(file, text, bytes);
+    if (file >= 0 && !is_stderr && !is_stdout)
+        close(file);
+    errno = saved_errno;
+    return done;
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT */
+/* What the owner of a pool does with it: see the tables in pool.h. */
+#include "os/os.h"
+#include "pool/internal.h"
+
+static size_t head_unit(const struct pm_pool *pool, struct pm_window **w)
+{
+    *w = pm_window_find(pool->base);
+    return pm_window_index(*w, pool->base);
+}
+
+struct pm_remote *pm_pool_remote(const struct pm_pool *pool)
+{
+    struct pm_window *w;
+    size_t unit = head_unit(pool, &w);
+    return pm_remote_at(w, unit);
+}
+
+static void set_routes(const struct pm_pool *pool, uint64_t owner)
+{
+    struct pm_window *w;
+    size_t unit = head_unit(pool, &w);
+    pm_window_set_routes(w, unit, pool->units, owner);
+}
+
+static void cut_remote(struct pm_remote *remote, unsigned class)
+{
+    unsigned capacity = pm_class_capacity(class);
+    unsigned eighth = capacity / PM_ADOPT_PART ? capacity / PM_ADOPT_PART : 1;
+    remote->block_granules = (uint32_t)(pm_class_bytes(class) / PM_GRANULE_BYTES);
+    remote->reciprocal = pm_remote_reciprocal(remote->block_granules);
+    remote->capacity = (uint16_t)capacity;
+    remote->adopt_live = (uint16_t)(capacity - eighth);
+    remote->class = (uint8_t) class;
+    /* Release: pushers, who got their block through us, and finders see the constants above. */
+    pm_store_release(&remote->word, pm_word_make(PM_OWNED, NULL, NULL, 0));
+}
+
+struct pm_pool *pm_pool_cut(const struct pm_run *run, unsigned class, uint64_t owner)
+{
+    struct pm_window *w = pm_window_find(run->base);
+    size_t unit = pm_window_index(w, run->base);
+    struct pm_pool *pool = pm_pool_at(w, unit);
+    pm_assert(run->units == pm_class_units(class));
+    *pool = (struct pm_pool){
+        .block_bytes = pm_class_bytes(class),
+        .base = run->base,
+        .capacity = (uint16_t)pm_class_capacity(class),
+        .class = (uint8_t) class,
+        .units = (uint8_t)run->units,
+        .zero = run->dirty == 0,
+    };
+    pm_asan_unpoison(run->base, (size_t)run->units << PM_UNIT_SHIFT);
+    cut_remote(pm_remote_at(w, unit), class);
+    pm_window_set_routes(w, unit, run->units, owner);
+    return pool;
+}
+
+void pm_pool_revive(struct pm_pool *pool, uint64_t owner)
+{
+    /* Release as in cut_remote: the pool goes on with the same constants. */
+    pm_store_release(&pm_pool_remote(pool)->word, pm_word_make(PM_OWNED, NULL, NULL, 0));
+    set_routes(pool, owner);
+}
+
+void *pm_pool_carve_one(struct pm_pool *pool)
+{
+    if (pool->carved == pool->capacity)
+        return NULL;
+    return pool->base + PM_POOL_HEADER_BYTES + (size_t)pool->carved++ * pool->block_bytes;
+}
+
+/* Blocks up to the end of the page that the first one starts in, so that no further page is
+ * touched before it is needed. */
+bool pm_pool_carve(struct pm_pool *pool)
+{
+    char *first = pm_pool_carve_one(pool), *last = first;
+    if (first == NULL)
+        return false;
+    char *page_end = (char *)(((uintptr_t)first | (pm_os_page_bytes() - 1)) + 1);
+    for (unsigned n = 1; n < PM_CARVE_BATCH_BLOCKS; n++) {
+        char *next = last + pool->block_bytes;
+        if (next >= page_end || pool->carved == pool->capacity)
+            break;
+        pm_block_set_next(last, next);
+        last = next;
+        pool->carved++;
+    }
+    pm_block_set_next(last, NULL);
+    pool->free = first;
+    return true;
+}
+
+static void append(void **list, void *chain)
+{
+    while (*list != NULL)
+        list = *list;
+    *list = chain;
+}
+
+unsigned pm_pool_take_remote(struct pm_pool *pool)
+{
+    struct pm_remote *remote = pm_pool_remote(pool);
+    if (pm_word_count(pm_load_relaxed(&remote->word)) == 0) /* a hint; the exchange decides */
+        return 0;
+    /* Acquire-release: the pushers' links and last uses of the blocks are seen; pairs with
+     * pm_remote_push. */
+    uint64_t word = pm_exchange_acq_rel(&remote->word, pm_word_make(PM_OWNED, NULL, NULL, 0));
+    void *chain = pm_word_head(word, pool->base);
+    void *local = pool->free;
+    pool->free = chain;
+    if (local != NULL)
+        append(&pool->free, local);
+    return pm_word_count(word);
+}
+
+unsigned pm_pool_count_local(const struct pm_pool *pool)
+{
+    unsigned n = 0;
+    for (const void *block = pool->free; block != NULL; block = pm_block_next(block))
+        n++;
+    return n;
+}
+
+bool pm_pool_float_full(struct pm_pool *pool, uint64_t owner)
+{
+    struct pm_remote *remote = pm_pool_remote(pool);
+    uint64_t owned = pm_word_make(PM_OWNED, NULL, NULL, 0);
+    pm_assert(pool->free == NULL && pool->carved == pool->capacity);
+    if (pm_word_count(pm_load_relaxed(&remote->word)) != 0)
+        return false;
+    pool->place = PM_PLACE_NONE;
+    set_routes(pool, PM_ROUTE_FLOATING);
+    /* Release: whoever gets the pool sees what its last owner wrote. Pairs with pm_remote_push. */
+    if (pm_cas_acq_rel(&remote->word, &owned,
+                       pm_word_make(PM_FLOATING, NULL, NULL, pool->capacity)))
+        return true;
+    set_routes(pool, owner);
+    return false;
+}
+
+/* Empty remote list, local list of `local` blocks: one try. */
+static bool try_float(struct pm_pool *pool, struct pm_remote *remote, unsigned live)
+{
+    uint64_t owned = pm_word_make(PM_OWNED, NULL, NULL, 0);
+    void *list = pool->free;
+    bool publish = live <= remote->adopt_live;
+    uint64_t next = pm_word_make(publish ? PM_PUBLISHED : PM_FLOATING, pool->base, list, live);
+    pool->free = NULL;
+    pool->place = PM_PLACE_NONE;
+    if (publish)
+        pm_floating_lock_acquire();
+    /* Acquire-release, as in pm_pool_float_full. */
+    bool done = pm_cas_acq_rel(&remote->word, &owned, next);
+    if (done && publish)
+        pm_floating_insert(pool);
+    if (publish)
+        pm_floating_lock_release();
+    if (!done)
+        pool->free = list;
+    return done;
+}
+
+bool pm_pool_float(struct pm_pool *pool, unsigned local, uint64_t owner)
+{
+    struct pm_remote *remote = pm_pool_remote(pool);
+    set_routes(pool, PM_ROUTE_FLOATING);
+    do {
+        local += pm_pool_take_remote(pool);
+        if (local == pool->carved) {
+            set_routes(pool, owner);
+            return false;
+        }
+    } while (!try_float(pool, remote, pool->carved - local));
+    return true;
+}
+
+void pm_pool_retire(struct pm_pool *pool)
+{
+    struct pm_window *w;
+    size_t unit = head_unit(pool, &w);
+    pool->place = PM_PLACE_NONE;
+    pm_window_set_routes(w, unit, pool->units, PM_ROUTE_VOID);
+    /* Release: the next maker of a pool here, through the arena lock, comes after us anyway. */
+    pm_store_release(&pm_remote_at(w, unit)->word, pm_word_make(PM_FREE, NULL, NULL, 0));
+}
+
+struct pm_run pm_pool_run(const struct pm_pool *pool)
+{
+    /* Units past the last carved block were never touched. */
+    size_t used = PM_POOL_HEADER_BYTES + (size_t)pool->carved * pool->block_bytes;
+    unsigned units = (unsigned)((used + PM_UNIT_BYTES - 1) >> PM_UNIT_SHIFT);
+    struct pm_run run = {pool->base, pool->units, ~(uint64_t)0};
+    if (pool->zero)
+        run.dirty = pm_bits_run(0, pool->carved ? units : 0);
+    return run;
+}
+
+bool pm_pool_check(const struct pm_pool *pool)
+{
+    unsigned n = 0;
+    for (char *block = pool->free; block != NULL; block = pm_block_next(block)) {
+        size_t offset = (size_t)(block - pool->base) - PM_POOL_HEADER_BYTES;
+        if (offset % pool->block_bytes != 0 || offset / pool->block_bytes >= pool->carved ||
+            ++n > pool->carved) {
+            pm_warn("pool check: the local list of pool %p (blocks of %u bytes) leads to %p",
+                    (void *)pool->base, (unsigned)pool->block_bytes, (void *)block);
+            return false;
+        }
+    }
+    if (pool->place == PM_PLACE_PARKED && pool->count + n != pool->carved) {
+        pm_warn("pool check: %u live and %u free blocks of %u carved (pool %p)",
+                (unsigned)pool->count, n, (unsigned)pool->carved, (void *)pool->base);
+        return false;
+    }
+    return true;
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Pools: units cut into equal blocks of one size class; their descriptors, states and lists.
+ *
+ * The state of a pool is in its remote word, the one word that several threads write:
+ *
+ *   63           34 33      18 17       2 1     0
+ *   |   unused     |  count   |  head    | state |
+ *
+ *   state      owner   local list      remote list (head)      count
+ *   FREE       -       -               -                       0; not a pool
+ *   OWNED      a heap  free blocks     freed by other threads  blocks on the remote list
+ *   FLOATING   none    -               all free blocks         live blocks
+ *   PUBLISHED  none    -               all free blocks         live blocks; in its floating set
+ *
+ *   from       to         by                               when
+ *   FREE       OWNED      pm_pool_cut                      a heap gets fresh units
+ *   OWNED      FLOATING   owner, pm_pool_float             full; or the owner leaves; route first
+ *   OWNED      PUBLISHED  owner, pm_pool_float             it leaves, and an eighth is free
+ *   OWNED      FREE       owner, pm_pool_retire            no live block
+ *   FLOATING   OWNED      pm_remote_push                   an eighth is free, the pusher allocates
+ *   FLOATING   PUBLISHED  pm_remote_push                   an eighth is free, the pusher does not
+ *   FLOATING   FREE       pm_remote_push                   that was the last live block
+ *   PUBLISHED  OWNED      pm_floating_take                 a heap looks for a pool of the class
+ *   PUBLISHED  FREE       pm_remote_push                   that was the last live block
+ *
+ * Transitions from and to PUBLISHED happen under the lock of the floating sets, all others by one
+ * compare-and-swap. A floating pool counts its live blocks, not its free ones: so a transition
+ * never depends on how many blocks were carved, which only an owner knows, and blocks never carved
+ * need not be on a list. A block that is being freed pins its pool: nobody can re-cut it.
+ *
+ * Who may run with whom: any number of pushers with one owner. Push is lock-free (but for the one
+ * that publishes), take and float are wait-free for an owner without pushers.
+ */
+#ifndef PM_POOL_POOL_H
+#define PM_POOL_POOL_H
+
+#include "arena/arena.h"
+#include "base/atomic.h"
+#include "base/list.h"
+#include "base/report.h"
+#include "pool/size_class.h"
+
+/* While a pool is its heap's current one, `count` starts here and goes down with each local free;
+ * so it never reaches zero there, and the fast free needs one test for all pools. */
+#define PM_COUNT_CURRENT 0x7fffffffu
+
+enum pm_place { PM_PLACE_NONE, PM_PLACE_CURRENT, PM_PLACE_PARKED, PM_PLACE_KEPT };
+
+/* The descriptor: one line, written by the owner alone (or by nobody). */
+struct pm_pool {
+    void *free;           /* the local list, last freed first */
+    uint32_t count;       /* parked: live blocks; current: see above */
+    uint32_t block_bytes; /* from here on: not used by the fast paths */
+    struct pm_link link;  /* parked or kept: the heap's list; PUBLISHED: the floating set */
+    char *base;           /* of the head unit */
+    uint16_t carved;      /* blocks ever handed out; those beyond were never touched */
+    uint16_t capacity;
+    uint16_t live_base; /* live blocks when the local list was last counted */
+    uint8_t class;
+    uint8_t units;
+    uint8_t place; /* enum pm_place */
+    uint8_t zero;  /* what is not carved reads as zero */
+    uint8_t padding[PM_LINE_BYTES - 50];
+};
+
+/* The remote line. All but the word is constant while a block of the pool is live. */
+struct pm_remote {
+    _Atomic uint64_t word;
+    uint32_t block_granules;
+    uint32_t reciprocal; /* of block_granules, for pm_remote_block_number */
+    uint16_t capacity;
+    uint16_t adopt_live; /* no more live blocks than this: an eighth is free */
+    uint8_t class;
+    uint8_t padding[PM_LINE_BYTES - 21];
+};
+
+_Static_assert(sizeof(struct pm_pool) == PM_LINE_BYTES, "one line a pool");
+_Static_assert(sizeof(struct pm_remote) == PM_LINE_BYTES, "a line of its own");
+
+enum pm_state { PM_FREE, PM_OWNED, PM_FLOATING, PM_PUBLISHED };
+
+/* A pool as one finds it from a pointer. */
+struct pm_place_of {
+    struct pm_window *window;
+    size_t unit; /* head unit */
+};
+
+/* Free blocks hold the link of their list in their first word. */
+PM_INLINE void *pm_block_next(const void *block)
+{
+    return *(void *const *)block;
+}
+
+PM_INLINE void pm_block_set_next(void *block, void *next)
+{
+    *(void **)block = next;
+}
+
+PM_INLINE struct pm_pool *pm_pool_at(const struct pm_window *w, size_t unit)
+{
+    return pm_window_line(w, unit);
+}
+
+PM_INLINE struct pm_remote *pm_remote_at(const struct pm_window *w, size_t unit)
+{
+    return pm_window_remote_line(w, unit);
+}
+
+struct pm_remote *pm_pool_remote(const struct pm_pool *pool);
+
+/* ---- by the owner alone ---- */
+
+/* Makes a pool of the run, owned by `owner` (a route's high bits), with nothing carved. */
+struct pm_pool *pm_pool_cut(const struct pm_run *run, unsigned class, uint64_t owner);
+/* A retired pool, still carved as it was, is owned again. */
+void pm_pool_revive(struct pm_pool *pool, uint64_t owner);
+/* Carves some blocks into the empty local list. False: all are carved. */
+bool pm_pool_carve(struct pm_pool *pool);
+/* Carves one block, past any list; NULL: all are carved. */
+void *pm_pool_carve_one(struct pm_pool *pool);
+/* Moves what others freed to the local list; how many blocks that were. */
+unsigned pm_pool_take_remote(struct pm_pool *pool);
+/* How many blocks the local list has. */
+unsigned pm_pool_count_local(const struct pm_pool *pool);
+/* The owner lets go of the pool, whose local list has `local` blocks. False: nothing is live, the
+ * caller has it still and retires it. */
+bool pm_pool_float(struct pm_pool *pool, unsigned local, uint64_t owner);
+/* Of a full pool. False: something came back in the meantime, the owner has it still. */
+bool pm_pool_float_full(struct pm_pool *pool, uint64_t owner);
+/* No block is live: from now on this is not a pool, only units. */
+void pm_pool_retire(struct pm_pool *pool);
+/* The units of a retired pool, to be cut again or given back to the arena. */
+struct pm_run pm_pool_run(const struct pm_pool *pool);
+
+/* ---- by anybody ---- */
+
+enum pm_push {
+    PM_PUSHED,
+    PM_PUSH_ADOPTED, /* the pool is the adopter's: local list and count are set, routes too */
+    PM_PUSH_LAST,    /* no block is live, the pool is retired, and the caller's */
+};
+
+/* A chain of n freed blocks of one pool, head to tail, comes back. `adopter`: the route owner that
+ * may become the pool's, or 0. Freed too often: a named error about `head`. */
+enum pm_push pm_remote_push(struct pm_place_of at, void *head, void *tail, unsigned n,
+                            uint64_t adopter, const char *function);
+
+/* The number of the block at ptr; anything but the start of a block is a named error. */
+unsigned pm_remote_block_number(const struct pm_remote *remote, const char *base, const void *ptr,
+                                const char *function);
+
+/* ---- floating sets ---- */
+
+/* A pool of the class that an eighth or more of is free, now the owner's; NULL: none. */
+struct pm_pool *pm_floating_take(unsigned class, uint64_t owner);
+/* For pool.c and remote.c, under the lock of the sets. */
+void pm_floating_lock_acquire(void);
+void pm_floating_lock_release(void);
+void pm_floating_insert(struct pm_pool *pool);
+void pm_floating_remove(struct pm_pool *pool);
+
+struct pm_floating_stats {
+    uint64_t pools, lock_acquisitions, lock_contended;
+};
+void pm_floating_stats(struct pm_floating_stats *stats);
+void pm_floating_fork_prepare(void);
+void pm_floating_fork_parent(void);
+void pm_floating_fork_child(void);
+
+/* Prints the first violation and returns false. For the owner, of a pool that it owns. */
+bool pm_pool_check(const struct pm_pool *pool);
+
+/* ---- the remote word ---- */
+
+PM_INLINE uint64_t pm_word_make(enum pm_state state, const char *base, const void *head,
+                                unsigned count)
+{
+    uint64_t place = head ? (uint64_t)((const char *)head - base) / PM_GRANULE_BYTES + 1 : 0;
+    return state | place << 2 | (uint64_t)count << 18;
+}
+
+PM_INLINE enum pm_state pm_word_state(uint64_t word)
+{
+    return word & 3;
+}
+
+PM_INLINE void *pm_word_head(uint64_t word, char *base)
+{
+    uint64_t place = word >> 2 & 0xffff;
+    return place ? base + (place - 1) * PM_GRANULE_BYTES : NULL;
+}
+
+PM_INLINE unsigned pm_word_count(uint64_t word)
+{
+    return word >> 18 & 0xffff;
+}
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Size classes: 8-byte steps up to PM_SMALL_MAX (class (n - 1) / 8), above it 8 steps per doubling.
+ * malloc uses only the classes whose size is a multiple of the granule. Pure functions.
+ */
+#ifndef PM_POOL_SIZE_CLASS_H
+#define PM_POOL_SIZE_CLASS_H
+
+#include "base/bits.h"
+#include "base/config.h"
+
+/* The smallest class that holds n bytes, n = 1..PM_SMALL_MAX. */
+PM_INLINE unsigned pm_class_small(size_t n)
+{
+    return (unsigned)((n - 1) >> 3) | (PM_GRANULE_SHIFT == 4);
+}
+
+/* The same for n = PM_SMALL_MAX + 1 .. PM_BLOCK_MAX. */
+PM_INLINE unsigned pm_class_medium(size_t n)
+{
+    unsigned log2 = pm_log2_floor(n - 1);
+    return PM_SMALL_CLASSES + (log2 - 9) * 8 + ((unsigned)((n - 1) >> (log2 - 3)) & 7);
+}
+
+/* n = 0..PM_BLOCK_MAX; 0 is served like 1. */
+PM_INLINE unsigned pm_class_of(size_t n)
+{
+    return n > PM_SMALL_MAX ? pm_class_medium(n) : pm_class_small(n + (n == 0));
+}
+
+static inline uint32_t pm_class_bytes(unsigned class)
+{
+    if (class < PM_SMALL_CLASSES)
+        return (class + 1) * 8;
+    unsigned step = class - PM_SMALL_CLASSES;
+    return (8 + step % 8 + 1) << (step / 8 + 6);
+}
+
+/* Units of a pool of that class: PM_POOL_MIN_BLOCKS blocks as far as PM_POOL_UNITS_MAX allows. */
+static inline unsigned pm_class_units(unsigned class)
+{
+    size_t bytes = pm_class_bytes(class);
+    if (bytes <= PM_SMALL_MAX)
+        return 1;
+    size_t units = (bytes * PM_POOL_MIN_BLOCKS + PM_UNIT_BYTES - 1) >> PM_UNIT_SHIFT;
+    return units > PM_POOL_UNITS_MAX ? PM_POOL_UNITS_MAX : (unsigned)units;
+}
+
+static inline unsigned pm_class_capacity(unsigned class)
+{
+    size_t bytes = ((size_t)pm_class_units(class) << PM_UNIT_SHIFT) - PM_POOL_HEADER_BYTES;
+    return (unsigned)(bytes / pm_class_bytes(class));
+}
+
+/* The smallest class for n bytes whose blocks all lie on multiples of `align` (a power of two), or
+ * PM_CLASSES: none does. */
+static inline unsigned pm_class_aligned(size_t n, size_t align)
+{
+    if (align > PM_UNIT_BYTES || n > PM_BLOCK_MAX || PM_POOL_HEADER_BYTES % align != 0)
+        return PM_CLASSES;
+    size_t rounded = pm_align_up(n ? n : 1, align);
+    if (rounded > PM_BLOCK_MAX)
+        return PM_CLASSES;
+    unsigned class = pm_class_of(rounded);
+    while (class < PM_CLASSES && pm_class_bytes(class) % align != 0)
+        class ++;
+    return class;
+}
+
+_Static_assert(PM_SMALL_CLASSES == PM_SMALL_MAX / 8, "8-byte steps");
+_Static_assert(PM_DIRECT_MAX >= PM_SMALL_MAX && PM_DIRECT_MAX <= PM_BLOCK_MAX, "direct sizes");
+
+#endif
