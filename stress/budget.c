@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The workloads whose instructions budget.py counts under callgrind. Each stands for the shortest
+ * path of what every program does all the time: take a block, give it back, from pools that are
+ * warm. Source: the budgets of section 5 of the design. A workload does the same set-up whatever
+ * the number of rounds is, so that the difference of two runs is the cost of the rounds alone.
+ * Usage: budget WORKLOAD SIZE ROUNDS
+ */
+#include "check.h"
+#include "common.h"
+#include "names.h"
+
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    warm_up_rounds = 2000,
+    batch_blocks = 1000,
+};
+
+/* One block taken and given back: the loop's own share is a compare, a decrement and moves. */
+static __attribute__((noinline)) void pairs(size_t size, uint64_t rounds)
+{
+    while (rounds--)
+        api_free(api_malloc(size));
+}
+
+static __attribute__((noinline)) void calloc_pairs(size_t size, uint64_t rounds)
+{
+    while (rounds--)
+        api_free(api_calloc(1, size));
+}
+
+/* The two sides take turns, a batch each, so that the count does not depend on the scheduler. The
+ * hand-over (one lock, one condition) is paid once per batch. */
+struct turns {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    int whose;
+    uint64_t batches;
+    void *blocks[batch_blocks];
+};
+
+enum { makers_turn, freers_turn };
+
+static void wait_for_turn(struct turns *turns, int whose)
+{
+    pthread_mutex_lock(&turns->lock);
+    while (turns->whose != whose)
+        pthread_cond_wait(&turns->changed, &turns->lock);
+    pthread_mutex_unlock(&turns->lock);
+}
+
+static void give_turn(struct turns *turns, int whose)
+{
+    pthread_mutex_lock(&turns->lock);
+    turns->whose = whose;
+    pthread_cond_signal(&turns->changed);
+    pthread_mutex_unlock(&turns->lock);
+}
+
+static void *free_batches(void *argument)
+{
+    struct turns *turns = argument;
+    for (uint64_t batch = 0; batch < turns->batches; batch++) {
+        wait_for_turn(turns, freers_turn);
+        for (int i = 0; i < batch_blocks; i++)
+            api_free(turns->blocks[i]);
+        give_turn(turns, makers_turn);
+    }
+    return NULL;
+}
+
+/* `rounds` blocks, rounded up to whole batches, after as many batches of warm-up. */
+static void made_here_freed_there(size_t size, uint64_t rounds)
+{
+    static struct turns turns = {.lock = PTHREAD_MUTEX_INITIALIZER,
+                                 .changed = PTHREAD_COND_INITIALIZER};
+    pthread_t freer;
+    turns.batches = (warm_up_rounds + rounds) / batch_blocks;
+    int code = pthread_create(&freer, NULL, free_batches, &turns);
+    CHECK(code == 0, "pthread_create returned %d", code);
+    for (uint64_t batch = 0; batch < turns.batches; batch++) {
+        wait_for_turn(&turns, makers_turn);
+        for (int i = 0; i < batch_blocks; i++)
+            turns.blocks[i] = api_malloc(size);
+        give_turn(&turns, freers_turn);
+    }
+    pthread_join(freer, NULL);
+}
+
+int main(int count, char **arguments)
+{
+    CHECK(count == 4, "usage: budget pairs|calloc|handed SIZE ROUNDS");
+    size_t size = parse_number("SIZE", arguments[2]);
+    uint64_t rounds = parse_number("ROUNDS", arguments[3]);
+    if (strcmp(arguments[1], "handed") == 0) {
+        made_here_freed_there(size, rounds);
+        return 0;
+    }
+    void (*work)(size_t, uint64_t) = strcmp(arguments[1], "calloc") == 0 ? calloc_pairs : pairs;
+    work(size, warm_up_rounds);
+    work(size, rounds);
+    return 0;
+}
