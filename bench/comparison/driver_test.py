@@ -6,6 +6,7 @@ ctest says in the environment where the programs are; without, nothing is run.
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -44,6 +45,15 @@ class DriverTest(unittest.TestCase):
         self.assertIn("FAILED: pairs/16 under aborting: killed by SIGABRT", done.stdout)
         self.assertIn("aborting_malloc: that was one too many", done.stdout)
         self.assertRegex(done.stdout, r"pairs/64 +failed")
+
+    @unittest.skipUnless(shutil.which("redis-server"), "needs redis-server")
+    def test_a_server_that_aborts_is_a_failed_row_with_its_last_words(self):
+        done = self.compare("--allocator", "aborting=" + ABORTING, "--rounds", "1",
+                            "--scale", "0.2", "--only", "redis/lru")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("FAILED: redis/lru under aborting: redis-server: killed by SIGABRT",
+                      done.stdout)
+        self.assertIn("aborting_malloc: that was one too many", done.stdout)
 
     def test_a_run_without_failures_ends_with_0_and_writes_json(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -110,7 +110,7 @@ def failure_lines(results):
 
 
 def text(results, rounds, scale):
-    lines = ["%s, %d cores, %s; %d rounds%s" % (
+    lines = ["%s, %d cores, %s; rounds: %d%s" % (
         cpu_model(), os.cpu_count(), datetime.date.today(), rounds,
         "" if scale == 1 else ", %g of the operations" % scale),
         "Each ratio is the median over the rounds, ± half the interquartile range."]

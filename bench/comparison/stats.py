@@ -9,9 +9,11 @@ import statistics
 @dataclasses.dataclass
 class Ratio:
     median: float
-    spread: float  # half the interquartile range; 0 with a single round
+    spread: float  # half the interquartile range; None with a single round
 
     def __str__(self):
+        if self.spread is None:
+            return "%.2f" % self.median
         return "%.2f±%.2f" % (self.median, self.spread)
 
 
@@ -20,7 +22,7 @@ def ratio_of(values):
     if not values:
         return None
     if len(values) == 1:
-        return Ratio(values[0], 0.0)
+        return Ratio(values[0], None)
     low, _, high = statistics.quantiles(values, n=4, method="inclusive")
     return Ratio(statistics.median(values), (high - low) / 2)
 

@@ -2,11 +2,13 @@
 """Tests of the ratios, means and requirements, on made-up samples."""
 
 import json
+import os
+import tempfile
 import types
 import unittest
 
 from comparison import report, requirements, stats
-from comparison.process import Failure
+from comparison.process import Failure, mallocs_counted, with_stats_file
 from comparison.rows import Sample
 
 NAMES = ["glibc", "jemalloc", "poolmalloc"]
@@ -45,7 +47,7 @@ class StatsTest(unittest.TestCase):
         results = results_of({"a/1": {"glibc": [(10, 1), (10, 1)],
                                       "poolmalloc": [None, (20, 1)]}})
         ratio = results.ratio(results.rows[0], "poolmalloc", "glibc", "time_ns")
-        self.assertEqual(str(ratio), "2.00±0.00")
+        self.assertEqual(str(ratio), "2.00")
 
     def test_no_common_round_gives_no_ratio(self):
         results = results_of({"a/1": {"glibc": [(10, 1)]}})
@@ -94,6 +96,24 @@ class RequirementsTest(unittest.TestCase):
         results = results_of({"a/1": even((1, 1, 1))})
         self.assertIsNone(self.find(results, "64 threads").met)
         self.assertIsNone(self.find(results, "consumer, of glibc").met)
+
+
+class CountersTest(unittest.TestCase):
+    def test_the_counter_of_the_busiest_process_is_found(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "stats")
+            with open(path, "w", encoding="ascii") as file:
+                for pid, count in ((1, 12), (2, 3456), (3, 7)):
+                    file.write("poolmalloc statistics (pid %d)\nmallocs: %d\nfrees: 99999\n"
+                               % (pid, count))
+            self.assertEqual(mallocs_counted(path), 3456)
+
+    def test_no_statistics_count_as_nothing(self):
+        self.assertEqual(mallocs_counted("/nonexistent"), 0)
+
+    def test_other_options_of_the_caller_are_kept(self):
+        env = with_stats_file({"POOLMALLOC_OPTIONS": "keep_bytes=8m,stats_at_exit=stderr"}, "F")
+        self.assertEqual(env["POOLMALLOC_OPTIONS"], "keep_bytes=8m,stats_at_exit=F")
 
 
 class ReportTest(unittest.TestCase):

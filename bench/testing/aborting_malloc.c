@@ -4,6 +4,7 @@
  * checks that such an allocator is reported as a failed row, with that message.
  * It hands out fresh memory only; free does nothing.
  */
+#include <malloc.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -52,6 +53,11 @@ EXPORT void *calloc(size_t count, size_t size)
 EXPORT void free(void *block)
 {
     (void)block;
+}
+
+EXPORT size_t malloc_usable_size(void *block)
+{
+    return block == NULL ? 0 : ((size_t *)block)[-1];
 }
 
 EXPORT void *realloc(void *block, size_t size)
