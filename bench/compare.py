@@ -36,6 +36,14 @@ def positive(kind):
     return parse
 
 
+def regex(word):
+    try:
+        return re.compile(word)
+    except re.error as error:
+        raise argparse.ArgumentTypeError("%s is no regular expression: %s" % (word, error)) \
+            from None
+
+
 def named_library(word):
     name, equals, path = word.partition("=")
     if not equals or not re.fullmatch(r"[\w.-]+", name):
@@ -43,8 +51,13 @@ def named_library(word):
     return name, path
 
 
+class Parser(argparse.ArgumentParser):
+    def error(self, message):
+        self.exit(2, "%s: %s\n" % (self.prog, message))
+
+
 def parse_arguments():
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="compare.sh", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--quick", action="store_true",
                         help="all rows, %d rounds of %g of the operations: a smoke test"
@@ -54,7 +67,7 @@ def parse_arguments():
     parser.add_argument("--scale", type=positive(float), metavar="X",
                         help="so many times the operations of a full run (1, quick %g)"
                         % QUICK_SCALE)
-    parser.add_argument("--only", type=re.compile, metavar="REGEX", default=re.compile(""),
+    parser.add_argument("--only", type=regex, metavar="REGEX", default=regex(""),
                         help="only rows whose name matches, as pairs/ or prodcons|threads")
     parser.add_argument("--allocators", metavar="LIST", default=",".join(allocators.DEFAULT),
                         help="of %s (%%(default)s)" % ", ".join(allocators.KNOWN))
@@ -64,6 +77,8 @@ def parse_arguments():
     parser.add_argument("--build-dir", metavar="DIR", help="where the release build is",
                         default=os.path.join(ROOT, "build", "release"))
     parser.add_argument("--list", action="store_true", help="list the rows and stop")
+    # For compare.sh: to refuse a wrong option before it builds.
+    parser.add_argument("--check-options", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     arguments.rounds = arguments.rounds or (QUICK_ROUNDS if arguments.quick else DEFAULT_ROUNDS)
     arguments.scale = arguments.scale or (QUICK_SCALE if arguments.quick else 1.0)
@@ -119,7 +134,18 @@ def measure_round(round_number, results, served, scale, folder, progress):
         progress.say(round_number, index, row, results, results.names)
 
 
+def check_writable(path):
+    """Before the runs, whose results would else be lost."""
+    try:
+        with open(path, "a", encoding="utf-8"):
+            pass
+    except OSError as error:
+        raise Failure("--json: %s" % error) from None
+
+
 def compare(arguments, selected, program, folder):
+    if arguments.json:
+        check_writable(arguments.json)
     served = find_allocators(arguments, program, folder)
     results = Results(selected, [allocator.name for allocator in served])
     progress = Progress(arguments.rounds, len(selected))
@@ -131,6 +157,7 @@ def compare(arguments, selected, program, folder):
     except KeyboardInterrupt:
         stopped = True
         print("interrupted: what was measured so far:", file=sys.stderr)
+    results.partial = stopped or arguments.scale != 1 or arguments.only.pattern != ""
     print(report.text(results, finished, arguments.scale), end="")
     if arguments.json:
         report.write_json(arguments.json, results, finished, arguments.scale)
@@ -141,6 +168,8 @@ def compare(arguments, selected, program, folder):
 
 def main():
     parser, arguments = parse_arguments()
+    if arguments.check_options:
+        return 0
     program = os.path.join(arguments.build_dir, "bench", "pm_bench")
     if not os.path.isfile(program):
         print("compare: pm_bench is not built: run sh bench/compare.sh", file=sys.stderr)

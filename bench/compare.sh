@@ -12,6 +12,10 @@ for argument in "$@"; do
     -h | --help) exec /usr/bin/python3 -B "$root/bench/compare.py" --help ;;
     esac
 done
+# A wrong option is refused at once. The set-up below may have to install python first.
+if [ -x /usr/bin/python3 ]; then
+    /usr/bin/python3 -B "$root/bench/compare.py" --check-options "$@"
+fi
 
 # The build speaks on stderr: stdout is for the table.
 (

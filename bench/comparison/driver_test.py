@@ -70,7 +70,9 @@ class DriverTest(unittest.TestCase):
         done = self.compare("--allocators", "glibc,dlmalloc")
         self.assertEqual(done.returncode, 2)
         self.assertIn("known are glibc, jemalloc, poolmalloc", done.stderr)
+        self.assertEqual(done.stderr.count("\n"), 1)
         self.assertEqual(self.compare("--only", "nothing-is-called-so").returncode, 2)
+        self.assertEqual(self.compare("--only", "(").returncode, 2)
         self.assertEqual(self.compare("--rounds", "0").returncode, 2)
         self.assertEqual(self.compare("--allocator", "nameless").returncode, 2)
 

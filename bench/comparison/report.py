@@ -42,7 +42,7 @@ def cell(value):
 
 
 def table_line(label, cells):
-    return "%-21s" % label + "".join("%13s" % text for text in cells)
+    return ("%-21s" % label + "".join("%13s" % text for text in cells)).rstrip()
 
 
 def row_line(results, row, name):
@@ -90,7 +90,8 @@ def table(results, name):
 
 
 def requirement_lines(results, name):
-    lines = ["", "%s must reach" % name]
+    lines = ["", "%s must reach%s" % (name, ", in a full run; this one was not"
+                                      if results.partial else "")]
     for needed in requirements.all_requirements(results, name):
         words = {True: "met", False: "MISSED", None: "not measured"}[needed.met]
         measured = "-" if needed.measured is None else "%.2f" % needed.measured
@@ -147,6 +148,7 @@ def as_json(results, rounds, scale):
         "date": str(datetime.date.today()),
         "machine": {"processor": cpu_model(), "cores": os.cpu_count()},
         "rounds": rounds,
+        "partial": results.partial,
         "scale": scale,
         "allocators": results.names,
         "rows": [row_as_json(results, row) for row in results.rows],

@@ -53,6 +53,7 @@ class Results:
         self.names = names
         self.samples = {}  # (row name, allocator name, round): Sample
         self.failures = {}  # (row name, allocator name): Failure
+        self.partial = False  # not every row was run in full
 
     def add(self, row, name, round_number, sample):
         self.samples[row.name, name, round_number] = sample
