@@ -98,7 +98,7 @@ struct pm_stats {
     uint64_t mallocs;        /* blocks handed out */
     uint64_t frees;          /* of pool blocks, by the thread that owned the pool */
     uint64_t remote_frees;   /* of pool blocks, into pools owned by another thread or by none */
-    uint64_t remote_pushes;  /* steps on which these went to their pools (one for a batch) */
+    uint64_t remote_batches; /* steps in which some of these went together */
     uint64_t refills;        /* slow paths of malloc */
     uint64_t adopted_pools;  /* pools taken over by a thread that freed into them */
     uint64_t floating_pools; /* without an owner, and an eighth or more free; now */

@@ -28,7 +28,7 @@ bool pm_stats_get(struct pm_stats *stats)
         .mallocs = heap.mallocs,
         .frees = heap.frees,
         .remote_frees = heap.remote_frees,
-        .remote_pushes = heap.remote_flushes,
+        .remote_batches = heap.remote_batches,
         .refills = heap.refills,
         .adopted_pools = heap.adopted,
         .floating_pools = floating.pools,
@@ -65,7 +65,7 @@ static const struct row {
     const char *name;
     size_t offset;
 } rows[] = {
-    STAT(mallocs),        STAT(frees),         STAT(remote_frees),   STAT(remote_pushes),
+    STAT(mallocs),        STAT(frees),         STAT(remote_frees),   STAT(remote_batches),
     STAT(refills),        STAT(adopted_pools), STAT(floating_pools), STAT(heaps),
     STAT(heaps_in_use),   STAT(heap_bytes),    STAT(kept_bytes),     STAT(bytes_reserved),
     STAT(arenas),         STAT(arenas_in_use), STAT(arena_bytes),    STAT(free_bytes),

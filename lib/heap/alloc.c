@@ -50,7 +50,7 @@ static PM_COLD void *alloc_span(size_t n, size_t align, bool *zero)
         return out_of_memory();
     pm_asan_unpoison(block, pm_align_up(n, PM_UNIT_BYTES));
     struct pm_heap *heap = pm_heap_self;
-    if (pm_heap_is_real(heap))
+    if (heap->real)
         pm_count_owner(&heap->mallocs, 1);
     else
         pm_count_shared(&heap->mallocs, 1);

@@ -17,16 +17,17 @@
  * slot only remembers the pool: the second free in a row starts a batch. */
 struct pm_batch {
     struct pm_remote *remote;
-    struct pm_place_of at;
     void *head, *tail;
     uint32_t count, limit;
-};
+    struct pm_place_of at;
+} __attribute__((aligned(PM_LINE_BYTES)));
 
 struct pm_heap {
     /* The fast paths: the current pool by size in granules, and by class. */
     struct pm_pool *direct[PM_DIRECT_SLOTS];
     struct pm_pool *current[PM_CLASSES];
     struct pm_batch batch[PM_BATCH_SLOTS];
+    bool real; /* not a sentinel: one thread's own */
     /* The slow paths. */
     struct pm_link parked[PM_CLASSES];
     uint64_t used_classes[2]; /* that ever had a current or parked pool */
@@ -34,7 +35,7 @@ struct pm_heap {
     struct pm_link kept;      /* empty pools, last emptied first */
     struct pm_group stash;    /* units not yet cut */
     /* Statistics: written by the owner, read by anybody. */
-    _Atomic uint64_t mallocs, frees, remote_frees, remote_flushes, refills, adopted;
+    _Atomic uint64_t mallocs, frees, remote_frees, remote_batches, refills, adopted;
     _Atomic uint64_t kept_bytes;
     /* Under the registry lock. */
     struct pm_heap *next, *next_free;
@@ -66,7 +67,7 @@ bool pm_heap_resize(void *ptr, size_t n, const char *function);
 void pm_heap_trim(void);
 
 struct pm_heap_stats {
-    uint64_t mallocs, frees, remote_frees, remote_flushes, refills, adopted;
+    uint64_t mallocs, frees, remote_frees, remote_batches, refills, adopted;
     uint64_t heaps, heaps_in_use, kept_bytes;
     uint64_t shell_bytes;
     uint64_t lock_acquisitions, lock_contended;

@@ -8,7 +8,7 @@ static void add_heap(struct pm_heap_stats *stats, const struct pm_heap *heap)
     stats->mallocs += pm_load_relaxed(&heap->mallocs);
     stats->frees += pm_load_relaxed(&heap->frees);
     stats->remote_frees += pm_load_relaxed(&heap->remote_frees);
-    stats->remote_flushes += pm_load_relaxed(&heap->remote_flushes);
+    stats->remote_batches += pm_load_relaxed(&heap->remote_batches);
     stats->refills += pm_load_relaxed(&heap->refills);
     stats->adopted += pm_load_relaxed(&heap->adopted);
 }
@@ -26,7 +26,7 @@ static void account_own(struct pm_heap *heap)
 void pm_heap_stats(struct pm_heap_stats *stats)
 {
     *stats = (struct pm_heap_stats){0};
-    if (pm_heap_is_real(pm_heap_self))
+    if (pm_heap_self->real)
         account_own(pm_heap_self);
     pm_lock_acquire(&pm_registry_lock);
     for (const struct pm_heap *heap = pm_registry.heaps; heap != NULL; heap = heap->next) {

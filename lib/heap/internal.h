@@ -23,12 +23,6 @@ static inline uint64_t pm_heap_route(const struct pm_heap *heap)
     return (uintptr_t)heap;
 }
 
-/* The calling thread has a heap that it may use without a lock. */
-static inline bool pm_heap_is_real(const struct pm_heap *heap)
-{
-    return heap != &pm_heap_none && heap != &pm_heap_dead;
-}
-
 /* The calling thread's heap, made now if it has none; NULL: the cold heap serves it. */
 struct pm_heap *pm_heap_get(void);
 

@@ -96,6 +96,7 @@ static struct pm_heap *take_shell(void)
             heap->direct[i] = &pm_pool_none;
         for (unsigned i = 0; i < PM_CLASSES; i++)
             heap->current[i] = &pm_pool_none;
+        heap->real = true;
         heap->next = pm_registry.heaps;
         pm_registry.heaps = heap;
     }
@@ -122,7 +123,7 @@ static PM_COLD struct pm_heap *heap_make(void)
 struct pm_heap *pm_heap_get(void)
 {
     struct pm_heap *heap = pm_heap_self;
-    if (pm_likely(pm_heap_is_real(heap)))
+    if (pm_likely(heap->real))
         return heap;
     return heap == &pm_heap_dead ? NULL : heap_make();
 }
@@ -167,7 +168,7 @@ void pm_heap_dissolve(struct pm_heap *heap)
 void pm_heap_trim(void)
 {
     struct pm_heap *heap = pm_heap_self;
-    if (!pm_heap_is_real(heap))
+    if (!heap->real)
         return;
     pm_heap_flush(heap);
     pm_heap_give_kept(heap, 0);

@@ -173,11 +173,15 @@ bool pm_pool_check(const struct pm_pool *pool);
 
 /* ---- the remote word ---- */
 
+#define PM_WORD_HEAD_SHIFT 2
+#define PM_WORD_COUNT_SHIFT 18
+#define PM_WORD_FIELD 0xffffu
+
 PM_INLINE uint64_t pm_word_make(enum pm_state state, const char *base, const void *head,
                                 unsigned count)
 {
     uint64_t place = head ? (uint64_t)((const char *)head - base) / PM_GRANULE_BYTES + 1 : 0;
-    return state | place << 2 | (uint64_t)count << 18;
+    return state | place << PM_WORD_HEAD_SHIFT | (uint64_t)count << PM_WORD_COUNT_SHIFT;
 }
 
 PM_INLINE enum pm_state pm_word_state(uint64_t word)
@@ -187,13 +191,51 @@ PM_INLINE enum pm_state pm_word_state(uint64_t word)
 
 PM_INLINE void *pm_word_head(uint64_t word, char *base)
 {
-    uint64_t place = word >> 2 & 0xffff;
+    uint64_t place = word >> PM_WORD_HEAD_SHIFT & PM_WORD_FIELD;
     return place ? base + (place - 1) * PM_GRANULE_BYTES : NULL;
 }
 
 PM_INLINE unsigned pm_word_count(uint64_t word)
 {
-    return word >> 18 & 0xffff;
+    return word >> PM_WORD_COUNT_SHIFT & PM_WORD_FIELD;
+}
+
+/* ---- the short way of one remote free ---- */
+
+enum { PM_RECIPROCAL_SHIFT = 31 };
+
+/* The number of the block at ptr, or a number that is no block's. Offsets are below
+ * PM_POOL_UNITS_MAX units, so in granules the product is exact. */
+PM_INLINE unsigned pm_remote_number(const struct pm_remote *remote, const char *base,
+                                    const void *ptr)
+{
+    size_t offset = (size_t)((const char *)ptr - base) - PM_POOL_HEADER_BYTES;
+    size_t granule = offset / PM_GRANULE_BYTES;
+    unsigned number = (unsigned)(granule * remote->reciprocal >> PM_RECIPROCAL_SHIFT);
+    bool exact = (size_t)number * remote->block_granules * PM_GRANULE_BYTES == offset;
+    return exact ? number : ~0u;
+}
+
+/* Pushes one block when that changes no state and nobody interferes. False: nothing was done, and
+ * pm_remote_push does it. Same orders, same reasons. */
+PM_INLINE bool pm_remote_push_simple(struct pm_remote *remote, char *base, void *block)
+{
+    uint64_t word = pm_load_acquire(&remote->word);
+    unsigned count = pm_word_count(word);
+    uint64_t next = word & ~((uint64_t)PM_WORD_FIELD << PM_WORD_HEAD_SHIFT);
+    if (pm_word_state(word) == PM_OWNED) {
+        if (pm_unlikely(count >= remote->capacity))
+            return false;
+        next += (uint64_t)1 << PM_WORD_COUNT_SHIFT;
+    } else {
+        unsigned stays = pm_word_state(word) == PM_FLOATING ? remote->adopt_live + 1u : 1u;
+        if (pm_unlikely(count <= stays))
+            return false;
+        next -= (uint64_t)1 << PM_WORD_COUNT_SHIFT;
+    }
+    next |= ((uint64_t)((char *)block - base) / PM_GRANULE_BYTES + 1) << PM_WORD_HEAD_SHIFT;
+    pm_block_set_next(block, pm_word_head(word, base));
+    return pm_cas_acq_rel(&remote->word, &word, next);
 }
 
 #endif

@@ -2,34 +2,29 @@
 /* Frees by threads that do not own the pool: see the tables in pool.h. Any thread. */
 #include "pool/internal.h"
 
-/* Offsets are below PM_POOL_UNITS_MAX units, so in granules the product is exact. */
-enum { RECIPROCAL_SHIFT = 31 };
-
-static bool exact(const struct pm_remote *remote, size_t granule, unsigned *number)
-{
-    *number = (unsigned)(granule * remote->reciprocal >> RECIPROCAL_SHIFT);
-    return (size_t)*number * remote->block_granules == granule && *number < remote->capacity;
-}
-
 uint32_t pm_remote_reciprocal(uint32_t granules)
 {
-    return (uint32_t)((((uint64_t)1 << RECIPROCAL_SHIFT) + granules - 1) / granules);
+    return (uint32_t)((((uint64_t)1 << PM_RECIPROCAL_SHIFT) + granules - 1) / granules);
+}
+
+static PM_COLD _Noreturn void fatal_no_block(const struct pm_remote *remote, const char *base,
+                                             const void *ptr, const char *function)
+{
+    size_t offset = (size_t)((const char *)ptr - base) - PM_POOL_HEADER_BYTES;
+    size_t block_bytes = (size_t)remote->block_granules * PM_GRANULE_BYTES;
+    size_t number = offset / block_bytes;
+    if (number >= remote->capacity)
+        pm_fatal_not_allocated(function, ptr);
+    pm_fatal_interior(function, ptr, base + PM_POOL_HEADER_BYTES + number * block_bytes,
+                      block_bytes);
 }
 
 unsigned pm_remote_block_number(const struct pm_remote *remote, const char *base, const void *ptr,
                                 const char *function)
 {
-    size_t offset = (size_t)((const char *)ptr - base) - PM_POOL_HEADER_BYTES;
-    unsigned number;
-    if (pm_unlikely(offset % PM_GRANULE_BYTES != 0 ||
-                    !exact(remote, offset / PM_GRANULE_BYTES, &number))) {
-        size_t block_bytes = (size_t)remote->block_granules * PM_GRANULE_BYTES;
-        number = (unsigned)(offset / block_bytes);
-        if (number >= remote->capacity)
-            pm_fatal_not_allocated(function, ptr);
-        pm_fatal_interior(function, ptr, base + PM_POOL_HEADER_BYTES + number * block_bytes,
-                          block_bytes);
-    }
+    unsigned number = pm_remote_number(remote, base, ptr);
+    if (pm_unlikely(number >= remote->capacity))
+        fatal_no_block(remote, base, ptr, function);
     return number;
 }
 
