@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <stdint.h>
 
-static const size_t ladder_top = (size_t)64 << 20;
+static const size_t ladder_top = REDUCED((size_t)64 << 20);
 
 static size_t smaller(size_t a, size_t b)
 {
@@ -88,7 +88,7 @@ void realloc_keeps_contents_over_random_walks(void)
     void *blocks[count] = {NULL};
     size_t sizes[count] = {0};
     struct rng rng = rng_make(1, 1);
-    for (int step = 0; step < 6000; step++) {
+    for (int step = 0; step < REDUCED(6000); step++) {
         unsigned i = (unsigned)rng_below(&rng, count);
         size_t next = random_size(&rng, 1, step % 50 ? 32 * 1024 : 2 << 20);
         blocks[i] = must_realloc(blocks[i], next);

@@ -18,6 +18,7 @@
 
 void for_each_border(size_t highest, void (*visit)(size_t size))
 {
+    highest = REDUCED(highest);
     visit(0);
     visit(1);
     for (size_t border = 8; border < 512; border += 8)

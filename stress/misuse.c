@@ -202,6 +202,9 @@ static void make_call(const char *name, char *pointer)
 int main(int count, char **arguments)
 {
     char on_stack[page_bytes];
+    /* a buffer that stdio allocates could lie where a block was freed */
+    static char output[BUFSIZ];
+    setvbuf(stdout, output, _IOFBF, sizeof output);
     memset(on_stack, 0, sizeof on_stack);
     CHECK(count == 3, "usage: misuse CALL POINTER");
     char *pointer = make_pointer(arguments[2], on_stack);
