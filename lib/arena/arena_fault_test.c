@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Every call to the system fails in turn, once and for good, while one scenario takes, gives,
+ * purges, allocates, resizes and frees. Each refusal is a NULL or false, nothing is lost or broken,
+ * and once the system serves again everything works.
+ */
+#include "arena/testing.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+enum { RUNS = 12, GROUPS = 4, SPANS = 6, RUN_UNITS = 15 };
+
+/* What the scenario holds; NULL or no units: refused. */
+struct held {
+    struct pm_run runs[RUNS];
+    struct pm_group groups[GROUPS];
+    char *spans[SPANS];
+    unsigned refused;
+};
+
+static const size_t span_units[SPANS] = {
+    3, PM_ARENA_UNITS - 1, PM_ARENA_UNITS, 2 * PM_ARENA_UNITS + 1, 1, 9 * PM_ARENA_UNITS};
+static const size_t span_aligns[SPANS] = {1, PM_UNIT_BYTES,      4 * PM_ARENA_BYTES,
+                                          1, 2 * PM_ARENA_BYTES, 1};
+
+static void take_all(struct held *held)
+{
+    for (int i = 0; i < RUNS; i++) {
+        if (!pm_arena_take_run(RUN_UNITS, &held->runs[i])) {
+            held->runs[i].units = 0;
+            held->refused++;
+        }
+        require(pm_arena_check());
+    }
+    for (int i = 0; i < GROUPS; i++) {
+        if (!pm_arena_take_group(&held->groups[i])) {
+            held->groups[i].units = 0;
+            held->refused++;
+        }
+        require(pm_arena_check());
+    }
+    for (int i = 0; i < SPANS; i++) {
+        bool zero = false;
+        char *span = pm_span_alloc(span_units[i] << PM_UNIT_SHIFT, span_aligns[i], &zero);
+        require(span == NULL || (uintptr_t)span % span_aligns[i] == 0);
+        require(span == NULL || !zero || test_reads_as_zero(span, PM_UNIT_BYTES));
+        held->spans[i] = span;
+        held->refused += span == NULL;
+        require(pm_arena_check());
+    }
+}
+
+static void mark_units(char *start, size_t units)
+{
+    pm_asan_unpoison(start, units << PM_UNIT_SHIFT);
+    for (char *unit = start; unit < start + (units << PM_UNIT_SHIFT); unit += PM_UNIT_BYTES)
+        *(char **)(void *)unit = unit;
+}
+
+static bool are_marked(const char *start, size_t units)
+{
+    for (const char *unit = start; unit < start + (units << PM_UNIT_SHIFT); unit += PM_UNIT_BYTES) {
+        if (*(char *const *)(const void *)unit != unit)
+            return false;
+    }
+    return true;
+}
+
+/* All that is held is usable memory, and no two things share a unit. */
+static void write_all(struct held *held)
+{
+    for (int i = 0; i < RUNS; i++)
+        mark_units(held->runs[i].base, held->runs[i].units);
+    for (int i = 0; i < SPANS; i++) {
+        if (held->spans[i] != NULL)
+            mark_units(held->spans[i], span_units[i]);
+    }
+    for (int i = 0; i < GROUPS; i++) {
+        for (unsigned n = 0; n < PM_GROUP_UNITS; n++) {
+            if (held->groups[i].units >> n & 1)
+                mark_units(held->groups[i].base + n * PM_UNIT_BYTES, 1);
+        }
+    }
+    for (int i = 0; i < RUNS; i++)
+        require(are_marked(held->runs[i].base, held->runs[i].units));
+    for (int i = 0; i < SPANS; i++)
+        require(held->spans[i] == NULL || are_marked(held->spans[i], span_units[i]));
+}
+
+static void resize_all(struct held *held)
+{
+    for (int i = 0; i < SPANS; i++) {
+        if (held->spans[i] == NULL)
+            continue;
+        struct pm_window *w = pm_window_find(held->spans[i]);
+        size_t old = span_units[i] << PM_UNIT_SHIFT;
+        require(pm_span_resize(w, held->spans[i], old / 2 + 1, "realloc")); /* shrinks always */
+        require(pm_arena_check());
+        pm_span_resize(w, held->spans[i], 2 * old, "realloc"); /* grows if it can */
+        require(pm_arena_check());
+        require(are_marked(held->spans[i], span_units[i] / 2));
+    }
+}
+
+static void give_all(struct held *held)
+{
+    for (int i = 0; i < RUNS; i++) {
+        held->runs[i].dirty = ~(uint64_t)0;
+        if (held->runs[i].units > 0)
+            pm_arena_give_run(&held->runs[i]);
+        require(pm_arena_check());
+    }
+    for (int i = 0; i < GROUPS; i++) {
+        held->groups[i].dirty = held->groups[i].units;
+        pm_arena_give_group(&held->groups[i]);
+        require(pm_arena_check());
+    }
+    for (int i = 0; i < SPANS; i++) {
+        if (held->spans[i] != NULL)
+            pm_span_free(pm_window_find(held->spans[i]), held->spans[i], "free");
+        require(pm_arena_check());
+    }
+}
+
+static unsigned scenario(void)
+{
+    struct held held = {.refused = 0};
+    for (int round = 0; round < 2; round++) {
+        take_all(&held);
+        write_all(&held);
+        resize_all(&held);
+        give_all(&held);
+        pm_arena_purge_all();
+        require(pm_arena_check());
+    }
+    struct pm_arena_stats stats = test_arena_stats();
+    require(stats.free_units == stats.arenas * PM_ARENA_UNITS && stats.span_units == 0);
+    return held.refused;
+}
+
+/* False: not even the first window could be made. */
+static bool start(size_t window_arenas)
+{
+    pm_options.window_bytes = window_arenas * PM_ARENA_BYTES;
+    pm_options.keep_bytes = 0;
+    pm_os_init();
+    return pm_arena_init();
+}
+
+struct sweep {
+    size_t window_arenas;
+    unsigned nth;
+    bool for_good;
+};
+
+static void run_with_fault(const void *arg)
+{
+    const struct sweep *sweep = arg;
+    pm_os_fault_set(sweep->nth, sweep->for_good);
+    if (start(sweep->window_arenas)) {
+        unsigned refused = scenario();
+        require(sweep->for_good || refused <= 1); /* one failure costs at most one request */
+    } else {
+        require(sweep->for_good || sweep->window_arenas == 1); /* no smaller one to try */
+        pm_os_fault_set(0, false);
+        require(start(sweep->window_arenas));
+    }
+    pm_os_fault_set(0, false);
+    require(scenario() == 0);
+    require(pm_arena_purge_all() == false && test_arena_stats().dirty_units == 0);
+}
+
+static unsigned calls_of_the_scenario(size_t window_arenas)
+{
+    pm_os_fault_set(0, false);
+    require(start(window_arenas));
+    require(scenario() == 0);
+    return pm_os_fault_calls();
+}
+
+static void sweep_all(size_t window_arenas, bool for_good)
+{
+    char text[1000];
+    struct sweep sweep = {window_arenas, 0, for_good};
+    unsigned calls = 0;
+    int ends[2];
+    require(pipe(ends) == 0);
+    pid_t child = fork();
+    if (child == 0) { /* counts in a process of its own: this one has made no call yet */
+        calls = calls_of_the_scenario(window_arenas);
+        _exit(write(ends[1], &calls, sizeof calls) == sizeof calls ? 0 : 1);
+    }
+    require(read(ends[0], &calls, sizeof calls) == sizeof calls);
+    require(waitpid(child, NULL, 0) == child && calls > 10);
+    for (sweep.nth = 1; sweep.nth <= calls; sweep.nth++) {
+        int status = test_stderr_of(run_with_fault, &sweep, text, sizeof text);
+        if (status != 0)
+            fprintf(stderr, "call %u of %u: status %d\n%s", sweep.nth, calls, status, text);
+        require(status == 0);
+    }
+}
+
+ISOLATED(each_call_that_fails_once_costs_at_most_one_request)
+{
+    sweep_all(64, false);
+}
+
+ISOLATED(each_call_that_fails_once_costs_at_most_one_request_in_tiny_windows)
+{
+    sweep_all(1, false);
+}
+
+ISOLATED(calls_that_fail_for_good_break_nothing)
+{
+    sweep_all(64, true);
+}
+
+ISOLATED(calls_that_fail_for_good_break_nothing_in_tiny_windows)
+{
+    sweep_all(1, true);
+}
+
+ISOLATED(a_refused_purge_leaves_the_memory_dirty_and_it_is_never_called_zero)
+{
+    struct pm_run run;
+    test_arena_start(4);
+    require(pm_arena_take_run(RUN_UNITS, &run));
+    test_dirty(run.base, RUN_UNITS * PM_UNIT_BYTES);
+    run.dirty = ~(uint64_t)0;
+    pm_arena_give_run(&run);
+    pm_os_fault_set(1, true);
+    require(!pm_arena_purge_all() && pm_arena_check());
+    require(test_arena_stats().dirty_units == RUN_UNITS);
+    require(pm_arena_take_run(RUN_UNITS, &run));
+    require(run.dirty == pm_bits_run(0, RUN_UNITS));
+}
+
+ISOLATED(a_refused_purge_by_bound_is_not_tried_on_the_next_arena)
+{
+    struct pm_run runs[4];
+    test_arena_start(4);
+    for (int i = 0; i < 4; i++)
+        require(pm_arena_take_run(PM_ARENA_UNITS - 1, &runs[i]));
+    for (int i = 0; i < 4; i++) {
+        runs[i].dirty = ~(uint64_t)0;
+        pm_arena_give_run(&runs[i]);
+    }
+    pm_options.keep_bytes = 0;
+    pm_os_fault_set(1, true);
+    pm_purge_excess(pm_os_now_ns());
+    require(pm_os_fault_calls() == 1 && pm_arena_check());
+    pm_os_fault_set(0, false);
+    pm_purge_excess(pm_os_now_ns());
+    require(test_arena_stats().dirty_units == 0 && pm_arena_check());
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_call_that_fails_once_costs_at_most_one_request),
+        cmocka_unit_test(each_call_that_fails_once_costs_at_most_one_request_in_tiny_windows),
+        cmocka_unit_test(calls_that_fail_for_good_break_nothing),
+        cmocka_unit_test(calls_that_fail_for_good_break_nothing_in_tiny_windows),
+        cmocka_unit_test(a_refused_purge_leaves_the_memory_dirty_and_it_is_never_called_zero),
+        cmocka_unit_test(a_refused_purge_by_bound_is_not_tried_on_the_next_arena),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
