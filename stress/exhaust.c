@@ -78,11 +78,13 @@ static void add(struct held **list, struct held *held, size_t size)
     *list = held;
 }
 
-/* Makes blocks until there are no more; returns their number, all in *list. */
+/* Makes blocks until there are no more; returns their number, all in *list. What a block takes counts
+ * against the cap, which may be much more than was asked for. */
 static size_t take_all(size_t size, struct held **list)
 {
+    size_t taken_bytes = 0;
     for (size_t count = 0;; count++) {
-        if (count * size > cap_bytes) {
+        if (taken_bytes > cap_bytes) {
             CHECK(!cap_is_failure, "%zu blocks of %zu bytes and no end", count, size);
             return count;
         }
@@ -92,6 +94,7 @@ static size_t take_all(size_t size, struct held **list)
             CHECK(errno == ENOMEM, "failed at %zu bytes with errno %d", size, errno);
             return count;
         }
+        taken_bytes += api_usable_size(held);
         add(list, held, size);
     }
 }
