@@ -78,8 +78,8 @@ static void add(struct held **list, struct held *held, size_t size)
     *list = held;
 }
 
-/* Makes blocks until there are no more; returns their number, all in *list. What a block takes counts
- * against the cap, which may be much more than was asked for. */
+/* Makes blocks until there are no more; returns their number, all in *list. What a block takes
+ * counts against the cap, which may be much more than was asked for. */
 static size_t take_all(size_t size, struct held **list)
 {
     size_t taken_bytes = 0;

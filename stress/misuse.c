@@ -91,6 +91,11 @@ static char *own(void)
     return must_malloc(block_bytes);
 }
 
+static char *smaller(void)
+{
+    return must_malloc(1);
+}
+
 static char *span(void)
 {
     return must_malloc(span_bytes);
@@ -146,6 +151,7 @@ static const struct pointer pointers[] = {
     {"never-allocated", never_allocated, 0, 0},
     {"own-interior", own, granule, 0},
     {"own-odd", own, 1, 0},
+    {"smaller-block", smaller, 0, 0},
     {"full-pool-interior", full_pool, granule, 0},
     {"full-pool-odd", full_pool, 1, 0},
     {"other-thread-interior", other_thread, granule, 0},
