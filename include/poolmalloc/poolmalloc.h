@@ -96,7 +96,7 @@ PM_API bool pm_purge(void);
  */
 struct pm_stats {
     uint64_t mallocs;        /* blocks handed out */
-    uint64_t frees;          /* of pool blocks, by the thread that owned the pool */
+    uint64_t frees;          /* by the thread that owned the pool, and of large blocks */
     uint64_t remote_frees;   /* of pool blocks, into pools owned by another thread or by none */
     uint64_t remote_batches; /* steps in which some of these went together */
     uint64_t refills;        /* slow paths of malloc */

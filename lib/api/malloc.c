@@ -41,23 +41,28 @@ void pm_free(void *ptr)
     pm_heap_free(ptr, "free");
 }
 
-/* Whole granules: blocks consist of them. The empty asm keeps the compiler from making this a call
- * of memset. */
-PM_INLINE void clear(void *block, size_t size)
+/* Whole granules: blocks consist of them. From both ends, so that small blocks take no loop; the
+ * empty asm keeps the compiler from making a call of memset of it. */
+PM_INLINE void clear(void *block, size_t last_byte)
 {
 #if !PM_ASAN
     typedef long granule __attribute__((vector_size(1 << PM_GRANULE_SHIFT), may_alias));
-    if (pm_likely(size <= CLEAR_INLINE_MAX)) {
-        granule *at = block;
-        granule *end = (granule *)((char *)block + size);
-        for (; at < end; at++) {
-            *at = (granule){0};
-            __asm__("" : "+r"(at));
+    if (pm_likely(last_byte < CLEAR_INLINE_MAX)) {
+        granule *first = block, *last = first + last_byte / PM_GRANULE_BYTES;
+        *first = *last = (granule){0};
+        if (last_byte < 2 * PM_GRANULE_BYTES)
+            return;
+        first[1] = last[-1] = (granule){0};
+        if (last_byte < 4 * PM_GRANULE_BYTES)
+            return;
+        for (first += 2; first < last - 1; first++) {
+            *first = (granule){0};
+            __asm__("" : "+r"(first));
         }
         return;
     }
 #endif
-    memset(block, 0, size);
+    memset(block, 0, last_byte + 1);
 }
 
 void *pm_calloc(size_t count, size_t size)
@@ -65,11 +70,12 @@ void *pm_calloc(size_t count, size_t size)
     size_t bytes;
     if (pm_unlikely(__builtin_mul_overflow(count, size, &bytes)))
         return fail(ENOMEM);
-    if (pm_unlikely(bytes > PM_DIRECT_MAX))
+    if (pm_unlikely(bytes - 1 >= PM_DIRECT_MAX)) /* 0 too */
         return told(pm_heap_calloc_medium(bytes), bytes);
-    void *block = told(pm_heap_malloc(bytes), bytes);
-    if (pm_likely(block != NULL))
-        clear(block, bytes);
+    void *block = pm_heap_try_malloc(bytes - 1);
+    if (pm_unlikely(block == NULL))
+        return told(pm_heap_calloc_medium(bytes), bytes);
+    clear(told(block, bytes), bytes - 1);
     return block;
 }
 
@@ -171,7 +177,7 @@ static void check_size(const void *ptr, size_t alignment, size_t size, const cha
     size_t usable = pm_heap_usable(ptr, function);
     if (size > usable)
         pm_fatal_wrong_size(function, ptr, size, usable);
-    if ((uintptr_t)ptr % alignment != 0)
+    if (!pm_is_pow2(alignment) || (uintptr_t)ptr % alignment != 0)
         pm_fatal_wrong_size(function, ptr, alignment, usable);
 #else
     (void)ptr, (void)alignment, (void)size, (void)function;

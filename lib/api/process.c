@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE /* environ */
 /*
  * What happens at the start of the process, around fork and at its end; statistics. The first
  * allocator call may come before the constructor, so that initialises nothing that is needed to
@@ -11,6 +12,7 @@
 #include "poolmalloc/poolmalloc.h"
 
 #include <pthread.h>
+#include <unistd.h>
 
 /* For malloc.c, which pulls this file in. */
 extern const char pm_process_linked PM_HIDDEN;
@@ -89,10 +91,17 @@ static void report_at_exit(const char *path)
         pm_warn("cannot write statistics to \"%s\" (option stats_at_exit)", path);
 }
 
-static __attribute__((constructor)) void process_start(void)
+/* As early as can be (the shared library is linked -z initfirst): prepare handlers run in the
+ * reverse order of their registration, so that ours, which takes the locks, comes after those of
+ * everybody who may still allocate. No lock of ours is held here: the C library may allocate. */
+static __attribute__((constructor(101))) void process_start(int count, char **arguments,
+                                                            char **environment)
 {
+    (void)count;
+    (void)arguments;
+    if (environ == NULL) /* glibc: its own start-up comes later, but it passes these to us */
+        environ = environment;
     pm_heap_process_init();
-    /* Registered here, where no lock of ours is held: the C library may allocate for it. */
     if (pthread_atfork(pm_heap_fork_prepare, pm_heap_fork_parent, pm_heap_fork_child) != 0)
         pm_warn("no memory for fork handlers: a fork with threads running may hang");
 }

@@ -36,7 +36,7 @@ static bool violated(const char *what, const struct pm_arena *a)
     return false;
 }
 
-static bool check_arena(const struct pm_arena *a)
+bool pm_arena_check_one(const struct pm_arena *a)
 {
     bool empty = ~a->free == 0;
     bool bit = a->window->empties[a->index / 64] >> a->index % 64 & 1;
@@ -66,7 +66,7 @@ static void check_window(struct pm_window *w, void *arg)
 {
     struct check *check = arg;
     for (uint32_t i = w->first_arena; check->good && i < w->next_arena; i++) {
-        check->good = check_arena(&w->arenas[i]);
+        check->good = pm_arena_check_one(&w->arenas[i]);
         check->arenas++;
         check->empties += ~w->arenas[i].free == 0;
     }

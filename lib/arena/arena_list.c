@@ -27,8 +27,12 @@ static void set_empty_bit(struct pm_arena *a, bool empty)
 static void file_empty(struct pm_arena *a)
 {
     bool dirty = a->dirty != 0;
+    struct pm_link *list = dirty ? &dirty_empties : &clean_empties;
     a->place = dirty ? PM_DIRTY_EMPTY : PM_CLEAN_EMPTY;
-    pm_list_push(dirty ? &dirty_empties : &clean_empties, &a->link);
+    if (a->window == &pm_window)
+        pm_list_push(list, &a->link);
+    else
+        pm_list_push_back(list, &a->link); /* used last: frees there are off the fast path */
     *(dirty ? &pm_arena_totals.dirty_empties : &pm_arena_totals.clean_empties) += 1;
     set_empty_bit(a, true);
 }
@@ -47,6 +51,7 @@ void pm_arena_file(struct pm_arena *a)
         bins_used[a->longest] |= (uint64_t)1 << a->free_units;
         runs_used |= (uint64_t)1 << a->longest;
     }
+    pm_assert(pm_arena_check_one(a));
 }
 
 static void unfile_bin(struct pm_arena *a)
@@ -61,6 +66,7 @@ static void unfile_bin(struct pm_arena *a)
 
 void pm_arena_unfile(struct pm_arena *a)
 {
+    pm_assert(pm_arena_check_one(a));
     if (a->place == PM_BIN) {
         unfile_bin(a);
     } else if (a->place == PM_DIRTY_EMPTY || a->place == PM_CLEAN_EMPTY) {
@@ -92,7 +98,11 @@ struct pm_arena *pm_arena_find(unsigned units)
     if (longest != 0)
         return first_of(&bins[longest][fewest]);
     struct pm_arena *a = first_of(&dirty_empties);
-    return a ? a : first_of(&clean_empties);
+    a = a ? a : first_of(&clean_empties);
+    /* A fresh arena costs no more page faults than a clean one, and is freed on the fast path. */
+    bool grow_instead = a != NULL && a->place == PM_CLEAN_EMPTY && a->window != &pm_window &&
+                        pm_window.next_arena < pm_window.arenas_end;
+    return grow_instead ? NULL : a;
 }
 
 struct pm_arena *pm_arena_oldest_dirty_empty(void)

@@ -15,20 +15,40 @@ static uint32_t aligned_next(const struct pm_window *w, unsigned align)
     return w->next_arena + (uint32_t)(-first & (align - 1));
 }
 
+/* More arenas than these are not added only to reach an aligned one. */
+enum { FILLER_ARENAS_MAX = 32 };
+
 static bool has_room(const struct pm_window *w, unsigned arenas, unsigned align)
 {
     uint32_t start = aligned_next(w, align);
-    return start < w->arenas_end && w->arenas_end - start >= arenas;
+    return start - w->next_arena <= FILLER_ARENAS_MAX && start < w->arenas_end &&
+           w->arenas_end - start >= arenas;
 }
 
+struct request {
+    unsigned arenas, align;
+    struct pm_window *found, *newest;
+};
+
+static void try_window(struct pm_window *w, void *arg)
+{
+    struct request *request = arg;
+    if (request->found == NULL && has_room(w, request->arenas, request->align))
+        request->found = w;
+    request->newest = w;
+}
+
+/* The oldest that has room: what lies in the first window is freed on the fast path. */
 static struct pm_window *window_with_room(unsigned arenas, unsigned align)
 {
-    struct pm_window *newest = pm_window_newest();
-    if (has_room(newest, arenas, align))
-        return newest;
+    struct request request = {.arenas = arenas, .align = align};
+    pm_window_each(try_window, &request);
+    if (request.found != NULL)
+        return request.found;
+    struct pm_window *newest = request.newest;
     size_t bytes = (size_t)newest->arenas_end << PM_ARENA_SHIFT;
     bytes = newest == &pm_window ? PM_WINDOW_ADD_BYTES : bytes * 2;
-    return pm_window_add(bytes, (size_t)arenas + align - 1);
+    return pm_window_add(bytes, arenas, (size_t)align << PM_ARENA_SHIFT);
 }
 
 /* Outside the arena lock: the first touch of their table lines. */

@@ -62,6 +62,8 @@ static inline struct pm_arena *pm_arena_of(struct pm_window *w, size_t unit)
 /* Under the arena lock: put into, and take out of, the list that its bits ask for. */
 void pm_arena_file(struct pm_arena *a);
 void pm_arena_unfile(struct pm_arena *a);
+/* Prints what is wrong with a filed arena and returns false. */
+bool pm_arena_check_one(const struct pm_arena *a);
 /* The fullest arena with a free run of that length, or NULL. */
 struct pm_arena *pm_arena_find(unsigned units);
 /* Claims units of a listed arena; which of them are dirty (shifted down) is the result. */
@@ -76,10 +78,9 @@ struct pm_arena *pm_arena_find_empties(unsigned arenas, unsigned align);
  * else `arenas` in a row, aligned, claimed, and returned through it. False: the system refuses. */
 bool pm_arena_grow(unsigned arenas, unsigned align, struct pm_arena **span, uint64_t now_ns);
 
-/* Makes a window of about that size, with at least so many arenas. Under the grow lock. */
-struct pm_window *pm_window_add(size_t bytes, size_t least_arenas);
-/* The newest window, in which arenas are added. */
-struct pm_window *pm_window_newest(void);
+/* Makes a window of about that size, with at least so many arenas, of which the first is aligned.
+ * Under the grow lock. */
+struct pm_window *pm_window_add(size_t bytes, size_t least_arenas, size_t align);
 /* The first window; false: no address space. */
 bool pm_window_init(void);
 bool pm_window_commit_tables(struct pm_window *w, uint32_t arenas_end);

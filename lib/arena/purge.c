@@ -17,11 +17,17 @@ static struct {
     uint64_t last_purge_ns, last_regret_ns;
 } demand;
 
+/* Clocks were read before the lock was taken, so that an earlier one may come later. */
+static bool long_since(uint64_t now_ns, uint64_t then_ns)
+{
+    return now_ns > then_ns && now_ns - then_ns > PM_DEMAND_NS;
+}
+
 void pm_demand_note(size_t arenas, uint64_t now_ns)
 {
     if (demand.purged_arenas == 0)
         return;
-    if (now_ns - demand.last_purge_ns > PM_DEMAND_NS) {
+    if (long_since(now_ns, demand.last_purge_ns)) {
         demand.purged_arenas = 0;
         return;
     }
@@ -34,7 +40,7 @@ void pm_demand_note(size_t arenas, uint64_t now_ns)
 
 static void demand_fade(uint64_t now_ns)
 {
-    while (demand.allowance_arenas > 0 && now_ns - demand.last_regret_ns > PM_DEMAND_NS) {
+    while (demand.allowance_arenas > 0 && long_since(now_ns, demand.last_regret_ns)) {
         demand.allowance_arenas /= 2;
         demand.last_regret_ns += PM_DEMAND_NS;
     }
@@ -70,6 +76,17 @@ static void purge_end(struct pm_arena *a, uint64_t units, uint64_t still_dirty)
     pm_arena_file(a);
 }
 
+/* Of the memory in [start, end) whole pages only: a page may be larger than a unit, and its other
+ * units in use. False: part of it is dirty still. */
+static bool purge_pages(char *start, char *end)
+{
+    uintptr_t page = pm_os_page_bytes();
+    char *first = (char *)pm_align_up((uintptr_t)start, page);
+    char *last = (char *)((uintptr_t)end & ~(page - 1));
+    bool done = first >= last || pm_os_purge(first, (size_t)(last - first));
+    return done && first == start && last == end;
+}
+
 /* Outside the lock. Which units are dirty still: the system may refuse. */
 static uint64_t purge_units(struct pm_arena *a, uint64_t units)
 {
@@ -80,7 +97,7 @@ static uint64_t purge_units(struct pm_arena *a, uint64_t units)
         unsigned length = ~rest == 0 ? PM_ARENA_UNITS : (unsigned)__builtin_ctzll(~rest);
         uint64_t run = pm_bits_run(first, length);
         char *start = pm_arena_base(a) + ((size_t)first << PM_UNIT_SHIFT);
-        if (!pm_os_purge(start, (size_t)length << PM_UNIT_SHIFT))
+        if (!purge_pages(start, start + ((size_t)length << PM_UNIT_SHIFT)))
             still_dirty |= run;
         units &= ~run;
     }
@@ -101,7 +118,7 @@ static struct pm_arena *excess_arena(uint64_t now_ns)
     demand_fade(now_ns);
     if (pm_arena_totals.dirty_empties <= keep_arenas())
         return NULL;
-    if (now_ns - demand.last_purge_ns > PM_DEMAND_NS)
+    if (long_since(now_ns, demand.last_purge_ns))
         demand.purged_arenas = 0;
     demand.purged_arenas++;
     demand.last_purge_ns = now_ns;

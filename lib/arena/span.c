@@ -77,14 +77,18 @@ static void *alloc_arenas(size_t units, unsigned align, bool *zero)
     size_t dirty = 0;
     pm_lock_acquire(&pm_arena_lock);
     struct pm_arena *a = pm_arena_find_empties(arenas, align);
-    if (a != NULL)
+    if (a != NULL) {
         dirty = claim_empties(a, arenas, now);
+        pm_arena_totals.span_units += units;
+    }
     pm_lock_release(&pm_arena_lock);
-    if (a == NULL && !pm_arena_grow(arenas, align, &a, now))
-        return NULL;
-    pm_lock_acquire(&pm_arena_lock);
-    pm_arena_totals.span_units += units;
-    pm_lock_release(&pm_arena_lock);
+    if (a == NULL) {
+        if (!pm_arena_grow(arenas, align, &a, now))
+            return NULL;
+        pm_lock_acquire(&pm_arena_lock);
+        pm_arena_totals.span_units += units;
+        pm_lock_release(&pm_arena_lock);
+    }
     return span_init(a, 0, (struct pm_span){units, units, arenas, dirty == 0}, zero);
 }
 
@@ -100,30 +104,48 @@ void *pm_span_alloc(size_t bytes, size_t align, bool *zero)
     return alloc_arenas(units, (unsigned)align_arenas, zero);
 }
 
-/* Gives units of the span from `from` on back, all of them taken as dirty up to `dirty_end`. */
-static void give_tail(struct pm_window *w, size_t head, struct pm_span *span, size_t from,
-                      size_t dirty_end)
+/* Under the arena lock: some units of one arena come back. True: it is empty now. */
+static bool give_units(struct pm_arena *a, unsigned first, unsigned units, unsigned dirty)
 {
-    size_t end = span->arenas ? (size_t)span->arenas * PM_ARENA_UNITS : span->units;
-    if (span->arenas)
-        from = (size_t)arenas_of(from) * PM_ARENA_UNITS;
+    pm_arena_unfile(a);
+    a->free |= pm_bits_run(first, units);
+    a->dirty |= pm_bits_run(first, dirty);
+    pm_arena_file(a);
+    return a->place == PM_DIRTY_EMPTY;
+}
+
+static unsigned at_most(size_t n, size_t most)
+{
+    return (unsigned)(n < most ? n : most);
+}
+
+/* The units [from, end) of the span come back, dirty as far as `dirty_end`; `left` is what it may
+ * use from now on. */
+static void give_tail(struct pm_window *w, size_t head, struct pm_span *span, size_t from,
+                      size_t end, size_t dirty_end, size_t left)
+{
+    bool emptied = false;
     uint64_t now = pm_os_now_ns();
     pm_lock_acquire(&pm_arena_lock);
     for (size_t at = from; at < end;) {
-        struct pm_arena *a = pm_arena_of(w, head + at);
         unsigned first = (head + at) % PM_ARENA_UNITS;
-        unsigned n =
-            end - at < PM_ARENA_UNITS - first ? (unsigned)(end - at) : PM_ARENA_UNITS - first;
-        unsigned dirty = dirty_end <= at ? 0 : dirty_end - at < n ? (unsigned)(dirty_end - at) : n;
-        pm_arena_unfile(a);
-        a->free |= pm_bits_run(first, n);
-        a->dirty |= pm_bits_run(first, dirty);
-        pm_arena_file(a);
-        pm_arena_totals.span_arenas -= span->arenas != 0;
-        at += n;
+        unsigned units = at_most(end - at, PM_ARENA_UNITS - first);
+        unsigned dirty = dirty_end > at ? at_most(dirty_end - at, units) : 0;
+        emptied |= give_units(pm_arena_of(w, head + at), first, units, dirty);
+        pm_arena_totals.span_arenas -= span->arenas != 0 && units == PM_ARENA_UNITS;
+        at += units;
     }
+    pm_arena_totals.span_units -= span->units - left;
     pm_lock_release(&pm_arena_lock);
-    pm_purge_excess(now);
+    span->units = left;
+    if (emptied)
+        pm_purge_excess(now);
+}
+
+/* The units that the span holds: whole arenas, or what it may use. */
+static size_t held_units(const struct pm_span *span)
+{
+    return span->arenas ? (size_t)span->arenas * PM_ARENA_UNITS : span->units;
 }
 
 static size_t dirty_end(const struct pm_span *span)
@@ -172,10 +194,7 @@ void pm_span_free(struct pm_window *w, void *ptr, const char *function)
         pm_fatal_not_allocated(function, ptr);
     struct pm_span span = *pm_span_at(w, unit);
     pm_asan_poison(ptr, span.units << PM_UNIT_SHIFT);
-    pm_lock_acquire(&pm_arena_lock);
-    pm_arena_totals.span_units -= span.units;
-    pm_lock_release(&pm_arena_lock);
-    give_tail(w, unit, &span, 0, dirty_end(&span));
+    give_tail(w, unit, &span, 0, held_units(&span), dirty_end(&span), 0);
 }
 
 size_t pm_span_usable(struct pm_window *w, const void *ptr, const char *function)
@@ -183,31 +202,63 @@ size_t pm_span_usable(struct pm_window *w, const void *ptr, const char *function
     return pm_span_at(w, span_unit(w, ptr, function))->units << PM_UNIT_SHIFT;
 }
 
-/* Claims what follows the span; true: it is all free. */
-static bool claim_tail(struct pm_window *w, size_t unit, const struct pm_span *span, size_t units)
+/* Under the arena lock: claims what follows the span; false: it is not all free. */
+static bool claim_units(struct pm_arena *a, unsigned first, size_t more, uint64_t now_ns)
+{
+    if (more > PM_ARENA_UNITS - first)
+        return false;
+    uint64_t mask = pm_bits_run(first, (unsigned)more);
+    if ((a->free & mask) != mask)
+        return false;
+    pm_arena_claim(a, first, (unsigned)more, now_ns);
+    return true;
+}
+
+static bool claim_arenas(struct pm_window *w, size_t next, size_t more, uint64_t now_ns)
+{
+    if (next > w->next_arena || w->next_arena - next < more)
+        return false;
+    for (size_t i = 0; i < more; i++) {
+        if (~w->arenas[next + i].free != 0)
+            return false;
+    }
+    claim_empties(&w->arenas[next], more, now_ns);
+    return true;
+}
+
+static bool grow_span(struct pm_window *w, size_t unit, struct pm_span *span, size_t units)
 {
     uint64_t now = pm_os_now_ns();
-    bool claimed = true;
+    size_t held = held_units(span), end = unit + held;
     pm_lock_acquire(&pm_arena_lock);
-    if (span->arenas == 0) {
-        struct pm_arena *a = pm_arena_of(w, unit);
-        unsigned first = (unsigned)(unit % PM_ARENA_UNITS + span->units);
-        unsigned more = (unsigned)(units - span->units);
-        claimed = first + more <= PM_ARENA_UNITS &&
-                  (a->free & pm_bits_run(first, more)) == pm_bits_run(first, more);
-        if (claimed)
-            pm_arena_claim(a, first, more, now);
-    } else {
-        uint32_t more = arenas_of(units) - span->arenas;
-        uint32_t next = (uint32_t)(unit / PM_ARENA_UNITS) + span->arenas;
-        claimed = w->next_arena >= next && w->next_arena - next >= more;
-        for (uint32_t i = 0; claimed && i < more; i++)
-            claimed = ~w->arenas[next + i].free == 0;
-        if (claimed)
-            claim_empties(&w->arenas[next], more, now);
-    }
+    bool claimed = units <= held;
+    if (!claimed && span->arenas == 0)
+        claimed = claim_units(pm_arena_of(w, unit), (unsigned)(end - 1) % PM_ARENA_UNITS + 1,
+                              units - held, now);
+    else if (!claimed)
+        claimed = claim_arenas(w, end / PM_ARENA_UNITS, arenas_of(units) - span->arenas, now);
+    if (claimed)
+        pm_arena_totals.span_units += units - span->units;
     pm_lock_release(&pm_arena_lock);
-    return claimed;
+    if (!claimed)
+        return false;
+    span->was_clean &= units <= held; /* of a new part nothing is known */
+    span->arenas = span->arenas ? arenas_of(units) : 0;
+    span->units = units;
+    span->peak_units = units > span->peak_units ? units : span->peak_units;
+    return true;
+}
+
+/* False: the little that would be left of whole arenas is better moved, so that these stay whole.
+ */
+static bool shrink_span(struct pm_window *w, size_t unit, struct pm_span *span, size_t units)
+{
+    if (span->arenas != 0 && units < PM_ARENA_UNITS)
+        return false;
+    size_t keep = span->arenas ? (size_t)arenas_of(units) * PM_ARENA_UNITS : units;
+    give_tail(w, unit, span, keep, held_units(span), dirty_end(span), units);
+    span->arenas = span->arenas ? arenas_of(units) : 0;
+    return true;
 }
 
 bool pm_span_resize(struct pm_window *w, void *ptr, size_t bytes, const char *function)
@@ -216,20 +267,8 @@ bool pm_span_resize(struct pm_window *w, void *ptr, size_t bytes, const char *fu
     struct pm_span *span = pm_span_at(w, unit);
     if (bytes > PM_WINDOW_MAX_BYTES)
         return false;
-    size_t units = units_of(bytes),
-           room = span->arenas ? (size_t)span->arenas * PM_ARENA_UNITS : span->units;
-    if (units > room) {
-        if ((span->arenas == 0 && units >= PM_ARENA_UNITS) || !claim_tail(w, unit, span, units))
-            return false;
-        span->was_clean = 0; /* of the new part nothing is known */
-    } else if (span->arenas == 0 ? units < span->units : arenas_of(units) < span->arenas) {
-        give_tail(w, unit, span, units, dirty_end(span));
-    }
-    pm_lock_acquire(&pm_arena_lock);
-    pm_arena_totals.span_units += units - span->units;
-    pm_lock_release(&pm_arena_lock);
-    span->units = units;
-    span->arenas = span->arenas ? arenas_of(units) : 0;
-    span->peak_units = units > span->peak_units ? units : span->peak_units;
-    return true;
+    size_t units = units_of(bytes);
+    if (units > span->units)
+        return grow_span(w, unit, span, units);
+    return units == span->units || shrink_span(w, unit, span, units);
 }

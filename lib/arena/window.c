@@ -4,7 +4,8 @@
 #include "base/options.h"
 #include "os/os.h"
 
-struct pm_window pm_window;
+/* The base before there is a window: no pointer lies within `units` of it, not even NULL. */
+struct pm_window pm_window = {.base = (uintptr_t)1 << 63};
 
 /* The added windows. Filled under the grow lock; a slot is written before the count is raised. */
 static struct pm_window added[PM_WINDOWS_MAX - 1];
@@ -24,18 +25,12 @@ struct pm_window *pm_window_find(const void *ptr)
 
 void pm_window_each(void (*visit)(struct pm_window *, void *), void *arg)
 {
-    if (pm_load_relaxed(&pm_window.units) == 0)
+    if (pm_load_acquire(&pm_window.units) == 0) /* pairs with window_make */
         return;
     visit(&pm_window, arg);
     uint32_t count = pm_load_acquire(&added_count);
     for (uint32_t i = 0; i < count; i++)
         visit(&added[i], arg);
-}
-
-struct pm_window *pm_window_newest(void)
-{
-    uint32_t count = pm_load_relaxed(&added_count); /* the grow lock orders it */
-    return count > 0 ? &added[count - 1] : &pm_window;
 }
 
 void pm_window_set_routes(const struct pm_window *w, size_t unit, unsigned units, uint64_t owner)
@@ -67,8 +62,23 @@ static size_t header_arenas(const struct layout *l)
     return (bytes + PM_ARENA_BYTES - 1) >> PM_ARENA_SHIFT;
 }
 
-/* False: the system refuses the address space. */
-static bool window_make(struct pm_window *w, size_t usable_arenas)
+/* Reserves the window's address space, so that the first usable arena, which lies `lead` bytes
+ * behind the start, is aligned. */
+static char *reserve(size_t bytes, size_t lead, size_t align)
+{
+    size_t slack = align - PM_ARENA_BYTES;
+    char *start = pm_os_reserve(bytes + slack, PM_ARENA_BYTES);
+    if (start == NULL)
+        return NULL;
+    size_t skip = -((uintptr_t)start + lead) & (align - 1);
+    pm_os_release(start, skip);
+    pm_os_release(start + skip + bytes, slack - skip);
+    return start + skip;
+}
+
+/* `align` of the first usable arena, at least PM_ARENA_BYTES. False: the system refuses the address
+ * space. */
+static bool window_make(struct pm_window *w, size_t usable_arenas, size_t align)
 {
     size_t arenas = usable_arenas;
     struct layout l = layout_of(arenas);
@@ -78,11 +88,11 @@ static bool window_make(struct pm_window *w, size_t usable_arenas)
     }
     size_t front = pm_align_up(l.lines, PM_ARENA_BYTES);
     size_t bytes = front + (arenas << PM_ARENA_SHIFT);
-    char *start = pm_os_reserve(bytes, PM_ARENA_BYTES);
+    size_t first = header_arenas(&l);
+    char *start = reserve(bytes, front + (first << PM_ARENA_SHIFT), align);
     if (start == NULL)
         return false;
     char *base = start + front;
-    size_t first = header_arenas(&l);
     if (!pm_os_make_readable(base, l.routes)) {
         pm_os_release(start, bytes);
         return false;
@@ -95,7 +105,8 @@ static bool window_make(struct pm_window *w, size_t usable_arenas)
     w->arenas_end = (uint32_t)arenas;
     w->tables_end = 0;
     pm_store_relaxed(&w->base, (uintptr_t)base);
-    pm_store_relaxed(&w->units, (size_t)w->arenas_end * PM_ARENA_UNITS);
+    /* Release: pm_window_each looks at the rest of the window when it sees this. */
+    pm_store_release(&w->units, (size_t)w->arenas_end * PM_ARENA_UNITS);
     return true;
 }
 
@@ -117,22 +128,24 @@ static size_t first_window_bytes(void)
 
 bool pm_window_init(void)
 {
+    if (pm_load_relaxed(&pm_window.units) != 0) /* an earlier start-up failed later on */
+        return true;
     for (size_t arenas = first_window_bytes() >> PM_ARENA_SHIFT;; arenas /= 2) {
-        if (window_make(&pm_window, arenas ? arenas : 1))
+        if (window_make(&pm_window, arenas ? arenas : 1, PM_ARENA_BYTES))
             return true;
         if (arenas <= 1)
             return false;
     }
 }
 
-struct pm_window *pm_window_add(size_t bytes, size_t least)
+struct pm_window *pm_window_add(size_t bytes, size_t least, size_t align)
 {
     uint32_t count = pm_load_relaxed(&added_count);
     if (count == PM_WINDOWS_MAX - 1)
         return NULL;
     struct pm_window *w = &added[count];
     size_t wanted = bytes >> PM_ARENA_SHIFT;
-    for (wanted = wanted > least ? wanted : least; !window_make(w, wanted);) {
+    for (wanted = wanted > least ? wanted : least; !window_make(w, wanted, align);) {
         if (wanted <= least)
             return NULL;
         wanted = wanted / 2 > least ? wanted / 2 : least;

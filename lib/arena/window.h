@@ -31,10 +31,11 @@ struct pm_window {
     struct pm_arena *arenas;
     uint64_t *empties; /* one bit per arena that is wholly free and listed; under the arena lock */
     uint32_t first_arena, arenas_end;
-    /* Under the grow lock. */
-    uint32_t next_arena; /* the first that was never used; also read under the arena lock */
-    uint32_t tables_end; /* tables are committed for the arenas below */
-};
+    /* Under the grow lock; away from what every free reads. */
+    uint32_t next_arena __attribute__((aligned(
+        PM_LINE_BYTES))); /* the first that was never used; also read under the arena lock */
+    uint32_t tables_end;  /* tables are committed for the arenas below */
+} __attribute__((aligned(PM_LINE_BYTES)));
 
 /* The first window. */
 extern struct pm_window pm_window PM_HIDDEN;

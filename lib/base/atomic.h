@@ -24,9 +24,6 @@
 #define pm_cas_acquire(p, old, v)                                                                  \
     atomic_compare_exchange_strong_explicit((p), (old), (v), memory_order_acquire,                 \
                                             memory_order_relaxed)
-#define pm_cas_weak_acq_rel(p, old, v)                                                             \
-    atomic_compare_exchange_weak_explicit((p), (old), (v), memory_order_acq_rel,                   \
-                                          memory_order_acquire)
 #define pm_cas_acq_rel(p, old, v)                                                                  \
     atomic_compare_exchange_strong_explicit((p), (old), (v), memory_order_acq_rel,                 \
                                             memory_order_acquire)

@@ -62,7 +62,7 @@
 
 /* Blocks up to this size are carved several at once, within one page; above it one by one. */
 #define PM_CARVE_BATCH_MAX 1024
-#define PM_CARVE_BATCH_BLOCKS 32
+#define PM_CARVE_BATCH_BLOCKS 64
 
 /* Remote batches of a heap. */
 #define PM_BATCH_SLOTS 8
@@ -93,7 +93,7 @@
 #define PM_HEAP_KEEP_BYTES_DEFAULT ((size_t)1 << 20)
 #define PM_DEMAND_NS 1000000000ull /* how long demand is remembered */
 
-_Static_assert(PM_UNIT_SHIFT >= 12 && PM_UNIT_SHIFT <= 16, "unit size");
+_Static_assert(PM_UNIT_SHIFT >= 12 && PM_UNIT_SHIFT <= 15, "unit size");
 _Static_assert(PM_ARENA_UNITS == 64, "an arena's state is kept in 64-bit words");
 _Static_assert(PM_CLASSES <= 128, "heaps keep two words of used classes");
 _Static_assert(PM_POOL_UNITS_MAX < 64, "a route keeps the distance to the head in 6 bits");

@@ -20,14 +20,15 @@ static void wake_nobody(_Atomic uint32_t *word)
     (void)word;
 }
 
-static void (*waiter_wait)(_Atomic uint32_t *, uint32_t) = wait_by_yield;
-static void (*waiter_wake)(_Atomic uint32_t *) = wake_nobody;
+/* Relaxed: whichever of the two a waiter meets, it looks at the lock again. */
+static void (*_Atomic waiter_wait)(_Atomic uint32_t *, uint32_t) = wait_by_yield;
+static void (*_Atomic waiter_wake)(_Atomic uint32_t *) = wake_nobody;
 
 void pm_lock_set_waiter(void (*wait)(_Atomic uint32_t *, uint32_t),
                         void (*wake)(_Atomic uint32_t *))
 {
-    waiter_wait = wait;
-    waiter_wake = wake;
+    pm_store_relaxed(&waiter_wake, wake); /* before a thread can sleep that needs it */
+    pm_store_relaxed(&waiter_wait, wait);
 }
 
 #if PM_CHECK
@@ -66,7 +67,7 @@ static PM_COLD void acquire_slow(struct pm_lock *lock)
         pm_cpu_relax();
     }
     while (pm_exchange_acquire(&lock->state, 2) != 0)
-        waiter_wait(&lock->state, 2);
+        pm_load_relaxed (&waiter_wait)(&lock->state, 2);
 }
 
 void pm_lock_acquire(struct pm_lock *lock)
@@ -84,7 +85,7 @@ void pm_lock_release(struct pm_lock *lock)
 {
     rank_pop(lock);
     if (pm_exchange_release(&lock->state, 0) == 2)
-        waiter_wake(&lock->state);
+        pm_load_relaxed (&waiter_wake)(&lock->state);
 }
 
 void pm_lock_reset_in_child(struct pm_lock *lock)

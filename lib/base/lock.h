@@ -26,9 +26,9 @@ enum pm_rank {
 struct pm_lock {
     _Atomic uint32_t state;
     uint32_t rank;
-    _Atomic uint64_t acquisitions; /* written by the holder */
-    _Atomic uint64_t contended;    /* of which another thread held it at the first try */
-};
+    _Atomic uint64_t acquisitions;         /* written by the holder */
+    _Atomic uint64_t contended;            /* of which another thread held it at the first try */
+} __attribute__((aligned(PM_LINE_BYTES))); /* waiters do not disturb what lies beside it */
 
 #define PM_LOCK_INIT(rank_)                                                                        \
     {                                                                                              \

@@ -145,6 +145,14 @@ void pm_fatal_double_free(const char *function, const void *ptr)
     fatal("%s(%p): freed twice (more blocks of its pool came back than were out)", function, ptr);
 }
 
+void pm_fatal_circular(const void *pool, size_t block_bytes)
+{
+    fatal(
+        "a list of free blocks is damaged (pool %p, blocks of %zu bytes): a block was freed twice, "
+        "or written to after it was freed",
+        pool, block_bytes);
+}
+
 void pm_fatal_wrong_size(const char *function, const void *ptr, size_t given, size_t usable)
 {
     fatal("%s(%p): size or alignment %zu does not fit the block, which holds %zu bytes", function,

@@ -32,6 +32,8 @@ _Noreturn void pm_fatal_interior(const char *function, const void *ptr, const vo
                                  size_t block_bytes);
 /* More blocks of a pool came back than were out. */
 _Noreturn void pm_fatal_double_free(const char *function, const void *ptr);
+/* A pool's list of free blocks has more blocks than the pool. */
+_Noreturn void pm_fatal_circular(const void *pool, size_t block_bytes);
 /* The size or alignment given to a sized free does not fit the block. */
 _Noreturn void pm_fatal_wrong_size(const char *function, const void *ptr, size_t given,
                                    size_t usable);

@@ -80,7 +80,10 @@ PM_NOINLINE void *pm_heap_calloc_medium(size_t n)
 {
     bool zero;
     void *block = n <= PM_BLOCK_MAX ? alloc_class(pm_class_of(n), &zero) : alloc_span(n, 1, &zero);
-    if (pm_likely(block != NULL) && !zero)
+    if (pm_unlikely(block == NULL))
+        return NULL;
+    pm_asan_unpoison(block, n);
+    if (!zero)
         memset(block, 0, n);
     return block;
 }
@@ -121,8 +124,8 @@ static size_t usable(struct found found, const void *ptr, const char *function)
     if (found.span)
         return pm_span_usable(found.window, ptr, function);
     struct pm_remote *remote = pm_remote_at(found.window, found.unit);
-    pm_remote_block_number(remote, pm_window_unit(found.window, found.unit), ptr, function);
-    return (size_t)remote->block_granules * PM_GRANULE_BYTES;
+    pm_remote_check_block(remote, pm_window_unit(found.window, found.unit), ptr, function);
+    return remote->block_bytes;
 }
 
 size_t pm_heap_usable(const void *ptr, const char *function)
@@ -136,7 +139,9 @@ bool pm_heap_resize(void *ptr, size_t n, const char *function)
     size_t have = usable(found, ptr, function);
     if (n <= have && n > have - have / 4) /* pymalloc's rule: less than a quarter to gain */
         return true;
-    if (n <= PM_BLOCK_MAX || !found.span)
+    if (!found.span) /* a smaller block of the same class would be no gain at all */
+        return n <= have && pm_class_bytes(pm_class_of(n)) == have;
+    if (n <= PM_BLOCK_MAX)
         return false;
     if (!pm_span_resize(found.window, ptr, n, function))
         return false;

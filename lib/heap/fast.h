@@ -5,7 +5,9 @@
  *
  *   malloc -> pm_heap_malloc -+-> pm_heap_malloc_slow     no current pool, or its list is empty
  *                             +-> pm_heap_malloc_medium   above PM_DIRECT_MAX
- *   free   -> pm_heap_free ---+-> pm_heap_free_slow       another owner, none, a span, foreign
+ *   calloc -> pm_heap_try_malloc -> pm_heap_calloc_medium the same, and above PM_DIRECT_MAX
+ *   free   -> pm_heap_free ---+-> pm_heap_free_remote     another owner, none, a span
+ *                             +-> pm_heap_free_elsewhere  NULL, another window, foreign
  *                             +-> pm_heap_pool_emptied    nothing live in the pool any more
  */
 #ifndef PM_HEAP_FAST_H
@@ -31,27 +33,35 @@ PM_INLINE void *pm_heap_malloc(size_t n)
     return pm_heap_pop(pool, block);
 }
 
+/* For calloc: last_byte + 1 bytes, 1..PM_DIRECT_MAX; NULL: the current pool's list is empty. */
+PM_INLINE void *pm_heap_try_malloc(size_t last_byte)
+{
+    struct pm_pool *pool = pm_heap_self->direct[(last_byte >> PM_GRANULE_SHIFT) + 1];
+    void *block = pool->free;
+    return pm_likely(block != NULL) ? pm_heap_pop(pool, block) : NULL;
+}
+
 PM_INLINE void pm_heap_free(void *ptr, const char *function)
 {
     uintptr_t base = pm_window_base(&pm_window);
     size_t unit = ((uintptr_t)ptr - base) >> PM_UNIT_SHIFT;
-    if (pm_unlikely(!pm_below_relaxed(unit, &pm_window.units))) /* NULL, foreign, other window */
-        return pm_heap_free_slow(ptr, function);
+    if (pm_unlikely(!pm_below_relaxed(unit, &pm_window.units)))
+        return pm_heap_free_elsewhere(ptr, function);
     /* Relaxed: if the pool is ours we wrote the route; if not, only its distance counts, which
      * does not change while the block is live. */
     uint64_t route = pm_load_relaxed((_Atomic uint64_t *)base + unit);
     uint64_t distance = route - (uintptr_t)pm_heap_self;
     if (pm_unlikely(distance > PM_ROUTE_DISTANCE_MASK))
-        return pm_heap_free_slow(ptr, function);
+        return pm_heap_free_remote(ptr, unit, distance, function);
     struct pm_pool *pool = (struct pm_pool *)(base + (distance - unit) * PM_LINE_BYTES);
 #if PM_ASAN || PM_CHECK
-    pm_remote_block_number(pm_remote_at(&pm_window, unit - distance), pool->base, ptr, function);
+    pm_remote_check_block(pm_remote_at(&pm_window, unit - distance), pool->base, ptr, function);
     pm_asan_block_back(ptr, pool->block_bytes);
 #endif
     pm_block_set_next(ptr, pool->free);
     pool->free = ptr;
     if (pm_unlikely(--pool->count == 0))
-        pm_heap_pool_emptied(pool);
+        pm_heap_pool_emptied(ptr, pool);
 }
 
 #endif

@@ -25,6 +25,16 @@ PM_INLINE struct pm_remote *remote_of(struct pm_place_of at)
     return pm_remote_at(at.window, at.unit);
 }
 
+PM_INLINE struct pm_batch *batch_of(struct pm_heap *heap, struct pm_place_of at)
+{
+    return &heap->batch[at.unit % PM_BATCH_SLOTS];
+}
+
+PM_INLINE void asan_back(const struct pm_remote *remote, void *block)
+{
+    pm_asan_block_back(block, remote->block_bytes);
+}
+
 /* The heap becomes the owner of a pool an eighth of which is free if it allocates that class. */
 static uint64_t adopter(const struct pm_heap *heap, const struct pm_remote *remote)
 {
@@ -58,11 +68,14 @@ static void push(struct pm_heap *heap, struct pm_place_of at, void *head, void *
 static void flush_batch(struct pm_heap *heap, struct pm_batch *batch, const char *function)
 {
     unsigned n = batch->count;
-    batch->count = 0;
+    void *head = batch->head;
+    batch->count = batch->limit = 0;
+    batch->head = NULL;
     if (n == 0)
         return;
     pm_count_owner(&heap->remote_batches, 1);
-    push(heap, batch->at, batch->head, batch->tail, n, function);
+    pm_count_owner(&heap->remote_frees, n);
+    push(heap, batch->at, head, batch->tail, n, function);
 }
 
 void pm_heap_flush(struct pm_heap *heap)
@@ -74,99 +87,129 @@ void pm_heap_flush(struct pm_heap *heap)
 /* The uncommon ways of a remote free, each the end of one: they find the pool again, so that the
  * common way keeps nothing for them. */
 
-static PM_NOINLINE void push_one(void *ptr, const char *function)
-{
-    push(pm_heap_self, pool_of(pm_window_find(ptr), ptr), ptr, ptr, 1, function);
-}
-
 /* Threads that only free get a heap after some time, for its batches; not at once, since a thread's
  * only free may be one that the C library does while the thread ends. */
-static PM_NOINLINE void free_without_heap(void *ptr, const char *function)
+static void count_without_heap(void)
 {
     pm_count_shared(&pm_heap_self->remote_frees, 1); /* a sentinel's, which several threads use */
     if (pm_heap_self == &pm_heap_none && ++frees_without_heap > PM_FREES_BEFORE_HEAP)
         pm_heap_get();
-    push_one(ptr, function);
 }
 
-/* A pool of ours, in a window that the fast path does not know. */
-static PM_NOINLINE void free_own(void *ptr)
+/* At once, and whatever that brings about. */
+static PM_NOINLINE void push_one(void *ptr, const char *function)
 {
-    struct pm_place_of at = pool_of(pm_window_find(ptr), ptr);
-    struct pm_pool *pool = pm_pool_at(at.window, at.unit);
-    pm_block_set_next(ptr, pool->free);
-    pool->free = ptr;
-    if (--pool->count == 0)
-        pm_heap_pool_emptied(pool);
+    if (pm_heap_self->real)
+        pm_count_owner(&pm_heap_self->remote_frees, 1);
+    else
+        count_without_heap();
+    push(pm_heap_self, pool_of(pm_window_find(ptr), ptr), ptr, ptr, 1, function);
 }
 
 static PM_NOINLINE void free_no_block(void *ptr, const char *function)
 {
     struct pm_place_of at = pool_of(pm_window_find(ptr), ptr);
-    pm_remote_block_number(remote_of(at), pm_window_unit(at.window, at.unit), ptr, function);
+    pm_remote_check_block(remote_of(at), pm_window_unit(at.window, at.unit), ptr, function);
 }
 
-/* The second block in a row of a pool. A held-back batch is never more than what makes a pool worth
- * adopting. */
-static PM_NOINLINE void batch_start(struct pm_batch *batch, void *ptr, const char *function)
+/* The second block in a row of a pool, which is the batch's only one now. A held-back batch is
+ * never more than what makes a pool worth adopting. */
+static void batch_start(struct pm_batch *batch, void *ptr)
 {
     unsigned eighth = (unsigned)(batch->remote->capacity - batch->remote->adopt_live);
-    if (eighth == 1) {
-        push_one(ptr, function);
-        return;
-    }
     batch->limit = eighth < PM_BATCH_BLOCKS ? eighth : PM_BATCH_BLOCKS;
     batch->at = pool_of(pm_window_find(ptr), ptr);
-    batch->head = batch->tail = ptr;
-    pm_block_set_next(ptr, NULL);
-    batch->count = 1;
+    batch->tail = ptr;
 }
 
-PM_INLINE void batch_add(struct pm_heap *heap, struct pm_batch *batch, void *ptr,
-                         const char *function)
+static PM_NOINLINE void batch_start_or_end(struct pm_batch *batch, void *ptr, const char *function)
 {
-    if (pm_unlikely(batch->count == 0)) {
-        batch_start(batch, ptr, function);
-        return;
-    }
+    if (batch->limit == 0)
+        batch_start(batch, ptr);
+    if (batch->count >= batch->limit)
+        flush_batch(pm_heap_self, batch, function);
+}
+
+PM_INLINE void batch_add(struct pm_batch *batch, struct pm_remote *remote, void *ptr,
+                         uint64_t distance, const char *function)
+{
+    if (pm_unlikely(!pm_remote_is_block(remote, pm_pool_offset(ptr, distance))))
+        return free_no_block(ptr, function);
+    asan_back(remote, ptr);
     pm_block_set_next(ptr, batch->head);
     batch->head = ptr;
     if (pm_unlikely(++batch->count >= batch->limit))
-        flush_batch(heap, batch, function);
+        return batch_start_or_end(batch, ptr, function);
 }
 
-/* The streak that the slot stands for has ended. */
-static PM_NOINLINE void flush_and_push_one(struct pm_batch *batch, void *ptr, const char *function)
-{
-    flush_batch(pm_heap_self, batch, function);
-    push_one(ptr, function);
-}
-
-PM_INLINE void free_in_pool(struct pm_place_of at, uint64_t owner, void *ptr, const char *function)
+/* A block of a pool that the slot does not stand for: a streak, if there was one, has ended. */
+static PM_NOINLINE void free_direct(void *ptr, struct pm_place_of at, uint64_t distance,
+                                    const char *function)
 {
     struct pm_heap *heap = pm_heap_self;
     struct pm_remote *remote = remote_of(at);
-    struct pm_batch *batch = &heap->batch[at.unit % PM_BATCH_SLOTS];
+    struct pm_batch *batch = batch_of(heap, at);
     char *base = pm_window_unit(at.window, at.unit);
-    if (pm_unlikely(pm_remote_number(remote, base, ptr) >= remote->capacity))
+    if (pm_unlikely(!pm_remote_is_block(remote, pm_pool_offset(ptr, distance))))
         return free_no_block(ptr, function);
-    pm_asan_block_back(ptr, (size_t)remote->block_granules * PM_GRANULE_BYTES);
+    asan_back(remote, ptr);
     if (pm_unlikely(!heap->real))
-        return free_without_heap(ptr, function);
-    if (pm_unlikely(owner == pm_heap_route(heap)))
-        return free_own(ptr);
-    pm_count_owner(&heap->remote_frees, 1);
-    if (batch->remote == remote)
-        return batch_add(heap, batch, ptr, function);
-    batch->remote = remote;
+        return push_one(ptr, function);
     if (pm_unlikely(batch->count != 0))
-        return flush_and_push_one(batch, ptr, function);
+        flush_batch(heap, batch, function);
+    batch->remote = remote;
     if (pm_unlikely(!pm_remote_push_simple(remote, base, ptr)))
         return push_one(ptr, function);
+    pm_count_owner(&heap->remote_frees, 1);
 }
 
-/* Spans, pointers into other windows, errors. */
-static PM_NOINLINE void free_uncommon(void *ptr, const char *function)
+/* The block's pool is not ours; its route is not void or a span's. */
+PM_INLINE void free_in_pool(struct pm_window *w, size_t unit, uint64_t route, void *ptr,
+                            const char *function)
+{
+    uint64_t distance = route & PM_ROUTE_DISTANCE_MASK;
+    struct pm_place_of at = {w, unit - distance};
+    struct pm_batch *batch = batch_of(pm_heap_self, at);
+    if (batch->remote == remote_of(at)) /* never in a sentinel */
+        return batch_add(batch, remote_of(at), ptr, distance, function);
+    free_direct(ptr, at, distance, function);
+}
+
+/* Of a block that has no pool. */
+static PM_NOINLINE void free_span(struct pm_window *w, void *ptr, const char *function)
+{
+    uint64_t route = pm_load_relaxed(pm_window_route(w, pm_window_index(w, ptr)));
+    if ((route & ~PM_ROUTE_DISTANCE_MASK) != PM_ROUTE_SPAN)
+        pm_span_fatal_void(w, ptr, function);
+    pm_span_free(w, ptr, function);
+    if (pm_heap_self->real)
+        pm_count_owner(&pm_heap_self->frees, 1);
+    else
+        pm_count_shared(&pm_heap_self->frees, 1);
+}
+
+PM_NOINLINE void pm_heap_free_remote(void *ptr, size_t unit, uint64_t distance,
+                                     const char *function)
+{
+    uint64_t route = distance + pm_heap_route(pm_heap_self);
+    if (pm_unlikely((route & ~PM_ROUTE_DISTANCE_MASK & ~PM_ROUTE_SPAN) == PM_ROUTE_VOID))
+        return free_span(&pm_window, ptr, function);
+    free_in_pool(&pm_window, unit, route, ptr, function);
+}
+
+/* A pool of ours that the fast path does not know. */
+static void free_own(struct pm_place_of at, void *ptr, const char *function)
+{
+    struct pm_pool *pool = pm_pool_at(at.window, at.unit);
+    pm_remote_check_block(remote_of(at), pool->base, ptr, function);
+    pm_asan_block_back(ptr, pool->block_bytes);
+    pm_block_set_next(ptr, pool->free);
+    pool->free = ptr;
+    if (--pool->count == 0)
+        pm_heap_pool_emptied(ptr, pool);
+}
+
+PM_NOINLINE void pm_heap_free_elsewhere(void *ptr, const char *function)
 {
     if (ptr == NULL)
         return;
@@ -175,29 +218,18 @@ static PM_NOINLINE void free_uncommon(void *ptr, const char *function)
         pm_fatal_foreign(function, ptr);
     uint64_t route = pm_load_relaxed(pm_window_route(w, pm_window_index(w, ptr)));
     uint64_t owner = route & ~PM_ROUTE_DISTANCE_MASK;
-    if (owner == PM_ROUTE_SPAN)
-        pm_span_free(w, ptr, function);
-    else if (pm_unlikely(owner == PM_ROUTE_VOID))
-        pm_span_fatal_void(w, ptr, function);
+    if (owner == PM_ROUTE_SPAN || owner == PM_ROUTE_VOID)
+        free_span(w, ptr, function);
+    else if (owner == pm_heap_route(pm_heap_self))
+        free_own(pool_of(w, ptr), ptr, function);
     else
-        free_in_pool(pool_of(w, ptr), owner, ptr, function);
+        free_in_pool(w, pm_window_index(w, ptr), route, ptr, function);
 }
 
-PM_NOINLINE void pm_heap_free_slow(void *ptr, const char *function)
+PM_NOINLINE void pm_heap_pool_emptied(void *last, struct pm_pool *pool)
 {
-    size_t unit = pm_window_index(&pm_window, ptr);
-    if (pm_unlikely(!pm_below_relaxed(unit, &pm_window.units)))
-        return free_uncommon(ptr, function);
-    uint64_t route = pm_load_relaxed(pm_window_route(&pm_window, unit));
-    uint64_t owner = route & ~PM_ROUTE_DISTANCE_MASK;
-    if (pm_unlikely(owner == PM_ROUTE_SPAN || owner == PM_ROUTE_VOID))
-        return free_uncommon(ptr, function);
-    free_in_pool((struct pm_place_of){&pm_window, unit - (route & PM_ROUTE_DISTANCE_MASK)}, owner,
-                 ptr, function);
-}
-
-PM_NOINLINE void pm_heap_pool_emptied(struct pm_pool *pool)
-{
+    pm_assert(pool->free == last);
+    (void)last;
     struct pm_heap *heap = pm_heap_self;
     if (pool->place == PM_PLACE_CURRENT) { /* as many frees as the counter can count */
         pm_count_owner(&heap->frees, PM_COUNT_CURRENT);
@@ -206,7 +238,7 @@ PM_NOINLINE void pm_heap_pool_emptied(struct pm_pool *pool)
         return;
     }
     pm_heap_account(heap, pool, pool->carved);
-    pm_heap_unpark(pool);
+    pm_heap_unpark(heap, pool);
     pm_pool_retire(pool);
     pm_heap_keep(heap, pool);
 }

@@ -13,8 +13,8 @@
 
 #include "pool/pool.h"
 
-/* Blocks of one pool of another owner, freed by this thread and not yet pushed. With count 0 the
- * slot only remembers the pool: the second free in a row starts a batch. */
+/* Blocks of one pool of another owner, freed by this thread and not yet pushed. With count and
+ * limit 0 the slot only remembers the pool: the second free in a row starts a batch. */
 struct pm_batch {
     struct pm_remote *remote;
     void *head, *tail;
@@ -30,10 +30,11 @@ struct pm_heap {
     bool real; /* not a sentinel: one thread's own */
     /* The slow paths. */
     struct pm_link parked[PM_CLASSES];
-    uint64_t used_classes[2]; /* that ever had a current or parked pool */
-    unsigned poll_class;      /* whose parked pools are looked at next */
-    struct pm_link kept;      /* empty pools, last emptied first */
-    struct pm_group stash;    /* units not yet cut */
+    uint64_t used_classes[2];   /* that ever had a current or parked pool */
+    uint64_t parked_classes[2]; /* that have parked pools */
+    unsigned poll_class;        /* whose parked pools are looked at next */
+    struct pm_link kept;        /* empty pools, last emptied first */
+    struct pm_group stash;      /* units not yet cut */
     /* Statistics: written by the owner, read by anybody. */
     _Atomic uint64_t mallocs, frees, remote_frees, remote_batches, refills, adopted;
     _Atomic uint64_t kept_bytes;
@@ -51,19 +52,22 @@ extern struct pm_pool pm_pool_none PM_HIDDEN;
 void *pm_heap_malloc_slow(size_t n);
 void *pm_heap_malloc_medium(size_t n);
 void *pm_heap_malloc_aligned(size_t n, size_t align);
-void *pm_heap_calloc_medium(size_t n);
+void *pm_heap_calloc_medium(size_t n); /* any size */
 
 /* `function` is the name that an error report shows. */
-void pm_heap_free_slow(void *ptr, const char *function);
-/* The last local free of a pool. */
-void pm_heap_pool_emptied(struct pm_pool *pool);
+void pm_heap_free_elsewhere(void *ptr, const char *function); /* outside the first window */
+/* In the first window; `distance` is the unit's route less the calling thread's. */
+void pm_heap_free_remote(void *ptr, size_t unit, uint64_t distance, const char *function);
+/* `last` was the last live block of the pool. (It is here so that the fast path can leave it in its
+ * register.) */
+void pm_heap_pool_emptied(void *last, struct pm_pool *pool);
 
 /* Bytes that the block at ptr holds; ptr is a live block or the error is named. */
 size_t pm_heap_usable(const void *ptr, const char *function);
 /* Changes the size in place if it makes sense. */
 bool pm_heap_resize(void *ptr, size_t n, const char *function);
 
-/* The calling thread's heap lets go of kept pools, stash and batches. */
+/* The calling thread's heap and the cold heap let go of all that they hold. */
 void pm_heap_trim(void);
 
 struct pm_heap_stats {

@@ -36,7 +36,7 @@ void pm_heap_account(struct pm_heap *heap, struct pm_pool *pool, unsigned local)
 void pm_heap_keep(struct pm_heap *heap, struct pm_pool *pool);
 void pm_heap_give_kept(struct pm_heap *heap, size_t bytes_left);
 void pm_heap_park(struct pm_heap *heap, struct pm_pool *pool);
-void pm_heap_unpark(struct pm_pool *pool);
+void pm_heap_unpark(struct pm_heap *heap, struct pm_pool *pool);
 void pm_heap_set_current(struct pm_heap *heap, unsigned class, struct pm_pool *pool);
 void pm_heap_flush(struct pm_heap *heap);
 /* Lets go of all pools and units. */

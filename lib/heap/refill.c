@@ -47,14 +47,18 @@ void pm_heap_set_current(struct pm_heap *heap, unsigned class, struct pm_pool *p
 void pm_heap_park(struct pm_heap *heap, struct pm_pool *pool)
 {
     pool->place = PM_PLACE_PARKED;
+    pm_assert(pm_pool_check(pool));
     pm_list_push(&heap->parked[pool->class], &pool->link);
     heap->used_classes[pool->class / 64] |= (uint64_t)1 << pool->class % 64;
+    heap->parked_classes[pool->class / 64] |= (uint64_t)1 << pool->class % 64;
 }
 
-void pm_heap_unpark(struct pm_pool *pool)
+void pm_heap_unpark(struct pm_heap *heap, struct pm_pool *pool)
 {
     pm_list_remove(&pool->link);
     pool->place = PM_PLACE_NONE;
+    if (pm_list_empty(&heap->parked[pool->class]))
+        heap->parked_classes[pool->class / 64] &= ~((uint64_t)1 << pool->class % 64);
 }
 
 /* Takes what others freed into a parked pool. True: it is empty now, and gone. */
@@ -66,31 +70,32 @@ static bool poll_parked(struct pm_heap *heap, struct pm_pool *pool)
     if (pool->count > 0)
         return false;
     pm_heap_account(heap, pool, pool->carved);
-    pm_heap_unpark(pool);
+    pm_heap_unpark(heap, pool);
     pm_pool_retire(pool);
     pm_heap_keep(heap, pool);
     return true;
 }
 
-/* The next used class after `class`, round and round. */
-static unsigned next_used_class(const struct pm_heap *heap, unsigned class)
+/* The next class after `class` that has parked pools, round and round; there is one. */
+static unsigned next_parked_class(const struct pm_heap *heap, unsigned class)
 {
     for (unsigned word = (class + 1) / 64, first = (class + 1) % 64; word < 2; word++, first = 0) {
-        uint64_t used = heap->used_classes[word] >> first << first;
-        if (used != 0)
-            return word * 64 + (unsigned)__builtin_ctzll(used);
+        uint64_t later = heap->parked_classes[word] >> first << first;
+        if (later != 0)
+            return word * 64 + (unsigned)__builtin_ctzll(later);
     }
-    return heap->used_classes[0] ? (unsigned)__builtin_ctzll(heap->used_classes[0]) : 0;
+    unsigned word = heap->parked_classes[0] == 0;
+    return word * 64 + (unsigned)__builtin_ctzll(heap->parked_classes[word]);
 }
 
 /* I8: of the classes in turn, one parked pool, the one parked first, is polled and goes to the
  * front. */
 static void poll_next(struct pm_heap *heap)
 {
-    unsigned class = next_used_class(heap, heap->poll_class);
-    heap->poll_class = class;
-    if (pm_list_empty(&heap->parked[class]))
+    if ((heap->parked_classes[0] | heap->parked_classes[1]) == 0)
         return;
+    unsigned class = next_parked_class(heap, heap->poll_class);
+    heap->poll_class = class;
     struct pm_pool *pool = pm_container_of(heap->parked[class].prev, struct pm_pool, link);
     if (!poll_parked(heap, pool)) {
         pm_list_remove(&pool->link);
@@ -104,7 +109,7 @@ static struct pm_pool *take_parked(struct pm_heap *heap, unsigned class)
         return NULL;
     struct pm_pool *pool = pm_container_of(heap->parked[class].next, struct pm_pool, link);
     pm_heap_account(heap, pool, pool->carved - pool->count);
-    pm_heap_unpark(pool);
+    pm_heap_unpark(heap, pool);
     return pool;
 }
 
@@ -193,6 +198,7 @@ static struct pm_pool *take_fresh(struct pm_heap *heap, unsigned class)
     return pm_pool_cut(&run, class, pm_heap_route(heap));
 }
 
+/* The heap's next current pool of the class; NULL: out of memory. */
 static struct pm_pool *next_pool(struct pm_heap *heap, unsigned class)
 {
     struct pm_pool *pool = take_parked(heap, class);
@@ -202,6 +208,7 @@ static struct pm_pool *next_pool(struct pm_heap *heap, unsigned class)
         pool = take_kept(heap, class);
     if (pool == NULL)
         pool = take_fresh(heap, class);
+    pm_assert(pool == NULL || pm_pool_check(pool));
     return pool;
 }
 
@@ -209,8 +216,9 @@ static struct pm_pool *next_pool(struct pm_heap *heap, unsigned class)
 static void *carve(struct pm_pool *pool, bool *zero)
 {
     if (pool->block_bytes > PM_CARVE_BATCH_MAX) {
-        *zero = pool->zero;
-        return pm_pool_carve_one(pool);
+        void *block = pm_pool_carve_one(pool);
+        *zero = block != NULL && pool->zero;
+        return block;
     }
     return pm_pool_carve(pool) ? pool->free : NULL;
 }
@@ -219,6 +227,7 @@ static void *carve(struct pm_pool *pool, bool *zero)
 static void *take_block(struct pm_pool *pool, bool *zero)
 {
     void *block = pool->free;
+    *zero = false;
     if (block == NULL && (block = carve(pool, zero)) == NULL)
         return NULL;
     if (block == pool->free)
@@ -243,7 +252,6 @@ static void *renew_current(struct pm_heap *heap, struct pm_pool *pool, bool *zer
 
 void *pm_heap_refill(struct pm_heap *heap, unsigned class, bool *zero)
 {
-    *zero = false;
     pm_count_owner(&heap->refills, 1);
     pm_heap_flush(heap);
     poll_next(heap);

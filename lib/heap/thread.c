@@ -28,6 +28,7 @@ struct pm_lock pm_cold_lock = PM_LOCK_INIT(PM_RANK_COLD);
 struct pm_lock pm_init_lock = PM_LOCK_INIT(PM_RANK_INIT);
 static _Atomic bool initialised;
 static pthread_key_t exit_key;
+static bool have_exit_key; /* written before `initialised`; without one the cold heap serves all */
 
 struct pm_lock pm_registry_lock = PM_LOCK_INIT(PM_RANK_REGISTRY);
 struct pm_registry pm_registry;
@@ -58,7 +59,8 @@ bool pm_heap_process_init(void)
     if (!done) {
         pm_os_init();
         pm_options_init();
-        done = pm_arena_init() && pthread_key_create(&exit_key, thread_exit) == 0;
+        done = pm_arena_init();
+        have_exit_key = done && pthread_key_create(&exit_key, thread_exit) == 0;
         pm_store_release(&initialised, done);
     }
     pm_lock_release(&pm_init_lock);
@@ -106,7 +108,7 @@ static struct pm_heap *take_shell(void)
 
 static PM_COLD struct pm_heap *heap_make(void)
 {
-    if (!pm_heap_process_init())
+    if (!pm_heap_process_init() || !have_exit_key)
         return NULL;
     pm_lock_acquire(&pm_registry_lock);
     struct pm_heap *heap = take_shell();
@@ -130,6 +132,7 @@ struct pm_heap *pm_heap_get(void)
 
 static void let_go(struct pm_heap *heap, struct pm_pool *pool, unsigned local)
 {
+    pm_assert(pm_pool_check(pool));
     pm_heap_account(heap, pool, local);
     if (pm_pool_float(pool, local, pm_heap_route(heap)))
         return;
@@ -147,7 +150,7 @@ static void dissolve_class(struct pm_heap *heap, unsigned class)
     }
     while (!pm_list_empty(&heap->parked[class])) {
         struct pm_pool *pool = pm_container_of(heap->parked[class].next, struct pm_pool, link);
-        pm_heap_unpark(pool);
+        pm_heap_unpark(heap, pool);
         let_go(heap, pool, pool->carved - pool->count);
     }
 }
@@ -167,11 +170,9 @@ void pm_heap_dissolve(struct pm_heap *heap)
 
 void pm_heap_trim(void)
 {
-    struct pm_heap *heap = pm_heap_self;
-    if (!heap->real)
-        return;
-    pm_heap_flush(heap);
-    pm_heap_give_kept(heap, 0);
-    pm_arena_give_group(&heap->stash);
-    heap->stash.units = 0;
+    if (pm_heap_self->real)
+        pm_heap_dissolve(pm_heap_self);
+    pm_lock_acquire(&pm_cold_lock);
+    pm_heap_dissolve(&pm_heap_cold);
+    pm_lock_release(&pm_cold_lock);
 }

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/futex.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
@@ -16,6 +15,9 @@
 #include <sys/sysinfo.h>
 #include <time.h>
 #include <unistd.h>
+
+/* The kernel's numbers; its header is not on musl's path. */
+enum { FUTEX_WAIT_PRIVATE = 0 | 128, FUTEX_WAKE_PRIVATE = 1 | 128 };
 
 static void futex_wait(_Atomic uint32_t *word, uint32_t value)
 {
@@ -38,7 +40,14 @@ void pm_os_init(void)
 
 size_t pm_os_page_bytes(void)
 {
-    return getauxval(AT_PAGESZ); /* neither allocates nor opens a file, as sysconf may */
+    /* getauxval neither allocates nor opens a file, as sysconf may. Relaxed: all write the same. */
+    static _Atomic size_t page_bytes;
+    size_t bytes = pm_load_relaxed(&page_bytes);
+    if (bytes == 0) {
+        bytes = getauxval(AT_PAGESZ);
+        pm_store_relaxed(&page_bytes, bytes);
+    }
+    return bytes;
 }
 
 size_t pm_os_ram_bytes(void)

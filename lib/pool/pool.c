@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What the owner of a pool does with it: see the tables in pool.h. */
+#include "base/asan.h"
 #include "os/os.h"
-#include "pool/internal.h"
+#include "pool/pool.h"
 
 static size_t head_unit(const struct pm_pool *pool, struct pm_window **w)
 {
@@ -23,12 +24,22 @@ static void set_routes(const struct pm_pool *pool, uint64_t owner)
     pm_window_set_routes(w, unit, pool->units, owner);
 }
 
+/* Modulo 2^32. The start is right in 3 bits, each step doubles them. */
+static uint32_t inverse_of_odd(uint32_t odd)
+{
+    uint32_t inverse = odd;
+    for (int bits = 3; bits < 32; bits *= 2)
+        inverse *= 2 - odd * inverse;
+    return inverse;
+}
+
 static void cut_remote(struct pm_remote *remote, unsigned class)
 {
     unsigned capacity = pm_class_capacity(class);
     unsigned eighth = capacity / PM_ADOPT_PART ? capacity / PM_ADOPT_PART : 1;
-    remote->block_granules = (uint32_t)(pm_class_bytes(class) / PM_GRANULE_BYTES);
-    remote->reciprocal = pm_remote_reciprocal(remote->block_granules);
+    remote->block_bytes = pm_class_bytes(class);
+    remote->shift = (uint8_t)__builtin_ctz(remote->block_bytes);
+    remote->inverse = inverse_of_odd(remote->block_bytes >> remote->shift);
     remote->capacity = (uint16_t)capacity;
     remote->adopt_live = (uint16_t)(capacity - eighth);
     remote->class = (uint8_t) class;
@@ -70,32 +81,39 @@ void *pm_pool_carve_one(struct pm_pool *pool)
     return pool->base + PM_POOL_HEADER_BYTES + (size_t)pool->carved++ * pool->block_bytes;
 }
 
-/* Blocks up to the end of the page that the first one starts in, so that no further page is
- * touched before it is needed. */
+/* How many blocks start in the rest of the page that the first starts in. */
+static unsigned blocks_in_page(const char *first, uint32_t block_bytes)
+{
+    size_t rest = pm_os_page_bytes() - ((uintptr_t)first & (pm_os_page_bytes() - 1));
+    return (unsigned)((rest + block_bytes - 1) / block_bytes);
+}
+
+/* Not beyond the page, so that no further one is touched before it is needed. */
 bool pm_pool_carve(struct pm_pool *pool)
 {
-    char *first = pm_pool_carve_one(pool), *last = first;
-    if (first == NULL)
+    unsigned n = (unsigned)(pool->capacity - pool->carved);
+    if (n == 0)
         return false;
-    char *page_end = (char *)(((uintptr_t)first | (pm_os_page_bytes() - 1)) + 1);
-    for (unsigned n = 1; n < PM_CARVE_BATCH_BLOCKS; n++) {
-        char *next = last + pool->block_bytes;
-        if (next >= page_end || pool->carved == pool->capacity)
-            break;
-        pm_block_set_next(last, next);
-        last = next;
-        pool->carved++;
-    }
+    size_t block_bytes = pool->block_bytes;
+    char *first = pool->base + PM_POOL_HEADER_BYTES + pool->carved * block_bytes;
+    unsigned in_page = blocks_in_page(first, pool->block_bytes);
+    n = n < in_page ? n : in_page;
+    n = n < PM_CARVE_BATCH_BLOCKS ? n : PM_CARVE_BATCH_BLOCKS;
+    char *block = first, *last = first + (n - 1) * block_bytes;
+    for (; block != last; block += block_bytes)
+        pm_block_set_next(block, block + block_bytes);
     pm_block_set_next(last, NULL);
+    pool->carved += (uint16_t)n;
     pool->free = first;
     return true;
 }
 
-static void append(void **list, void *chain)
+/* The list has n blocks; counted, so that one that the program's misuse has made circular ends. */
+static void append(void *list, unsigned n, void *chain)
 {
-    while (*list != NULL)
-        list = *list;
-    *list = chain;
+    while (--n > 0)
+        list = pm_block_next(list);
+    pm_block_set_next(list, chain);
 }
 
 unsigned pm_pool_take_remote(struct pm_pool *pool)
@@ -110,15 +128,17 @@ unsigned pm_pool_take_remote(struct pm_pool *pool)
     void *local = pool->free;
     pool->free = chain;
     if (local != NULL)
-        append(&pool->free, local);
+        append(chain, pm_word_count(word), local);
     return pm_word_count(word);
 }
 
 unsigned pm_pool_count_local(const struct pm_pool *pool)
 {
     unsigned n = 0;
-    for (const void *block = pool->free; block != NULL; block = pm_block_next(block))
-        n++;
+    for (const void *block = pool->free; block != NULL; block = pm_block_next(block)) {
+        if (n++ == pool->carved)
+            pm_fatal_circular(pool->base, pool->block_bytes);
+    }
     return n;
 }
 

@@ -67,12 +67,13 @@ struct pm_pool {
 /* The remote line. All but the word is constant while a block of the pool is live. */
 struct pm_remote {
     _Atomic uint64_t word;
-    uint32_t block_granules;
-    uint32_t reciprocal; /* of block_granules, for pm_remote_block_number */
+    uint32_t block_bytes;
+    uint32_t inverse; /* these two divide by block_bytes: see pm_remote_is_block */
+    uint8_t shift;
+    uint8_t class;
     uint16_t capacity;
     uint16_t adopt_live; /* no more live blocks than this: an eighth is free */
-    uint8_t class;
-    uint8_t padding[PM_LINE_BYTES - 21];
+    uint8_t padding[PM_LINE_BYTES - 22];
 };
 
 _Static_assert(sizeof(struct pm_pool) == PM_LINE_BYTES, "one line a pool");
@@ -85,6 +86,12 @@ struct pm_place_of {
     struct pm_window *window;
     size_t unit; /* head unit */
 };
+
+/* How far behind its pool's base ptr lies, whose unit is `distance` units behind the head unit. */
+PM_INLINE uint32_t pm_pool_offset(const void *ptr, uint64_t distance)
+{
+    return (uint32_t)((uintptr_t)ptr & (PM_UNIT_BYTES - 1)) + (uint32_t)(distance << PM_UNIT_SHIFT);
+}
 
 /* Free blocks hold the link of their list in their first word. */
 PM_INLINE void *pm_block_next(const void *block)
@@ -146,9 +153,9 @@ enum pm_push {
 enum pm_push pm_remote_push(struct pm_place_of at, void *head, void *tail, unsigned n,
                             uint64_t adopter, const char *function);
 
-/* The number of the block at ptr; anything but the start of a block is a named error. */
-unsigned pm_remote_block_number(const struct pm_remote *remote, const char *base, const void *ptr,
-                                const char *function);
+/* Anything but the start of a block is a named error. */
+void pm_remote_check_block(const struct pm_remote *remote, const char *base, const void *ptr,
+                           const char *function);
 
 /* ---- floating sets ---- */
 
@@ -202,18 +209,17 @@ PM_INLINE unsigned pm_word_count(uint64_t word)
 
 /* ---- the short way of one remote free ---- */
 
-enum { PM_RECIPROCAL_SHIFT = 31 };
-
-/* The number of the block at ptr, or a number that is no block's. Offsets are below
- * PM_POOL_UNITS_MAX units, so in granules the product is exact. */
-PM_INLINE unsigned pm_remote_number(const struct pm_remote *remote, const char *base,
-                                    const void *ptr)
+/*
+ * Whether a block starts so many bytes behind the pool's base. With block_bytes = odd << shift, and
+ * `inverse` that of odd modulo 2^32, offset * inverse rotated right by shift is the quotient when
+ * block_bytes divides offset, and greater than any quotient when it does not (Granlund, Montgomery
+ * 1994, section 9).
+ */
+PM_INLINE bool pm_remote_is_block(const struct pm_remote *remote, uint32_t pool_offset)
 {
-    size_t offset = (size_t)((const char *)ptr - base) - PM_POOL_HEADER_BYTES;
-    size_t granule = offset / PM_GRANULE_BYTES;
-    unsigned number = (unsigned)(granule * remote->reciprocal >> PM_RECIPROCAL_SHIFT);
-    bool exact = (size_t)number * remote->block_granules * PM_GRANULE_BYTES == offset;
-    return exact ? number : ~0u;
+    uint32_t offset = pool_offset - PM_POOL_HEADER_BYTES;
+    uint32_t product = offset * remote->inverse;
+    return (product >> remote->shift | product << (-remote->shift & 31)) < remote->capacity;
 }
 
 /* Pushes one block when that changes no state and nobody interferes. False: nothing was done, and

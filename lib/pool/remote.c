@@ -1,17 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Frees by threads that do not own the pool: see the tables in pool.h. Any thread. */
-#include "pool/internal.h"
-
-uint32_t pm_remote_reciprocal(uint32_t granules)
-{
-    return (uint32_t)((((uint64_t)1 << PM_RECIPROCAL_SHIFT) + granules - 1) / granules);
-}
+#include "pool/pool.h"
 
 static PM_COLD _Noreturn void fatal_no_block(const struct pm_remote *remote, const char *base,
                                              const void *ptr, const char *function)
 {
     size_t offset = (size_t)((const char *)ptr - base) - PM_POOL_HEADER_BYTES;
-    size_t block_bytes = (size_t)remote->block_granules * PM_GRANULE_BYTES;
+    size_t block_bytes = remote->block_bytes;
     size_t number = offset / block_bytes;
     if (number >= remote->capacity)
         pm_fatal_not_allocated(function, ptr);
@@ -19,13 +14,11 @@ static PM_COLD _Noreturn void fatal_no_block(const struct pm_remote *remote, con
                       block_bytes);
 }
 
-unsigned pm_remote_block_number(const struct pm_remote *remote, const char *base, const void *ptr,
-                                const char *function)
+void pm_remote_check_block(const struct pm_remote *remote, const char *base, const void *ptr,
+                           const char *function)
 {
-    unsigned number = pm_remote_number(remote, base, ptr);
-    if (pm_unlikely(number >= remote->capacity))
+    if (pm_unlikely(!pm_remote_is_block(remote, (uint32_t)((const char *)ptr - base))))
         fatal_no_block(remote, base, ptr, function);
-    return number;
 }
 
 /* What one look at the word says has to happen. */
