@@ -98,7 +98,8 @@ static void resize_all(struct held *held)
             continue;
         struct pm_window *w = pm_window_find(held->spans[i]);
         size_t old = span_units[i] << PM_UNIT_SHIFT;
-        require(pm_span_resize(w, held->spans[i], old / 2 + 1, "realloc")); /* shrinks always */
+        require(pm_span_resize(w, held->spans[i], old - PM_UNIT_BYTES + 1, "realloc"));
+        pm_span_resize(w, held->spans[i], old / 2 + 1, "realloc"); /* shrinks if it can */
         require(pm_arena_check());
         pm_span_resize(w, held->spans[i], 2 * old, "realloc"); /* grows if it can */
         require(pm_arena_check());

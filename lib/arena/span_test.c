@@ -130,11 +130,20 @@ ISOLATED(of_a_clean_span_only_the_units_that_it_had_are_dirty_afterwards)
 ISOLATED(what_a_span_once_had_is_dirty_when_it_shrank_before)
 {
     test_arena_start(WINDOW_ARENAS);
+    char *large = simple_span(3 * PM_ARENA_UNITS), *small = simple_span(9);
+    require(resize(large, 2 * PM_ARENA_UNITS) && resize(large, PM_ARENA_UNITS));
+    require(resize(small, 6) && resize(small, 3));
+    span_free(large);
+    span_free(small);
+    require(test_arena_stats().dirty_units == 3 * PM_ARENA_UNITS + 9);
+}
+
+ISOLATED(a_span_of_whole_arenas_is_left_alone_by_a_size_that_a_part_of_one_holds)
+{
+    test_arena_start(WINDOW_ARENAS);
     char *start = simple_span(2 * PM_ARENA_UNITS);
-    require(resize(start, PM_ARENA_UNITS + 1));
-    require(resize(start, 3));
-    span_free(start);
-    require(test_arena_stats().dirty_units == 2 * PM_ARENA_UNITS);
+    require(!resize(start, PM_ARENA_UNITS - 1));
+    require(usable(start) == 2 * PM_ARENA_BYTES && live_units() == 2 * PM_ARENA_UNITS);
 }
 
 ISOLATED(a_span_in_an_arena_grows_where_the_next_units_are_free)
@@ -151,7 +160,7 @@ ISOLATED(a_span_in_an_arena_grows_where_the_next_units_are_free)
     require(!resize(start, PM_ARENA_UNITS));
     require(live_units() == 10);
     span_free(next);
-    require(!resize(start, PM_ARENA_UNITS)); /* that would be a whole arena */
+    require(!resize(start, PM_ARENA_UNITS + 1)); /* the next arena is another one */
     require(resize(start, PM_ARENA_UNITS - 1));
     require(live_units() == PM_ARENA_UNITS - 1);
     require(test_is_dirty(start, 9 * PM_UNIT_BYTES));
@@ -288,7 +297,7 @@ static void random_resize(uint64_t *seed)
     size_t pick = test_random_below(seed, count), old = spans[pick].units;
     size_t units = 1 + test_random_below(seed, 2 * old);
     bool done = resize(spans[pick].start, units);
-    require(done || units > old);
+    require(done || units > old || (units < PM_ARENA_UNITS && old > units));
     units = done ? units : old;
     require(usable(spans[pick].start) == units << PM_UNIT_SHIFT);
     require(test_is_dirty(spans[pick].start, (units < old ? units : old) << PM_UNIT_SHIFT));
@@ -338,6 +347,7 @@ int main(void)
         cmocka_unit_test(zero_is_said_of_fresh_and_purged_memory_only),
         cmocka_unit_test(of_a_clean_span_only_the_units_that_it_had_are_dirty_afterwards),
         cmocka_unit_test(what_a_span_once_had_is_dirty_when_it_shrank_before),
+        cmocka_unit_test(a_span_of_whole_arenas_is_left_alone_by_a_size_that_a_part_of_one_holds),
         cmocka_unit_test(a_span_in_an_arena_grows_where_the_next_units_are_free),
         cmocka_unit_test(a_span_that_shrinks_gives_its_tail_back),
         cmocka_unit_test(a_span_of_arenas_grows_into_free_arenas_behind_it),

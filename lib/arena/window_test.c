@@ -145,7 +145,6 @@ ISOLATED(pointers_into_added_windows_find_their_window_and_each_is_larger)
         spans[i] = take_arenas(arenas);
     pm_window_each(note_size, &sizes);
     require(sizes.count >= 4 && sizes.windows[0] == &pm_window);
-    require(sizes.windows[sizes.count - 1] == pm_window_newest());
     for (size_t i = 2; i < sizes.count; i++)
         require(sizes.bytes[i] > sizes.bytes[i - 1]);
     for (int i = 0; i < 6; i++) {
@@ -159,11 +158,22 @@ ISOLATED(pointers_into_added_windows_find_their_window_and_each_is_larger)
 
 ISOLATED(a_request_larger_than_the_next_window_gets_a_window_of_its_size)
 {
+    static struct sizes sizes;
     test_arena_start(1);
     size_t arenas = 3 * PM_WINDOW_ADD_BYTES / PM_ARENA_BYTES;
     char *span = take_arenas(arenas);
-    require(pm_window_find(span) == pm_window_newest());
+    pm_window_each(note_size, &sizes);
+    require(sizes.count == 2 && pm_window_find(span) == sizes.windows[1]);
+    require(sizes.bytes[1] >= arenas * PM_ARENA_BYTES);
     test_dirty(span + (arenas - 1) * PM_ARENA_BYTES, PM_ARENA_BYTES);
+}
+
+ISOLATED(an_older_window_with_room_is_used_before_a_newer_one)
+{
+    test_arena_start(4);
+    char *large = take_arenas(8); /* does not fit the first */
+    require(pm_window_find(large) != &pm_window);
+    require(pm_window_find(take_arenas(4)) == &pm_window);
 }
 
 ISOLATED(the_window_has_the_size_asked_for)
@@ -213,6 +223,7 @@ int main(void)
         cmocka_unit_test(before_the_first_window_every_pointer_is_foreign),
         cmocka_unit_test(pointers_into_added_windows_find_their_window_and_each_is_larger),
         cmocka_unit_test(a_request_larger_than_the_next_window_gets_a_window_of_its_size),
+        cmocka_unit_test(an_older_window_with_room_is_used_before_a_newer_one),
         cmocka_unit_test(the_window_has_the_size_asked_for),
         cmocka_unit_test(a_limit_on_the_address_space_makes_the_window_smaller),
         cmocka_unit_test(routes_of_a_run_count_the_distance_to_its_head),
