@@ -213,6 +213,18 @@ ISOLATED(a_span_that_grew_is_not_called_zero_again)
     require(span(8, 1, &zero) == dirty && !zero);
 }
 
+ISOLATED(a_clean_span_that_grew_into_a_dirty_arena_leaves_all_of_it_dirty)
+{
+    test_arena_start(WINDOW_ARENAS);
+    char *clean = simple_span(PM_ARENA_UNITS), *dirty = simple_span(PM_ARENA_UNITS);
+    require(dirty == clean + PM_ARENA_BYTES);
+    test_dirty(dirty, PM_ARENA_BYTES);
+    span_free(dirty);
+    require(resize(clean, PM_ARENA_UNITS + 1));
+    span_free(clean);
+    require(test_arena_stats().dirty_units == 2 * PM_ARENA_UNITS);
+}
+
 ISOLATED(freed_arenas_serve_the_next_span_of_arenas)
 {
     test_arena_start(WINDOW_ARENAS);
@@ -352,6 +364,7 @@ int main(void)
         cmocka_unit_test(a_span_that_shrinks_gives_its_tail_back),
         cmocka_unit_test(a_span_of_arenas_grows_into_free_arenas_behind_it),
         cmocka_unit_test(a_span_that_grew_is_not_called_zero_again),
+        cmocka_unit_test(a_clean_span_that_grew_into_a_dirty_arena_leaves_all_of_it_dirty),
         cmocka_unit_test(freed_arenas_serve_the_next_span_of_arenas),
         cmocka_unit_test(interior_pointers_and_double_frees_of_small_spans_are_named),
         cmocka_unit_test(interior_pointers_and_double_frees_of_spans_of_arenas_are_named),

@@ -163,6 +163,18 @@ ISOLATED(an_emptied_pool_is_kept_and_serves_its_class_again)
     require(test_heap_stats().kept_bytes == 0 && pm_heap_check());
 }
 
+ISOLATED(of_the_kept_pools_one_of_the_class_is_taken_before_a_later_one_to_cut_anew)
+{
+    test_heap_start(WINDOW_ARENAS);
+    struct pm_pool *same = test_float_pool(SIZE, blocks), *later = test_float_pool(2 * SIZE, more);
+    test_release_some(blocks, 0, same->capacity);
+    test_release_some(more, 0, later->capacity);
+    pm_heap_flush(pm_heap_self);
+    require(same->place == PM_PLACE_KEPT && later->place == PM_PLACE_KEPT);
+    require(comes_back(same, SIZE));
+    require(same->class == pm_class_of(SIZE) && later->place == PM_PLACE_KEPT);
+}
+
 ISOLATED(a_kept_pool_is_cut_anew_for_another_class_of_its_units)
 {
     test_heap_start(WINDOW_ARENAS);
@@ -267,6 +279,8 @@ int main(void)
         cmocka_unit_test(what_another_thread_freed_into_the_current_pool_comes_before_fresh_units),
         cmocka_unit_test(a_parked_pool_that_others_empty_is_found_by_slow_paths_of_other_classes),
         cmocka_unit_test(an_emptied_pool_is_kept_and_serves_its_class_again),
+        cmocka_unit_test(
+            of_the_kept_pools_one_of_the_class_is_taken_before_a_later_one_to_cut_anew),
         cmocka_unit_test(a_kept_pool_is_cut_anew_for_another_class_of_its_units),
         cmocka_unit_test(kept_pools_stay_within_their_bound),
         cmocka_unit_test(with_a_bound_of_zero_no_pool_is_kept),
