@@ -60,8 +60,10 @@ static bool parse_bytes(const char *text, size_t length, size_t *bytes)
             return false;
         n <<= shift;
     }
+    if (i != length)
+        return false;
     *bytes = n;
-    return i == length;
+    return true;
 }
 
 static bool set_option(const struct option *option, const char *value, size_t length)

@@ -18,6 +18,8 @@ static void *out_of_memory(void)
 /* A thread whose heap has dissolved, or for which none can be made. */
 static PM_COLD void *alloc_cold(unsigned class, bool *zero)
 {
+    if (!pm_heap_process_init())
+        return NULL;
     pm_lock_acquire(&pm_cold_lock);
     struct pm_pool *pool = pm_heap_cold.current[class];
     *zero = false;

@@ -18,8 +18,13 @@ static void account_own(struct pm_heap *heap)
 {
     for (unsigned class = 0; class < PM_CLASSES; class ++) {
         struct pm_pool *pool = heap->current[class];
+        struct pm_link *parked = &heap->parked[class], *at = parked->next;
         if (pool != &pm_pool_none)
             pm_heap_account(heap, pool, pm_pool_count_local(pool));
+        for (; at != NULL && at != parked; at = at->next) {
+            pool = pm_container_of(at, struct pm_pool, link);
+            pm_heap_account(heap, pool, pool->carved - pool->count);
+        }
     }
 }
 
