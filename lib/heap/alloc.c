@@ -130,22 +130,36 @@ static size_t usable(struct found found, const void *ptr, const char *function)
     return remote->block_bytes;
 }
 
-size_t pm_heap_usable(const void *ptr, const char *function)
+static PM_NOINLINE size_t usable_slow(const void *ptr, const char *function)
 {
     return usable(find(ptr, function), ptr, function);
 }
 
+/* Some programs ask for the size of every block that they get or free: as short as a free. */
+size_t pm_heap_usable(const void *ptr, const char *function)
+{
+    size_t unit = pm_window_index(&pm_window, ptr);
+    if (pm_unlikely(!pm_below_relaxed(unit, &pm_window.units)))
+        return usable_slow(ptr, function);
+    uint64_t route = pm_load_relaxed(pm_window_route(&pm_window, unit));
+    uint64_t distance = route - (uintptr_t)pm_heap_self;
+    if (distance > PM_ROUTE_DISTANCE_MASK)
+        return usable_slow(ptr, function);
+    struct pm_pool *pool = pm_pool_at(&pm_window, unit - distance);
+    if (pm_unlikely(!pm_pool_is_block(pool, pm_pool_offset(ptr, distance))))
+        return usable_slow(ptr, function);
+    return pool->block_bytes;
+}
+
 bool pm_heap_resize(void *ptr, size_t n, const char *function)
 {
-    struct found found = find(ptr, function);
-    size_t have = usable(found, ptr, function);
+    size_t have = pm_heap_usable(ptr, function);
     if (n <= have && n > have - have / 4) /* pymalloc's rule: less than a quarter to gain */
         return true;
-    if (!found.span) /* a smaller block of the same class would be no gain at all */
+    if (have <= PM_BLOCK_MAX) /* a smaller block of the same class would be no gain at all */
         return n <= have && pm_class_bytes(pm_class_of(n)) == have;
-    if (n <= PM_BLOCK_MAX)
-        return false;
-    if (!pm_span_resize(found.window, ptr, n, function))
+    struct found found = find(ptr, function);
+    if (!found.span || n <= PM_BLOCK_MAX || !pm_span_resize(found.window, ptr, n, function))
         return false;
     pm_asan_unpoison(ptr, pm_align_up(n, PM_UNIT_BYTES));
     return true;

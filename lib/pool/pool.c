@@ -33,16 +33,16 @@ static uint32_t inverse_of_odd(uint32_t odd)
     return inverse;
 }
 
-static void cut_remote(struct pm_remote *remote, unsigned class)
+static void cut_remote(struct pm_remote *remote, const struct pm_pool *pool)
 {
-    unsigned capacity = pm_class_capacity(class);
+    unsigned capacity = pool->capacity;
     unsigned eighth = capacity / PM_ADOPT_PART ? capacity / PM_ADOPT_PART : 1;
-    remote->block_bytes = pm_class_bytes(class);
-    remote->shift = (uint8_t)__builtin_ctz(remote->block_bytes);
-    remote->inverse = inverse_of_odd(remote->block_bytes >> remote->shift);
+    remote->block_bytes = pool->block_bytes;
+    remote->shift = pool->shift;
+    remote->inverse = pool->inverse;
     remote->capacity = (uint16_t)capacity;
     remote->adopt_live = (uint16_t)(capacity - eighth);
-    remote->class = (uint8_t) class;
+    remote->class = pool->class;
     /* Release: pushers, who got their block through us, and finders see the constants above. */
     pm_store_release(&remote->word, pm_word_make(PM_OWNED, NULL, NULL, 0));
 }
@@ -52,17 +52,20 @@ struct pm_pool *pm_pool_cut(const struct pm_run *run, unsigned class, uint64_t o
     struct pm_window *w = pm_window_find(run->base);
     size_t unit = pm_window_index(w, run->base);
     struct pm_pool *pool = pm_pool_at(w, unit);
+    uint32_t block_bytes = pm_class_bytes(class), shift = (uint32_t)__builtin_ctz(block_bytes);
     pm_assert(run->units == pm_class_units(class));
     *pool = (struct pm_pool){
-        .block_bytes = pm_class_bytes(class),
+        .block_bytes = block_bytes,
         .base = run->base,
         .capacity = (uint16_t)pm_class_capacity(class),
         .class = (uint8_t) class,
         .units = (uint8_t)run->units,
         .zero = run->dirty == 0,
+        .shift = (uint8_t)shift,
+        .inverse = inverse_of_odd(block_bytes >> shift),
     };
     pm_asan_unpoison(run->base, (size_t)run->units << PM_UNIT_SHIFT);
-    cut_remote(pm_remote_at(w, unit), class);
+    cut_remote(pm_remote_at(w, unit), pool);
     pm_window_set_routes(w, unit, run->units, owner);
     return pool;
 }

@@ -61,14 +61,16 @@ struct pm_pool {
     uint8_t units;
     uint8_t place; /* enum pm_place */
     uint8_t zero;  /* what is not carved reads as zero */
-    uint8_t padding[PM_LINE_BYTES - 50];
+    uint8_t shift; /* this and the next divide by block_bytes: see pm_divides */
+    uint32_t inverse;
+    uint8_t padding[PM_LINE_BYTES - 56];
 };
 
 /* The remote line. All but the word is constant while a block of the pool is live. */
 struct pm_remote {
     _Atomic uint64_t word;
     uint32_t block_bytes;
-    uint32_t inverse; /* these two divide by block_bytes: see pm_remote_is_block */
+    uint32_t inverse; /* this and the next divide by block_bytes: see pm_divides */
     uint8_t shift;
     uint8_t class;
     uint16_t capacity;
@@ -112,6 +114,29 @@ PM_INLINE struct pm_pool *pm_pool_at(const struct pm_window *w, size_t unit)
 PM_INLINE struct pm_remote *pm_remote_at(const struct pm_window *w, size_t unit)
 {
     return pm_window_remote_line(w, unit);
+}
+
+/*
+ * Whether a block starts so many bytes behind the pool's base. With block_bytes = odd << shift, and
+ * `inverse` that of odd modulo 2^32, offset * inverse rotated right by shift is the quotient when
+ * block_bytes divides offset, and greater than any quotient when it does not (Granlund, Montgomery
+ * 1994, section 9).
+ */
+PM_INLINE bool pm_divides(uint32_t inverse, unsigned shift, unsigned capacity, uint32_t pool_offset)
+{
+    uint32_t product = (pool_offset - PM_POOL_HEADER_BYTES) * inverse;
+    return (product >> shift | product << (-shift & 31)) < capacity;
+}
+
+PM_INLINE bool pm_remote_is_block(const struct pm_remote *remote, uint32_t pool_offset)
+{
+    return pm_divides(remote->inverse, remote->shift, remote->capacity, pool_offset);
+}
+
+/* The same for the owner, who need not touch the remote line. */
+PM_INLINE bool pm_pool_is_block(const struct pm_pool *pool, uint32_t pool_offset)
+{
+    return pm_divides(pool->inverse, pool->shift, pool->capacity, pool_offset);
 }
 
 struct pm_remote *pm_pool_remote(const struct pm_pool *pool);
@@ -208,19 +233,6 @@ PM_INLINE unsigned pm_word_count(uint64_t word)
 }
 
 /* ---- the short way of one remote free ---- */
-
-/*
- * Whether a block starts so many bytes behind the pool's base. With block_bytes = odd << shift, and
- * `inverse` that of odd modulo 2^32, offset * inverse rotated right by shift is the quotient when
- * block_bytes divides offset, and greater than any quotient when it does not (Granlund, Montgomery
- * 1994, section 9).
- */
-PM_INLINE bool pm_remote_is_block(const struct pm_remote *remote, uint32_t pool_offset)
-{
-    uint32_t offset = pool_offset - PM_POOL_HEADER_BYTES;
-    uint32_t product = offset * remote->inverse;
-    return (product >> remote->shift | product << (-remote->shift & 31)) < remote->capacity;
-}
 
 /* Pushes one block when that changes no state and nobody interferes. False: nothing was done, and
  * pm_remote_push does it. Same orders, same reasons. */
