@@ -11,10 +11,8 @@ struct pm_window pm_window = {.base = (uintptr_t)1 << 63};
 static struct pm_window added[PM_WINDOWS_MAX - 1];
 static _Atomic uint32_t added_count;
 
-struct pm_window *pm_window_find(const void *ptr)
+struct pm_window *pm_window_find_added(const void *ptr)
 {
-    if (pm_window_index(&pm_window, ptr) < pm_load_relaxed(&pm_window.units))
-        return &pm_window;
     /* Acquire pairs with the release in pm_window_add: the counted slots are complete. */
     for (uint32_t i = pm_load_acquire(&added_count); i-- > 0;) {
         if (pm_window_index(&added[i], ptr) < pm_load_relaxed(&added[i].units))

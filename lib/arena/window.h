@@ -82,7 +82,13 @@ PM_INLINE size_t pm_window_index(const struct pm_window *w, const void *ptr)
 }
 
 /* The window that holds the address, or NULL: the pointer is foreign. */
-struct pm_window *pm_window_find(const void *ptr);
+struct pm_window *pm_window_find_added(const void *ptr);
+
+PM_INLINE struct pm_window *pm_window_find(const void *ptr)
+{
+    bool first = pm_below_relaxed(pm_window_index(&pm_window, ptr), &pm_window.units);
+    return pm_likely(first) ? &pm_window : pm_window_find_added(ptr);
+}
 
 /* Calls back for each window, oldest first. */
 void pm_window_each(void (*visit)(struct pm_window *, void *), void *arg);

@@ -71,8 +71,7 @@ static void flush_batch(struct pm_heap *heap, struct pm_batch *batch, const char
     void *head = batch->head;
     batch->count = batch->limit = 0;
     batch->head = NULL;
-    if (n == 0)
-        return;
+    heap->batch_slots &= ~(1u << (batch - heap->batch));
     pm_count_owner(&heap->remote_batches, 1);
     pm_count_owner(&heap->remote_frees, n);
     push(heap, batch->at, head, batch->tail, n, function);
@@ -80,8 +79,8 @@ static void flush_batch(struct pm_heap *heap, struct pm_batch *batch, const char
 
 void pm_heap_flush(struct pm_heap *heap)
 {
-    for (unsigned i = 0; i < PM_BATCH_SLOTS; i++)
-        flush_batch(heap, &heap->batch[i], "free");
+    while (heap->batch_slots != 0)
+        flush_batch(heap, &heap->batch[__builtin_ctz(heap->batch_slots)], "free");
 }
 
 /* The uncommon ways of a remote free, each the end of one: they find the pool again, so that the
@@ -114,8 +113,9 @@ static PM_NOINLINE void free_no_block(void *ptr, const char *function)
 
 /* The second block in a row of a pool, which is the batch's only one now. A held-back batch is
  * never more than what makes a pool worth adopting. */
-static void batch_start(struct pm_batch *batch, void *ptr)
+static void batch_start(struct pm_heap *heap, struct pm_batch *batch, void *ptr)
 {
+    heap->batch_slots |= 1u << (batch - heap->batch);
     unsigned eighth = (unsigned)(batch->remote->capacity - batch->remote->adopt_live);
     batch->limit = eighth < PM_BATCH_BLOCKS ? eighth : PM_BATCH_BLOCKS;
     batch->at = pool_of(pm_window_find(ptr), ptr);
@@ -125,7 +125,7 @@ static void batch_start(struct pm_batch *batch, void *ptr)
 static PM_NOINLINE void batch_start_or_end(struct pm_batch *batch, void *ptr, const char *function)
 {
     if (batch->limit == 0)
-        batch_start(batch, ptr);
+        batch_start(pm_heap_self, batch, ptr);
     if (batch->count >= batch->limit)
         flush_batch(pm_heap_self, batch, function);
 }

@@ -27,7 +27,8 @@ struct pm_heap {
     struct pm_pool *direct[PM_DIRECT_SLOTS];
     struct pm_pool *current[PM_CLASSES];
     struct pm_batch batch[PM_BATCH_SLOTS];
-    bool real; /* not a sentinel: one thread's own */
+    bool real;            /* not a sentinel: one thread's own */
+    uint32_t batch_slots; /* a bit for each slot that has a batch */
     /* The slow paths. */
     struct pm_link parked[PM_CLASSES];
     uint64_t used_classes[2];   /* that ever had a current or parked pool */

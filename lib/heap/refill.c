@@ -24,6 +24,10 @@ void pm_heap_account(struct pm_heap *heap, struct pm_pool *pool, unsigned local)
 /* The size slots that the class serves, first and last; none: first > last. */
 static void direct_slots(unsigned class, unsigned *first, unsigned *last)
 {
+    if (class<PM_SMALL_CLASSES &&class> PM_GRANULE_BYTES / 8) { /* a step is a granule */
+        *first = *last = (class + 1) * 8 / (unsigned)PM_GRANULE_BYTES;
+        return;
+    }
     unsigned bytes = pm_class_bytes(class), smaller = bytes - (unsigned)PM_GRANULE_BYTES;
     if (class >= PM_SMALL_CLASSES)
         smaller = pm_class_bytes(class - 1);

@@ -36,7 +36,10 @@ static uint32_t inverse_of_odd(uint32_t odd)
 static void cut_remote(struct pm_remote *remote, const struct pm_pool *pool)
 {
     unsigned capacity = pool->capacity;
-    unsigned eighth = capacity / PM_ADOPT_PART ? capacity / PM_ADOPT_PART : 1;
+    unsigned quarter = capacity / 4 ? capacity / 4 : 1;
+    unsigned eighth = capacity / PM_ADOPT_PART;
+    if (eighth < PM_ADOPT_BLOCKS)
+        eighth = quarter < PM_ADOPT_BLOCKS ? quarter : PM_ADOPT_BLOCKS;
     remote->block_bytes = pool->block_bytes;
     remote->shift = pool->shift;
     remote->inverse = pool->inverse;
