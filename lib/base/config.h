@@ -68,9 +68,9 @@
 #define PM_BATCH_SLOTS 8
 #define PM_BATCH_BLOCKS 32
 
-/* A floating pool can be adopted once one part in PM_ADOPT_PART of its blocks is free ("an eighth");
- * of pools of few blocks more, so that the move pays: PM_ADOPT_BLOCKS, but at most a quarter.
- * docs/decisions/003-adopt-at-eight-blocks.md has the figures. */
+/* A floating pool can be adopted once one part in PM_ADOPT_PART of its blocks is free ("an
+ * eighth"); of pools of few blocks more, so that the move pays: PM_ADOPT_BLOCKS, but at most a
+ * quarter. docs/decisions/003-adopt-at-eight-blocks.md has the figures. */
 #define PM_ADOPT_PART 8
 #define PM_ADOPT_BLOCKS 8
 

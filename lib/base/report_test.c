@@ -105,6 +105,11 @@ static void double_free(const void *function)
     pm_fatal_double_free(function, here);
 }
 
+static void circular(const void *pool)
+{
+    pm_fatal_circular(pool, 48);
+}
+
 static void wrong_size(const void *function)
 {
     pm_fatal_wrong_size(function, here, 77, sizeof here);
@@ -131,6 +136,9 @@ static void each_fatal_error_names_function_pointer_and_reason_and_aborts(void *
     assert_true(test_aborts(interior, "free", line(to, sizeof to, here + 8, "points inside")));
     assert_true(test_aborts(double_free, "free", line(to, sizeof to, here, "freed twice")));
     assert_true(test_aborts(wrong_size, "free", line(to, sizeof to, here, "size or alignment 77")));
+    snprintf(to, sizeof to, "a list of free blocks is damaged (pool %p, blocks of 48 bytes)",
+             (const void *)here);
+    assert_true(test_aborts(circular, here, to));
     assert_true(test_aborts(check_failed, "x.c", "x.c:12: check failed: one == two"));
 }
 

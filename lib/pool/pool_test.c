@@ -265,6 +265,22 @@ ISOLATED(the_check_reports_damaged_lists_and_counts)
     require(check_reports(pool, "live"));
 }
 
+static void count_local(const void *pool)
+{
+    pm_pool_count_local(pool);
+}
+
+/* As a block that is freed twice on the fast path leaves it. */
+ISOLATED(a_circular_list_is_named_when_it_is_counted)
+{
+    require(pm_arena_init());
+    struct pm_pool *pool = test_pool(pm_class_of(64), TEST_OWNER);
+    void *block = test_pop(pool);
+    pm_block_set_next(block, block);
+    pool->free = block;
+    require(test_aborts(count_local, pool, "a list of free blocks is damaged"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -284,6 +300,7 @@ int main(void)
         cmocka_unit_test(a_retired_pool_goes_on_as_it_was_when_it_is_revived),
         cmocka_unit_test(of_a_fresh_pool_only_the_units_of_carved_blocks_come_back_dirty),
         cmocka_unit_test(the_check_reports_damaged_lists_and_counts),
+        cmocka_unit_test(a_circular_list_is_named_when_it_is_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
