@@ -47,6 +47,11 @@
  * geometry leaves the same room, so that its block counts come out to the block. */
 #define PM_POOL_HEADER_BYTES (PM_CLASSIC ? 48 : 0)
 
+/* Blocks that are whole pages, from this size on, start one line into their pool: a page-aligned
+ * block is slower to clear (docs/decisions/004-large-blocks-start-one-line-in.md). */
+#define PM_COLOUR_MIN_BYTES 16384
+#define PM_COLOUR_PAGE_BYTES 4096
+
 /* Size classes: 8-byte steps up to the small limit, then 8 steps per doubling. */
 #define PM_SMALL_MAX 512
 #define PM_SMALL_CLASSES 64

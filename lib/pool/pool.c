@@ -43,6 +43,7 @@ static void cut_remote(struct pm_remote *remote, const struct pm_pool *pool)
     remote->block_bytes = pool->block_bytes;
     remote->shift = pool->shift;
     remote->inverse = pool->inverse;
+    remote->first = pool->first;
     remote->capacity = (uint16_t)capacity;
     remote->adopt_live = (uint16_t)(capacity - eighth);
     remote->class = pool->class;
@@ -64,6 +65,7 @@ struct pm_pool *pm_pool_cut(const struct pm_run *run, unsigned class, uint64_t o
         .class = (uint8_t) class,
         .units = (uint8_t)run->units,
         .zero = run->dirty == 0,
+        .first = (uint16_t)pm_class_first(class),
         .shift = (uint8_t)shift,
         .inverse = inverse_of_odd(block_bytes >> shift),
     };
@@ -84,7 +86,7 @@ void *pm_pool_carve_one(struct pm_pool *pool)
 {
     if (pool->carved == pool->capacity)
         return NULL;
-    return pool->base + PM_POOL_HEADER_BYTES + (size_t)pool->carved++ * pool->block_bytes;
+    return pool->base + pool->first + (size_t)pool->carved++ * pool->block_bytes;
 }
 
 /* How many blocks start in the rest of the page that the first starts in. */
@@ -101,7 +103,7 @@ bool pm_pool_carve(struct pm_pool *pool)
     if (n == 0)
         return false;
     size_t block_bytes = pool->block_bytes;
-    char *first = pool->base + PM_POOL_HEADER_BYTES + pool->carved * block_bytes;
+    char *first = pool->base + pool->first + pool->carved * block_bytes;
     unsigned in_page = blocks_in_page(first, pool->block_bytes);
     n = n < in_page ? n : in_page;
     n = n < PM_CARVE_BATCH_BLOCKS ? n : PM_CARVE_BATCH_BLOCKS;
@@ -214,7 +216,7 @@ void pm_pool_retire(struct pm_pool *pool)
 struct pm_run pm_pool_run(const struct pm_pool *pool)
 {
     /* Units past the last carved block were never touched. */
-    size_t used = PM_POOL_HEADER_BYTES + (size_t)pool->carved * pool->block_bytes;
+    size_t used = pool->first + (size_t)pool->carved * pool->block_bytes;
     unsigned units = (unsigned)((used + PM_UNIT_BYTES - 1) >> PM_UNIT_SHIFT);
     struct pm_run run = {pool->base, pool->units, ~(uint64_t)0};
     if (pool->zero)
@@ -226,7 +228,7 @@ bool pm_pool_check(const struct pm_pool *pool)
 {
     unsigned n = 0;
     for (char *block = pool->free; block != NULL; block = pm_block_next(block)) {
-        size_t offset = (size_t)(block - pool->base) - PM_POOL_HEADER_BYTES;
+        size_t offset = (size_t)(block - pool->base) - pool->first;
         if (offset % pool->block_bytes != 0 || offset / pool->block_bytes >= pool->carved ||
             ++n > pool->carved) {
             pm_warn("pool check: the local list of pool %p (blocks of %u bytes) leads to %p",

@@ -63,7 +63,8 @@ struct pm_pool {
     uint8_t zero;  /* what is not carved reads as zero */
     uint8_t shift; /* this and the next divide by block_bytes: see pm_divides */
     uint32_t inverse;
-    uint8_t padding[PM_LINE_BYTES - 56];
+    uint16_t first; /* where the first block starts, in bytes from the base */
+    uint8_t padding[PM_LINE_BYTES - 58];
 };
 
 /* The remote line. All but the word is constant while a block of the pool is live. */
@@ -75,7 +76,8 @@ struct pm_remote {
     uint8_t class;
     uint16_t capacity;
     uint16_t adopt_live; /* no more live blocks than this: an eighth is free */
-    uint8_t padding[PM_LINE_BYTES - 22];
+    uint16_t first;      /* where the first block starts, in bytes from the base */
+    uint8_t padding[PM_LINE_BYTES - 24];
 };
 
 _Static_assert(sizeof(struct pm_pool) == PM_LINE_BYTES, "one line a pool");
@@ -117,26 +119,28 @@ PM_INLINE struct pm_remote *pm_remote_at(const struct pm_window *w, size_t unit)
 }
 
 /*
- * Whether a block starts so many bytes behind the pool's base. With block_bytes = odd << shift, and
+ * Whether a block starts so many bytes behind the first one. With block_bytes = odd << shift, and
  * `inverse` that of odd modulo 2^32, offset * inverse rotated right by shift is the quotient when
  * block_bytes divides offset, and greater than any quotient when it does not (Granlund, Montgomery
  * 1994, section 9).
  */
-PM_INLINE bool pm_divides(uint32_t inverse, unsigned shift, unsigned capacity, uint32_t pool_offset)
+PM_INLINE bool pm_divides(uint32_t inverse, unsigned shift, unsigned capacity, uint32_t offset)
 {
-    uint32_t product = (pool_offset - PM_POOL_HEADER_BYTES) * inverse;
+    uint32_t product = offset * inverse;
     return (product >> shift | product << (-shift & 31)) < capacity;
 }
 
+/* `pool_offset`: bytes from the pool's base. */
 PM_INLINE bool pm_remote_is_block(const struct pm_remote *remote, uint32_t pool_offset)
 {
-    return pm_divides(remote->inverse, remote->shift, remote->capacity, pool_offset);
+    return pm_divides(remote->inverse, remote->shift, remote->capacity,
+                      pool_offset - remote->first);
 }
 
 /* The same for the owner, who need not touch the remote line. */
 PM_INLINE bool pm_pool_is_block(const struct pm_pool *pool, uint32_t pool_offset)
 {
-    return pm_divides(pool->inverse, pool->shift, pool->capacity, pool_offset);
+    return pm_divides(pool->inverse, pool->shift, pool->capacity, pool_offset - pool->first);
 }
 
 struct pm_remote *pm_pool_remote(const struct pm_pool *pool);

@@ -45,7 +45,7 @@ ISOLATED(every_block_of_the_pool_is_carved_once_inside_it_and_apart_from_the_oth
         require(pool->carved == pool->capacity && !pm_pool_carve(pool));
         for (unsigned i = 0; i < pool->capacity; i++) {
             char *block = blocks[i];
-            require(block >= pool->base + PM_POOL_HEADER_BYTES && block + pool->block_bytes <= end);
+            require(block >= pool->base + pool->first && block + pool->block_bytes <= end);
             require(i == 0 || block == (char *)blocks[i - 1] + pool->block_bytes);
             require((uintptr_t)block % PM_GRANULE_BYTES == 0);
         }
@@ -223,8 +223,7 @@ ISOLATED(of_a_fresh_pool_only_the_units_of_carved_blocks_come_back_dirty)
     struct pm_pool *pool = test_pool(class, TEST_OWNER);
     require(units > 2 && pm_pool_run(pool).dirty == 0);
     test_pop(pool);
-    unsigned used =
-        (unsigned)((PM_POOL_HEADER_BYTES + PM_BLOCK_MAX + PM_UNIT_BYTES - 1) / PM_UNIT_BYTES);
+    unsigned used = (unsigned)((pool->first + PM_BLOCK_MAX + PM_UNIT_BYTES - 1) / PM_UNIT_BYTES);
     struct pm_run run = pm_pool_run(pool);
     require(run.base == pool->base && run.units == units);
     require(run.dirty == pm_bits_run(0, used));

@@ -5,13 +5,12 @@
 static PM_COLD _Noreturn void fatal_no_block(const struct pm_remote *remote, const char *base,
                                              const void *ptr, const char *function)
 {
-    size_t offset = (size_t)((const char *)ptr - base) - PM_POOL_HEADER_BYTES;
+    size_t offset = (size_t)((const char *)ptr - base) - remote->first;
     size_t block_bytes = remote->block_bytes;
     size_t number = offset / block_bytes;
     if (number >= remote->capacity)
         pm_fatal_not_allocated(function, ptr);
-    pm_fatal_interior(function, ptr, base + PM_POOL_HEADER_BYTES + number * block_bytes,
-                      block_bytes);
+    pm_fatal_interior(function, ptr, base + remote->first + number * block_bytes, block_bytes);
 }
 
 void pm_remote_check_block(const struct pm_remote *remote, const char *base, const void *ptr,

@@ -146,7 +146,7 @@ ISOLATED(in_pools_of_every_class_exactly_the_starts_of_blocks_are_blocks)
             continue;
         struct pm_pool *pool = test_pool(class, TEST_OWNER);
         const struct pm_remote *remote = pm_pool_remote(pool);
-        const char *first = pool->base + PM_POOL_HEADER_BYTES;
+        const char *first = pool->base + pool->first;
         const char *past = first + (size_t)pool->capacity * pool->block_bytes;
         size_t bytes = (size_t)pool->units << PM_UNIT_SHIFT;
         for (size_t at = 0; at < bytes; at += PM_GRANULE_BYTES / 2) {
@@ -154,7 +154,7 @@ ISOLATED(in_pools_of_every_class_exactly_the_starts_of_blocks_are_blocks)
             bool starts = ptr >= first && ptr < past && (ptr - first) % pool->block_bytes == 0;
             require(pm_remote_is_block(remote, (uint32_t)at) == starts);
         }
-        require(!pm_remote_is_block(remote, PM_POOL_HEADER_BYTES + 1));
+        require(!pm_remote_is_block(remote, pool->first + 1));
     }
 }
 
@@ -174,13 +174,13 @@ static void require_named(const struct pm_pool *pool, size_t offset)
 {
     char what[120];
     struct probe probe = {pool, pool->base + offset};
-    size_t number = (offset - PM_POOL_HEADER_BYTES) / pool->block_bytes;
+    size_t number = (offset - pool->first) / pool->block_bytes;
     if (number >= pool->capacity) /* before the first block, too: the offset wraps */
         snprintf(what, sizeof what, "free(%p): not allocated", (const void *)probe.ptr);
     else
         snprintf(what, sizeof what, "free(%p): points inside a block, not at its start (block %p",
                  (const void *)probe.ptr,
-                 (void *)(pool->base + PM_POOL_HEADER_BYTES + number * pool->block_bytes));
+                 (void *)(pool->base + pool->first + number * pool->block_bytes));
     require(test_aborts(check_block, &probe, what));
 }
 
@@ -193,16 +193,16 @@ ISOLATED(addresses_between_blocks_before_them_and_past_them_are_named_errors)
             continue;
         struct pm_pool *pool = test_pool(class, TEST_OWNER);
         size_t bytes = (size_t)pool->units << PM_UNIT_SHIFT;
-        size_t end = PM_POOL_HEADER_BYTES + (size_t)pool->capacity * pool->block_bytes;
+        size_t end = pool->first + (size_t)pool->capacity * pool->block_bytes;
         for (int i = 0; i < 3; i++) {
             size_t block = test_random_below(&seed, pool->capacity) * pool->block_bytes;
             size_t inside = 1 + test_random_below(&seed, pool->block_bytes - 1);
-            require_named(pool, PM_POOL_HEADER_BYTES + block + inside);
+            require_named(pool, pool->first + block + inside);
         }
         if (end < bytes)
             require_named(pool, end);
-        if (PM_POOL_HEADER_BYTES > 0)
-            require_named(pool, test_random_below(&seed, PM_POOL_HEADER_BYTES));
+        if (pool->first > 0)
+            require_named(pool, test_random_below(&seed, pool->first));
     }
 }
 

@@ -46,9 +46,19 @@ static inline unsigned pm_class_units(unsigned class)
     return units > PM_POOL_UNITS_MAX ? PM_POOL_UNITS_MAX : (unsigned)units;
 }
 
+/* Where the first block of a pool of that class starts, in bytes from the pool's base. */
+static inline unsigned pm_class_first(unsigned class)
+{
+    size_t bytes = pm_class_bytes(class);
+    if (PM_POOL_HEADER_BYTES == 0 && bytes >= PM_COLOUR_MIN_BYTES &&
+        bytes % PM_COLOUR_PAGE_BYTES == 0)
+        return PM_LINE_BYTES;
+    return PM_POOL_HEADER_BYTES;
+}
+
 static inline unsigned pm_class_capacity(unsigned class)
 {
-    size_t bytes = ((size_t)pm_class_units(class) << PM_UNIT_SHIFT) - PM_POOL_HEADER_BYTES;
+    size_t bytes = ((size_t)pm_class_units(class) << PM_UNIT_SHIFT) - pm_class_first(class);
     return (unsigned)(bytes / pm_class_bytes(class));
 }
 
@@ -56,13 +66,13 @@ static inline unsigned pm_class_capacity(unsigned class)
  * PM_CLASSES: none does. */
 static inline unsigned pm_class_aligned(size_t n, size_t align)
 {
-    if (align > PM_UNIT_BYTES || n > PM_BLOCK_MAX || PM_POOL_HEADER_BYTES % align != 0)
+    if (align > PM_UNIT_BYTES || n > PM_BLOCK_MAX)
         return PM_CLASSES;
     size_t rounded = pm_align_up(n ? n : 1, align);
     if (rounded > PM_BLOCK_MAX)
         return PM_CLASSES;
     unsigned class = pm_class_of(rounded);
-    while (class < PM_CLASSES && pm_class_bytes(class) % align != 0)
+    while (class < PM_CLASSES && (pm_class_bytes(class) | pm_class_first(class)) % align != 0)
         class ++;
     return class;
 }

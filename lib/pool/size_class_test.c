@@ -52,7 +52,7 @@ static void pools_hold_the_blocks_that_fit_their_units(void **state)
 {
     (void)state;
     for (unsigned class = 0; class < PM_CLASSES; class ++) {
-        size_t room = ((size_t)pm_class_units(class) << PM_UNIT_SHIFT) - PM_POOL_HEADER_BYTES;
+        size_t room = ((size_t)pm_class_units(class) << PM_UNIT_SHIFT) - pm_class_first(class);
         size_t used = (size_t)pm_class_capacity(class) * pm_class_bytes(class);
         assert_true(used <= room && room - used < pm_class_bytes(class));
         assert_true(pm_class_units(class) >= 1 && pm_class_units(class) <= PM_POOL_UNITS_MAX);
@@ -85,11 +85,11 @@ static void the_classic_geometry_has_the_block_counts_of_pymalloc(void **state)
     }
 }
 
-/* A block's address is a multiple of its size past the header of a pool, which is unit-aligned. */
+/* A block's address is a multiple of its size past the first one; the pool is unit-aligned. */
 static bool all_blocks_are_aligned(unsigned class, size_t align)
 {
     for (unsigned i = 0; i < pm_class_capacity(class); i++) {
-        if ((PM_POOL_HEADER_BYTES + (size_t)i * pm_class_bytes(class)) % align != 0)
+        if ((pm_class_first(class) + (size_t)i * pm_class_bytes(class)) % align != 0)
             return false;
     }
     return true;
@@ -122,7 +122,7 @@ static void the_aligned_class_is_the_smallest_one(void **state)
             unsigned smallest = 0;
             while (smallest < PM_CLASSES &&
                    (pm_class_bytes(smallest) < n || pm_class_bytes(smallest) % align != 0 ||
-                    PM_POOL_HEADER_BYTES % align != 0))
+                    pm_class_first(smallest) % align != 0))
                 smallest++;
             assert_int_equal(pm_class_aligned(n, align), smallest);
         }
