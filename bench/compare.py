@@ -22,7 +22,7 @@ from comparison.process import Failure
 from comparison.stats import Results
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-DEFAULT_ROUNDS, QUICK_ROUNDS = 5, 2
+DEFAULT_ROUNDS, QUICK_ROUNDS = 9, 2
 QUICK_SCALE = 0.25
 
 
