@@ -68,7 +68,7 @@ struct pm_pool *pm_floating_take(unsigned class, uint64_t owner)
 void pm_floating_stats(struct pm_floating_stats *stats)
 {
     stats->pools = 0;
-    for (unsigned class = 0; class < PM_CLASSES; class ++)
+    for (unsigned class = 0; class < PM_CLASSES; class++)
         stats->pools += pm_load_relaxed(&counts[class]);
     stats->lock_acquisitions = pm_load_relaxed(&lock.acquisitions);
     stats->lock_contended = pm_load_relaxed(&lock.contended);

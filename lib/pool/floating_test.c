@@ -35,7 +35,7 @@ ISOLATED(an_empty_set_gives_nothing_and_takes_no_lock)
 {
     struct pm_floating_stats stats;
     test_arena_start(WINDOW_ARENAS);
-    for (unsigned class = 0; class < PM_CLASSES; class ++)
+    for (unsigned class = 0; class < PM_CLASSES; class++)
         require(pm_floating_take(class, TEST_OWNER) == NULL);
     pm_floating_stats(&stats);
     require(stats.lock_acquisitions == 0);

@@ -62,7 +62,7 @@ struct pm_pool *pm_pool_cut(const struct pm_run *run, unsigned class, uint64_t o
         .block_bytes = block_bytes,
         .base = run->base,
         .capacity = (uint16_t)pm_class_capacity(class),
-        .class = (uint8_t) class,
+        .class = (uint8_t)class,
         .units = (uint8_t)run->units,
         .zero = run->dirty == 0,
         .first = (uint16_t)pm_class_first(class),

@@ -141,7 +141,7 @@ ISOLATED(a_chain_joins_the_list_in_its_order)
 ISOLATED(in_pools_of_every_class_exactly_the_starts_of_blocks_are_blocks)
 {
     test_arena_start(WINDOW_ARENAS);
-    for (unsigned class = 0; class < PM_CLASSES; class ++) {
+    for (unsigned class = 0; class < PM_CLASSES; class++) {
         if (!test_class_is_used(class))
             continue;
         struct pm_pool *pool = test_pool(class, TEST_OWNER);

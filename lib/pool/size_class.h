@@ -73,7 +73,7 @@ static inline unsigned pm_class_aligned(size_t n, size_t align)
         return PM_CLASSES;
     unsigned class = pm_class_of(rounded);
     while (class < PM_CLASSES && (pm_class_bytes(class) | pm_class_first(class)) % align != 0)
-        class ++;
+        class++;
     return class;
 }
 

@@ -17,9 +17,9 @@ static bool is_used(unsigned class)
 static void class_sizes_ascend_in_8_byte_steps_and_then_8_steps_per_doubling(void **state)
 {
     (void)state;
-    for (unsigned class = 0; class < PM_SMALL_CLASSES; class ++)
+    for (unsigned class = 0; class < PM_SMALL_CLASSES; class++)
         assert_int_equal(pm_class_bytes(class), 8 * (class + 1));
-    for (unsigned class = PM_SMALL_CLASSES; class < PM_CLASSES; class ++) {
+    for (unsigned class = PM_SMALL_CLASSES; class < PM_CLASSES; class++) {
         uint32_t bytes = pm_class_bytes(class), smaller = pm_class_bytes(class - 1);
         assert_int_equal(bytes - smaller, (uint32_t)1 << (pm_log2_floor(smaller) - 3));
         assert_true(is_used(class));
@@ -51,7 +51,7 @@ static void above_the_small_limit_at_most_an_eighth_is_wasted(void **state)
 static void pools_hold_the_blocks_that_fit_their_units(void **state)
 {
     (void)state;
-    for (unsigned class = 0; class < PM_CLASSES; class ++) {
+    for (unsigned class = 0; class < PM_CLASSES; class++) {
         size_t room = ((size_t)pm_class_units(class) << PM_UNIT_SHIFT) - pm_class_first(class);
         size_t used = (size_t)pm_class_capacity(class) * pm_class_bytes(class);
         assert_true(used <= room && room - used < pm_class_bytes(class));
@@ -64,7 +64,7 @@ static void pools_hold_the_blocks_that_fit_their_units(void **state)
 static void medium_pools_have_the_fewest_units_for_their_minimum_of_blocks(void **state)
 {
     (void)state;
-    for (unsigned class = PM_SMALL_CLASSES; class < PM_CLASSES; class ++) {
+    for (unsigned class = PM_SMALL_CLASSES; class < PM_CLASSES; class++) {
         size_t wanted = (size_t)pm_class_bytes(class) * PM_POOL_MIN_BLOCKS;
         size_t bytes = (size_t)pm_class_units(class) << PM_UNIT_SHIFT;
         assert_true(bytes >= wanted || pm_class_units(class) == PM_POOL_UNITS_MAX);
