@@ -19,11 +19,16 @@ set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g")
 # malloc + memset (the body of calloc) into a call of calloc.
 add_compile_options(
     -fno-builtin-malloc -fno-builtin-calloc -fno-builtin-realloc -fno-builtin-free
+    # clang draws conclusions from these too, or drops their calls.
+    -fno-builtin-aligned_alloc -fno-builtin-memalign -fno-builtin-posix_memalign
+    -fno-builtin-valloc -fno-builtin-pvalloc -fno-builtin-reallocarray
     -fvisibility=hidden
     # A dynamic TLS access may itself call malloc.
     -ftls-model=initial-exec
     -fno-plt
     $<$<C_COMPILER_ID:GNU>:-fno-semantic-interposition>
+    # Debian 12's valgrind does not read what clang writes by default.
+    $<$<C_COMPILER_ID:Clang>:-gdwarf-4>
     -Wall -Wextra -Wshadow -Wundef -Werror=undef -Wvla
     $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes>
     $<$<COMPILE_LANGUAGE:C>:-Wmissing-prototypes>)

@@ -211,7 +211,11 @@ int pm_malloc_trim(size_t keep)
 #if PM_OVERRIDE
 /* One code, two names. The declarations stand here because the C library's headers may give them
  * attributes that differ. */
+#if __has_attribute(copy) /* gcc wants an alias to say what its target says; clang does not know it */
 #define SAME_AS(name) __attribute__((visibility("default"), alias(#name), copy(name)))
+#else
+#define SAME_AS(name) __attribute__((visibility("default"), alias(#name)))
+#endif
 void *malloc(size_t size) SAME_AS(pm_malloc);
 void free(void *ptr) SAME_AS(pm_free);
 void *calloc(size_t count, size_t size) SAME_AS(pm_calloc);
