@@ -211,7 +211,7 @@ int pm_malloc_trim(size_t keep)
 #if PM_OVERRIDE
 /* One code, two names. The declarations stand here because the C library's headers may give them
  * attributes that differ. */
-#if __has_attribute(copy) /* gcc wants an alias to say what its target says; clang does not know it */
+#if __has_attribute(copy) /* gcc wants an alias to say what its target says */
 #define SAME_AS(name) __attribute__((visibility("default"), alias(#name), copy(name)))
 #else
 #define SAME_AS(name) __attribute__((visibility("default"), alias(#name)))
