@@ -13,7 +13,7 @@
 set -eu
 
 group_build="cmake ninja-build gcc g++ libc6-dev pkg-config python3"
-group_test="libcmocka-dev valgrind git perl sqlite3 redis-server redis-tools"
+group_test="libcmocka-dev valgrind git perl sqlite3 redis-server redis-tools spin"
 group_bench="libbenchmark-dev libjemalloc2 redis-server redis-tools"
 
 # Where invoke-rc.d asks whether a service may start; tests put it elsewhere.
