@@ -70,6 +70,7 @@ target_include_directories(pm_config INTERFACE
 target_compile_definitions(pm_config INTERFACE
     PM_CHECK=$<BOOL:${PM_CHECK}>
     PM_CLASSIC=$<BOOL:${PM_CLASSIC}>
+    PM_SCHEDULE=$<BOOL:${PM_SCHEDULE}>
     PM_ASAN=${PM_ASAN}
     PM_TSAN=${PM_TSAN})
 if(PM_WINDOW_DEFAULT_BYTES)

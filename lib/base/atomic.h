@@ -8,25 +8,27 @@
 #define PM_BASE_ATOMIC_H
 
 #include "base/config.h"
+#include "base/schedule.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define pm_load_relaxed(p) atomic_load_explicit((p), memory_order_relaxed)
-#define pm_load_acquire(p) atomic_load_explicit((p), memory_order_acquire)
-#define pm_store_relaxed(p, v) atomic_store_explicit((p), (v), memory_order_relaxed)
-#define pm_store_release(p, v) atomic_store_explicit((p), (v), memory_order_release)
-#define pm_exchange_acquire(p, v) atomic_exchange_explicit((p), (v), memory_order_acquire)
-#define pm_exchange_release(p, v) atomic_exchange_explicit((p), (v), memory_order_release)
-#define pm_exchange_acq_rel(p, v) atomic_exchange_explicit((p), (v), memory_order_acq_rel)
+/* PM_LOAD, PM_STORE, PM_RMW: points of the schedule fuzzer in its build; in all others nothing. */
+#define pm_load_relaxed(p) PM_LOAD(atomic_load_explicit((p), memory_order_relaxed))
+#define pm_load_acquire(p) PM_LOAD(atomic_load_explicit((p), memory_order_acquire))
+#define pm_store_relaxed(p, v) PM_STORE(atomic_store_explicit((p), (v), memory_order_relaxed))
+#define pm_store_release(p, v) PM_STORE(atomic_store_explicit((p), (v), memory_order_release))
+#define pm_exchange_acquire(p, v) PM_RMW(atomic_exchange_explicit((p), (v), memory_order_acquire))
+#define pm_exchange_release(p, v) PM_RMW(atomic_exchange_explicit((p), (v), memory_order_release))
+#define pm_exchange_acq_rel(p, v) PM_RMW(atomic_exchange_explicit((p), (v), memory_order_acq_rel))
 #define pm_cas_acquire(p, old, v)                                                                  \
-    atomic_compare_exchange_strong_explicit((p), (old), (v), memory_order_acquire,                 \
-                                            memory_order_relaxed)
+    PM_RMW(atomic_compare_exchange_strong_explicit((p), (old), (v), memory_order_acquire,          \
+                                                   memory_order_relaxed))
 #define pm_cas_acq_rel(p, old, v)                                                                  \
-    atomic_compare_exchange_strong_explicit((p), (old), (v), memory_order_acq_rel,                 \
-                                            memory_order_acquire)
+    PM_RMW(atomic_compare_exchange_strong_explicit((p), (old), (v), memory_order_acq_rel,          \
+                                                   memory_order_acquire))
 
 /* A counter with one writer: readers see some past value, the writer pays no read-modify-write. */
 static inline void pm_count_owner(_Atomic uint64_t *counter, uint64_t n)
@@ -37,6 +39,7 @@ static inline void pm_count_owner(_Atomic uint64_t *counter, uint64_t n)
 /* A counter that several threads raise; nothing is ordered by it. */
 static inline void pm_count_shared(_Atomic uint64_t *counter, uint64_t n)
 {
+    pm_schedule_point();
     atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
 }
 
@@ -46,6 +49,7 @@ static inline __attribute__((always_inline)) bool pm_below_relaxed(size_t n, _At
 {
 #if defined(__x86_64__) && defined(__GCC_ASM_FLAG_OUTPUTS__) && !PM_TSAN
     bool below;
+    pm_schedule_point();
     __asm__("cmpq %[bound], %[n]" : "=@ccb"(below) : [n] "r"(n), [bound] "m"(*bound));
     return below;
 #else

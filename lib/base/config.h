@@ -25,6 +25,9 @@
 #ifndef PM_TSAN
 #define PM_TSAN 0
 #endif
+#ifndef PM_SCHEDULE
+#define PM_SCHEDULE 0 /* the schedule fuzzer: accesses to shared fields are points */
+#endif
 #ifndef PM_OS_FAULT
 #define PM_OS_FAULT 0 /* the os layer is the fault-injecting double */
 #endif

@@ -73,6 +73,7 @@ static PM_COLD void acquire_slow(struct pm_lock *lock)
 void pm_lock_acquire(struct pm_lock *lock)
 {
     uint32_t free_state = 0;
+    pm_schedule_point();
     rank_push(lock);
     bool contended = !pm_cas_acquire(&lock->state, &free_state, 1);
     if (pm_unlikely(contended))
@@ -86,6 +87,7 @@ void pm_lock_release(struct pm_lock *lock)
     rank_pop(lock);
     if (pm_exchange_release(&lock->state, 0) == 2)
         pm_load_relaxed (&waiter_wake)(&lock->state);
+    pm_schedule_point();
 }
 
 void pm_lock_reset_in_child(struct pm_lock *lock)

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE /* madvise, syscall */
 #include "base/atomic.h"
 #include "base/lock.h"
+#include "base/schedule.h"
 #include "os/os.h"
 
 #include <errno.h>
@@ -33,8 +34,19 @@ static void futex_wake(_Atomic uint32_t *word)
     errno = saved_errno;
 }
 
+#if PM_SCHEDULE
+static void nap(uint64_t ns)
+{
+    struct timespec time = {.tv_nsec = (long)ns};
+    nanosleep(&time, NULL); /* the caller keeps errno */
+}
+#endif
+
 void pm_os_init(void)
 {
+#if PM_SCHEDULE
+    pm_schedule_start(nap);
+#endif
     pm_lock_set_waiter(futex_wait, futex_wake);
 }
 
