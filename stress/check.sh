@@ -12,7 +12,7 @@
 
 set -u
 
-all_presets="release check asan ubsan tsan classic"
+all_presets="release check asan ubsan tsan classic schedule"
 usage="usage: sh stress/check.sh [--preset NAME]...
 Without --preset: $all_presets."
 chosen=""

@@ -42,6 +42,11 @@ void check_failed(const char *file, int line, const char *condition, const char 
         length = snprintf(text + used, room - used, " [%s]", context);
         used += length < 0 ? 0 : (size_t)length;
     }
+    const char *schedule = getenv("POOLMALLOC_SCHEDULE"); /* it is part of what repeats the run */
+    if (schedule && used < room) {
+        length = snprintf(text + used, room - used, " [POOLMALLOC_SCHEDULE=%s]", schedule);
+        used += length < 0 ? 0 : (size_t)length;
+    }
     if (used > room)
         used = room;
     text[used] = '\n';

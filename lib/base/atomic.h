@@ -15,20 +15,55 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* PM_LOAD, PM_STORE, PM_RMW: points of the schedule fuzzer in its build; in all others nothing. */
-#define pm_load_relaxed(p) PM_LOAD(atomic_load_explicit((p), memory_order_relaxed))
-#define pm_load_acquire(p) PM_LOAD(atomic_load_explicit((p), memory_order_acquire))
-#define pm_store_relaxed(p, v) PM_STORE(atomic_store_explicit((p), (v), memory_order_relaxed))
-#define pm_store_release(p, v) PM_STORE(atomic_store_explicit((p), (v), memory_order_release))
-#define pm_exchange_acquire(p, v) PM_RMW(atomic_exchange_explicit((p), (v), memory_order_acquire))
-#define pm_exchange_release(p, v) PM_RMW(atomic_exchange_explicit((p), (v), memory_order_release))
-#define pm_exchange_acq_rel(p, v) PM_RMW(atomic_exchange_explicit((p), (v), memory_order_acq_rel))
-#define pm_cas_acquire(p, old, v)                                                                  \
-    PM_RMW(atomic_compare_exchange_strong_explicit((p), (old), (v), memory_order_acquire,          \
-                                                   memory_order_relaxed))
-#define pm_cas_acq_rel(p, old, v)                                                                  \
-    PM_RMW(atomic_compare_exchange_strong_explicit((p), (old), (v), memory_order_acq_rel,          \
-                                                   memory_order_acquire))
+#if PM_SCHEDULE
+/* With the points of the schedule fuzzer. Arguments come first, as they may be accesses themselves.
+ * After what others can see there is a point more: what this thread then does to fields that it
+ * shares no longer comes late. */
+#define PM_LOAD(p, order) (pm_schedule_point(), atomic_load_explicit((p), order))
+#define PM_STORE(p, v, order)                                                                      \
+    __extension__({                                                                                \
+        __auto_type store_p_ = (p);                                                                \
+        __auto_type store_v_ = (v);                                                                \
+        pm_schedule_point();                                                                       \
+        atomic_store_explicit(store_p_, store_v_, order);                                          \
+        pm_schedule_point();                                                                       \
+    })
+#define PM_EXCHANGE(p, v, order)                                                                   \
+    __extension__({                                                                                \
+        __auto_type exchange_p_ = (p);                                                             \
+        __auto_type exchange_v_ = (v);                                                             \
+        pm_schedule_point();                                                                       \
+        __auto_type exchanged_ = atomic_exchange_explicit(exchange_p_, exchange_v_, order);        \
+        pm_schedule_point();                                                                       \
+        exchanged_;                                                                                \
+    })
+#define PM_CAS(p, old, v, order, failure)                                                          \
+    __extension__({                                                                                \
+        __auto_type cas_p_ = (p);                                                                  \
+        __auto_type cas_v_ = (v);                                                                  \
+        pm_schedule_point();                                                                       \
+        bool swapped_ =                                                                            \
+            atomic_compare_exchange_strong_explicit(cas_p_, old, cas_v_, order, failure);          \
+        pm_schedule_point();                                                                       \
+        swapped_;                                                                                  \
+    })
+#else
+#define PM_LOAD(p, order) atomic_load_explicit((p), order)
+#define PM_STORE(p, v, order) atomic_store_explicit((p), (v), order)
+#define PM_EXCHANGE(p, v, order) atomic_exchange_explicit((p), (v), order)
+#define PM_CAS(p, old, v, order, failure)                                                          \
+    atomic_compare_exchange_strong_explicit((p), (old), (v), order, failure)
+#endif
+
+#define pm_load_relaxed(p) PM_LOAD(p, memory_order_relaxed)
+#define pm_load_acquire(p) PM_LOAD(p, memory_order_acquire)
+#define pm_store_relaxed(p, v) PM_STORE(p, v, memory_order_relaxed)
+#define pm_store_release(p, v) PM_STORE(p, v, memory_order_release)
+#define pm_exchange_acquire(p, v) PM_EXCHANGE(p, v, memory_order_acquire)
+#define pm_exchange_release(p, v) PM_EXCHANGE(p, v, memory_order_release)
+#define pm_exchange_acq_rel(p, v) PM_EXCHANGE(p, v, memory_order_acq_rel)
+#define pm_cas_acquire(p, old, v) PM_CAS(p, old, v, memory_order_acquire, memory_order_relaxed)
+#define pm_cas_acq_rel(p, old, v) PM_CAS(p, old, v, memory_order_acq_rel, memory_order_acquire)
 
 /* A counter with one writer: readers see some past value, the writer pays no read-modify-write. */
 static inline void pm_count_owner(_Atomic uint64_t *counter, uint64_t n)

@@ -211,8 +211,13 @@ static void act(struct self *self)
 static PM_COLD void point_slow(struct self *self)
 {
     int saved_errno = errno;
-    if (self->gap == 0)
+    if (self->gap == 0) {
         seed_self(self, atomic_fetch_add_explicit(&threads_seen, 1, memory_order_relaxed));
+        if (self->quiet > 1) {
+            self->quiet--;
+            return;
+        }
+    }
     self->counts.points += self->gap;
     atomic_fetch_add_explicit(&progress, self->gap, memory_order_relaxed);
     act(self);

@@ -52,25 +52,9 @@ struct pm_schedule_counts pm_schedule_counts(void);
 /* The thread starts over as number `number` of the seed in force. */
 void pm_schedule_restart(uint64_t number);
 
-/* A load needs a point before it only. After what others can see there is one more: what the
- * thread does next to fields that are not shared any longer is late then. */
-#define PM_LOAD(access) (pm_schedule_point(), access)
-#define PM_RMW(access)                                                                             \
-    __extension__({                                                                                \
-        pm_schedule_point();                                                                       \
-        __auto_type before_point_ = access;                                                        \
-        pm_schedule_point();                                                                       \
-        before_point_;                                                                             \
-    })
-#define PM_STORE(access) (pm_schedule_point(), access, pm_schedule_point())
-
 #else
 
 static inline void pm_schedule_point(void) {}
-
-#define PM_LOAD(access) access
-#define PM_RMW(access) access
-#define PM_STORE(access) access
 
 #endif
 
