@@ -38,17 +38,31 @@ void pm_os_release(void *start, size_t bytes);
 /* Appends to a file, or writes to "stderr" or "stdout". */
 bool pm_os_append_file(const char *path, const char *text, size_t bytes);
 
+/* The calls that the system may refuse, for the double below. */
+enum pm_os_call {
+    PM_OS_RESERVE,
+    PM_OS_MAKE_READABLE,
+    PM_OS_COMMIT,
+    PM_OS_PURGE,
+    PM_OS_RELEASE, /* the caller is not told: the address space stays reserved */
+    PM_OS_CALLS
+};
+
 #if PM_OS_FAULT
-/* The double: the call number `nth` (from 1) to reserve, make_readable, commit or purge fails, and
- * all later ones too when `for_good`; 0 switches it off and starts the count anew. */
+/* The double: of the calls whose kind is in `kinds` (a bit for each pm_os_call), number `nth` (from
+ * 1) fails, and all later ones too when `for_good`; other calls are neither counted nor refused.
+ * nth 0 switches it off. Each setting starts the count anew. */
+void pm_os_fault_set_kinds(unsigned kinds, unsigned nth, bool for_good);
+/* The same for reserve, make_readable, commit and purge. */
 void pm_os_fault_set(unsigned nth, bool for_good);
 /* Calls counted since. */
 unsigned pm_os_fault_calls(void);
 /* For the platform file: whether this call shall fail. */
-bool pm_os_fault_now(void);
+bool pm_os_fault_now(enum pm_os_call call);
 #else
-static inline bool pm_os_fault_now(void)
+static inline bool pm_os_fault_now(enum pm_os_call call)
 {
+    (void)call;
     return false;
 }
 #endif

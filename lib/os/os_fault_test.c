@@ -90,6 +90,36 @@ static void a_failed_call_changes_nothing_and_preserves_errno(void **state)
     pm_os_release(page, pm_os_page_bytes());
 }
 
+static void only_the_kinds_asked_for_are_counted_and_refused(void **state)
+{
+    char *page = new_page();
+    (void)state;
+    pm_os_fault_set_kinds(1u << PM_OS_COMMIT | 1u << PM_OS_PURGE, 2, true);
+    assert_int_equal(refused_calls(page), 1u << PM_OS_PURGE);
+    assert_int_equal(pm_os_fault_calls(), 2);
+    assert_int_equal(refused_calls(page), 1u << PM_OS_COMMIT | 1u << PM_OS_PURGE);
+    assert_int_equal(pm_os_fault_calls(), 4);
+    pm_os_fault_set(0, false);
+    assert_int_equal(refused_calls(page), 0);
+    assert_int_equal(pm_os_fault_calls(), CALLS);
+    pm_os_release(page, pm_os_page_bytes());
+}
+
+static void a_refused_release_leaves_the_address_space_reserved(void **state)
+{
+    char *page = new_page();
+    (void)state;
+    *page = 7;
+    errno = EDOM;
+    pm_os_fault_set_kinds(1u << PM_OS_RELEASE, 1, false);
+    pm_os_release(page, pm_os_page_bytes());
+    assert_int_equal(pm_os_fault_calls(), 1);
+    assert_int_equal(*page, 7);
+    assert_int_equal(errno, EDOM);
+    pm_os_fault_set(0, false);
+    pm_os_release(page, pm_os_page_bytes());
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -97,6 +127,8 @@ int main(void)
         cmocka_unit_test(the_nth_call_fails_once),
         cmocka_unit_test(from_the_nth_call_on_all_fail_for_good),
         cmocka_unit_test(a_failed_call_changes_nothing_and_preserves_errno),
+        cmocka_unit_test(only_the_kinds_asked_for_are_counted_and_refused),
+        cmocka_unit_test(a_refused_release_leaves_the_address_space_reserved),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -96,7 +96,7 @@ unsigned pm_os_process_id(void)
 void pm_os_release(void *start, size_t bytes)
 {
     int saved_errno = errno;
-    if (bytes > 0)
+    if (bytes > 0 && !pm_os_fault_now(PM_OS_RELEASE))
         munmap(start, bytes); /* refused: the address space stays reserved, nothing else is lost */
     errno = saved_errno;
 }
@@ -107,7 +107,7 @@ void *pm_os_reserve(size_t bytes, size_t align)
     size_t page = pm_os_page_bytes();
     size_t slack = align > page ? align - page : 0;
     char *start = MAP_FAILED;
-    if (bytes <= SIZE_MAX - slack && !pm_os_fault_now())
+    if (bytes <= SIZE_MAX - slack && !pm_os_fault_now(PM_OS_RESERVE))
         start = mmap(NULL, bytes + slack, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
                      -1, 0);
     errno = saved_errno;
@@ -119,9 +119,9 @@ void *pm_os_reserve(size_t bytes, size_t align)
     return aligned;
 }
 
-static bool protect(void *start, size_t bytes, int protection)
+static bool protect(enum pm_os_call call, void *start, size_t bytes, int protection)
 {
-    if (pm_os_fault_now())
+    if (pm_os_fault_now(call))
         return false;
     int saved_errno = errno;
     bool done = mprotect(start, bytes, protection) == 0;
@@ -131,17 +131,17 @@ static bool protect(void *start, size_t bytes, int protection)
 
 bool pm_os_make_readable(void *start, size_t bytes)
 {
-    return protect(start, bytes, PROT_READ);
+    return protect(PM_OS_MAKE_READABLE, start, bytes, PROT_READ);
 }
 
 bool pm_os_commit(void *start, size_t bytes)
 {
-    return protect(start, bytes, PROT_READ | PROT_WRITE);
+    return protect(PM_OS_COMMIT, start, bytes, PROT_READ | PROT_WRITE);
 }
 
 bool pm_os_purge(void *start, size_t bytes)
 {
-    if (pm_os_fault_now())
+    if (pm_os_fault_now(PM_OS_PURGE))
         return false;
     int saved_errno = errno;
     bool done = madvise(start, bytes, MADV_DONTNEED) == 0;
