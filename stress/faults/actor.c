@@ -22,6 +22,9 @@ enum { small_top = 1024, streak_blocks = 40, errno_before = 77 };
 /* What a thread may hold, in bytes: small windows fill up, resident memory stays modest. */
 #define LIVE_MAX (5 * PM_ARENA_BYTES)
 
+/* More arenas than are added only to reach an aligned one: a window of its own. */
+#define FAR_ALIGNMENT (64 * PM_ARENA_BYTES)
+
 void actor_begin(struct actor *actor, uint64_t seed, uint64_t stream)
 {
     actor->rng = rng_make(seed, stream);
@@ -94,6 +97,8 @@ static void *call_some_maker(struct actor *actor, struct block *block)
         return pm_realloc(NULL, size);
     case 6:
         return pm_reallocarray(NULL, size, 1);
+    case 7:
+        return rng_below(&actor->rng, 2) ? pm_valloc(size) : pm_pvalloc(size);
     default:
         return pm_malloc(size);
     }
@@ -105,28 +110,36 @@ static void note_refusal(struct actor *actor, size_t size)
     actor->refused++;
 }
 
-/* There is room for one more. */
+/* A new block, or a refusal. There is room for one more. */
+static void hold(struct actor *actor, const struct block *block)
+{
+    if (block->address == NULL) {
+        note_refusal(actor, block->size_bytes);
+        return;
+    }
+    size_t usable = pm_malloc_usable_size(block->address);
+    CHECK(usable >= block->size_bytes, "%zu of %zu bytes are usable", usable, block->size_bytes);
+    marks_add(block);
+    actor->live_bytes += block->size_bytes;
+    actor->held[actor->count++] = *block;
+}
+
 static void make_block(struct actor *actor, size_t size)
 {
     struct block block = {.size_bytes = size, .id = actor->next_id++};
     errno = 0;
     block.address = call_some_maker(actor, &block);
-    if (block.address == NULL) {
-        note_refusal(actor, size);
-        return;
-    }
-    size_t usable = pm_malloc_usable_size(block.address);
-    CHECK(usable >= block.size_bytes, "%zu of %zu bytes are usable", usable, block.size_bytes);
-    marks_add(&block);
-    actor->live_bytes += block.size_bytes;
-    actor->held[actor->count++] = block;
+    hold(actor, &block);
 }
 
 static void free_block(const struct block *block)
 {
     marks_remove(block);
     errno = errno_before;
-    pm_free(block->address);
+    if (block->id % 8 != 0)
+        pm_free(block->address);
+    else
+        CHECK(pm_realloc(block->address, 0) == NULL, "realloc to 0 frees");
     CHECK(errno == errno_before, "free set errno to %d", errno);
 }
 
@@ -146,6 +159,15 @@ static void give_away(struct actor *actor)
     uint64_t to = rng_below(&actor->rng, run_threads + 2);
     if (to >= run_threads || !mailbox_put(&mailboxes[to], &block, rng_next(&actor->rng)))
         free_block(&block);
+}
+
+void actor_make_far_aligned(struct actor *actor)
+{
+    struct block block = {.size_bytes = 1, .alignment = FAR_ALIGNMENT, .id = actor->next_id++};
+    if (actor->count == actor_slots)
+        give_away(actor);
+    block.address = call_posix_memalign(block.alignment, block.size_bytes);
+    hold(actor, &block);
 }
 
 /* A little or a lot, up or down, or to any other size. */
@@ -183,6 +205,24 @@ static void resize_block(struct actor *actor)
     *block = now;
 }
 
+/* What no system can give is refused like anything else, whatever the system says just then. */
+static void ask_too_much(struct actor *actor)
+{
+    struct block *some = actor->count ? &actor->held[actor->count - 1] : NULL;
+    size_t size = rng_below(&actor->rng, 2) ? PM_WINDOW_MAX_BYTES + 1 : (size_t)PTRDIFF_MAX + 1;
+    errno = 0;
+    CHECK(pm_malloc(size) == NULL && errno == ENOMEM, "malloc(%zu), errno %d", size, errno);
+    errno = 0;
+    CHECK(pm_calloc(size, size) == NULL && errno == ENOMEM, "calloc, errno %d", errno);
+    CHECK(call_posix_memalign(2 * PM_WINDOW_MAX_BYTES, 1) == NULL, "an alignment of terabytes");
+    if (some == NULL)
+        return;
+    marks_remove(some);
+    errno = 0;
+    CHECK(pm_realloc(some->address, size) == NULL && errno == ENOMEM, "realloc, errno %d", errno);
+    marks_restore(some);
+}
+
 /* A run of equal blocks fills whole pools, which single random calls rarely do. */
 static void make_streak(struct actor *actor)
 {
@@ -199,7 +239,7 @@ static void give_streak(struct actor *actor)
 
 static void look_after_memory(struct actor *actor)
 {
-    switch (rng_below(&actor->rng, 5)) {
+    switch (rng_below(&actor->rng, 6)) {
     case 0:
         pm_purge();
         break;
@@ -210,6 +250,9 @@ static void look_after_memory(struct actor *actor)
         check_stats_sane();
         break;
     case 3:
+        ask_too_much(actor);
+        break;
+    case 4:
 #if SWEEP_HAVE_THREAD_IDLE
         pm_thread_idle();
         break;

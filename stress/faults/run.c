@@ -19,8 +19,8 @@
 
 enum {
     probe_sizes = 24, /* small and medium ones, evenly spread */
-    probe_each = 40,
-    probe_spans = 40,
+    probe_each = 20,
+    probe_spans = 24,
     probe_arenas = 3,
     probe_blocks = probe_sizes * probe_each + probe_spans + probe_arenas,
 };

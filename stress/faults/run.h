@@ -59,6 +59,8 @@ extern struct mailbox mailboxes[run_threads];
 void actor_begin(struct actor *actor, uint64_t seed, uint64_t stream);
 /* One call, or a streak of calls, with its checks. */
 void actor_step(struct actor *actor);
+/* A block whose alignment is that of many arenas. */
+void actor_make_far_aligned(struct actor *actor);
 /* Frees or gives away all but `left` of the blocks held. */
 void actor_release(struct actor *actor, size_t left);
 /* Frees a block from that mailbox; false: there was none. */

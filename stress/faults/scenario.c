@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The threads of the fault sweep (run.h): three that allocate, of which one starts short-lived
- * threads that end with live blocks and one forks in the middle, and one that only frees what the
- * others leave in the mailboxes. How they interleave is left to the system; bounded by steps.
+ * threads that end with live blocks (and go on in a destructor), and one forks in the middle; and
+ * one that only frees what the others leave in the mailboxes. How they interleave is left to the
+ * system; bounded by steps.
  */
 #include "check.h"
 #include "run.h"
@@ -54,12 +55,24 @@ static uint64_t finish(struct member *member)
     return member->actor.refused;
 }
 
+static pthread_key_t after_key;
+
+/* Runs after the allocator's own destructor, whose key is older: the thread has no heap any more,
+ * and gets none. */
+static void live_on_after_the_heap(void *argument)
+{
+    struct member *member = argument;
+    for (int i = 0; i < visitor_steps; i++)
+        actor_step(&member->actor);
+}
+
 static void *visit(void *argument)
 {
     struct member *member = argument;
     actor_begin(&member->actor, member->run->seed, member->stream);
     for (int i = 0; i < visitor_steps; i++)
         actor_step(&member->actor);
+    CHECK(pthread_setspecific(after_key, member) == 0, "no thread-specific value");
     return NULL;
 }
 
@@ -109,6 +122,8 @@ static void *make(void *argument)
             fork_once(member);
         if (member->stream % streams == 1 && i % visit_every == 0 && i / visit_every <= visits)
             receive_visitor(member, i / visit_every);
+        if (member->stream % streams == 2 && i == steps / 3)
+            actor_make_far_aligned(&member->actor);
     }
     actor_release(&member->actor, left_at_exit);
     return NULL;
@@ -129,6 +144,7 @@ uint64_t scenario(const struct run *run, uint64_t life, uint64_t refusals_at_mos
 {
     static struct member members[run_threads];
     uint64_t refused = 0;
+    CHECK(pthread_key_create(&after_key, live_on_after_the_heap) == 0, "no thread-specific key");
     for (uint64_t i = 0; i < run_threads; i++) {
         members[i].run = run;
         members[i].stream = life * streams + i;
@@ -141,6 +157,7 @@ uint64_t scenario(const struct run *run, uint64_t life, uint64_t refusals_at_mos
         while (actor_free_mail(&members[0].actor, &mailboxes[i]))
             continue;
     }
+    pthread_key_delete(after_key);
     shadow_check_empty();
     CHECK(refused <= refusals_at_most, "%llu allocations were refused",
           (unsigned long long)refused);

@@ -22,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { at_once = 2, failures_at_most = 5, fresh_runs = 4, progress_ms = 2000 };
+enum { at_once = 2, failures_at_most = 5, fresh_runs = 3, progress_ms = 2000 };
 
 static const char environment[] = "POOLMALLOC_FAULT_SWEEP_RUN";
 
@@ -321,7 +321,7 @@ int main(int count, char **arguments)
              24 * PM_ARENA_BYTES >> 10);
     sweep.options = settings;
     sweep.run.seed = 1;
-    sweep.run.steps = 200;
+    sweep.run.steps = 160;
     for (int i = 1; i < count; i += 2) {
         CHECK(i + 1 < count, "%s of what?\n%s", arguments[i], usage);
         parse(&sweep, &mode, arguments[i], arguments[i + 1]);
