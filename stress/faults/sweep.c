@@ -22,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { at_once = 2, failures_at_most = 5, fresh_runs = 3, progress_ms = 2000 };
+enum { at_once = 2, failures_at_most = 5, fresh_runs = 2, progress_ms = 2000 };
 
 static const char environment[] = "POOLMALLOC_FAULT_SWEEP_RUN";
 
