@@ -133,6 +133,19 @@ static bool child_finish(struct child *child, struct finding *found)
     return false;
 }
 
+static const char *mode_name(bool for_good)
+{
+    return for_good ? "for-good" : "once";
+}
+
+/* With what to say to repeat it. */
+static void print_failed(const struct sweep *sweep, const struct run *what)
+{
+    fprintf(stderr, "FAILED: --only %u --mode %s --kinds %s --seed %llu --steps %u --options %s\n",
+            what->nth, mode_name(what->for_good), sweep->kinds_text, (unsigned long long)what->seed,
+            what->steps, sweep->options);
+}
+
 /* Processes without a fault: how many calls they make, and how many arenas they need. */
 static bool run_fresh(struct sweep *sweep)
 {
@@ -145,8 +158,7 @@ static bool run_fresh(struct sweep *sweep)
         what.probe_arenas = i == 0 ? 0 : sweep->run.probe_arenas;
         child_start(sweep, &what, &child);
         if (!child_finish(&child, &found)) {
-            fprintf(stderr, "FAILED without a fault: --only 0 --kinds %s --seed %llu\n",
-                    sweep->kinds_text, (unsigned long long)sweep->run.seed);
+            print_failed(sweep, &what);
             return false;
         }
         sweep->run.probe_arenas = found.probe_arenas;
@@ -162,11 +174,6 @@ static bool run_fresh(struct sweep *sweep)
     return true;
 }
 
-static const char *mode_name(bool for_good)
-{
-    return for_good ? "for-good" : "once";
-}
-
 static void note_end(struct sweep *sweep, struct child *child)
 {
     struct finding found;
@@ -177,10 +184,7 @@ static void note_end(struct sweep *sweep, struct child *child)
         sweep->done |= found.calls < child->run.nth;
         return;
     }
-    fprintf(stderr,
-            "FAILED: POOLMALLOC_OPTIONS=%s --only %u --mode %s --kinds %s --seed %llu --steps %u\n",
-            sweep->options, child->run.nth, mode_name(child->run.for_good), sweep->kinds_text,
-            (unsigned long long)child->run.seed, child->run.steps);
+    print_failed(sweep, &child->run);
     sweep->failures++;
 }
 
@@ -195,6 +199,8 @@ static void show_progress(const struct sweep *sweep, unsigned nth)
 {
     static uint64_t next_ms;
     uint64_t now = now_ms();
+    if (next_ms == 0)
+        next_ms = now + progress_ms;
     if (now < next_ms || !isatty(STDERR_FILENO))
         return;
     next_ms = now + progress_ms;
