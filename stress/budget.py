@@ -92,7 +92,7 @@ def measure(program, scenario, addresses):
 
 def row(title, scenario, measured):
     name, _, _, function, budget = scenario
-    good = 0 < measured <= budget
+    good = 0 < round(measured, 2) <= budget  # as printed
     print("%-24s %-36s %6d %9.2f  %s" % (title, name, budget, measured, "ok" if good else "FAIL"))
     sys.stdout.flush()
     return good

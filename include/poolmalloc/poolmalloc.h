@@ -8,7 +8,8 @@
  *
  * Common to all functions that allocate:
  *   - any thread may call them, at any time from before main to after the thread's destructors,
- * also in the child of a fork; not from a signal handler that interrupted one of them;
+ *     also in the child of a fork; not from a signal handler that interrupted one of them
+ *     (docs/life.md: what happens then);
  *   - the caller owns the block until it gives it to pm_free or pm_realloc, from any thread;
  *   - a size of 0 gives a block of its own, which is freed like any other;
  *   - failure is NULL with errno ENOMEM; sizes above PTRDIFF_MAX always fail;
@@ -80,14 +81,25 @@ PM_API void pm_free_sized(void *ptr, size_t size);
 PM_API void pm_free_aligned_sized(void *ptr, size_t alignment, size_t size);
 
 /*
- * Gives memory that is not in use back to the system: what the calling thread has kept, and every
- * free unit of all arenas. Any thread. Returns 1 when something went back, 0 when there was
- * nothing. `keep` is accepted for glibc's sake and ignored.
+ * Gives memory that is not in use back to the system: the calling thread's pools as far as they are
+ * empty (the others become available to all threads), what any thread keeps without using it, and
+ * every free unit of all arenas. Any thread.
+ * Pools that another thread can allocate from stay with it (see pm_thread_idle). Returns 1 when
+ * something went back, 0 when there was nothing. `keep` is accepted for glibc's sake and ignored.
  */
 PM_API int pm_malloc_trim(size_t keep);
 
 /* The same; true: something went back. */
 PM_API bool pm_purge(void);
+
+/*
+ * For a thread that will not allocate for a while, before it waits for work: its pools become
+ * available to the other threads, those that are empty go back to the arenas, from where the system
+ * gets them by the usual rules (pm_purge gives them at once). The next allocation starts anew; the
+ * thread may call this as often as it likes, at some hundred nanoseconds a pool. True: it had
+ * something to let go of.
+ */
+PM_API bool pm_thread_idle(void);
 
 /*
  * Counters since the start of the process, over all threads, alive and exited. Those of other
@@ -104,14 +116,21 @@ struct pm_stats {
     uint64_t floating_pools; /* without an owner, and an eighth or more free; now */
     uint64_t heaps, heaps_in_use;   /* thread heaps ever made; of threads alive */
     uint64_t heap_bytes;            /* memory of the heaps themselves */
-    uint64_t kept_bytes;            /* empty pools kept by heaps; now */
     uint64_t bytes_reserved;        /* address space of the windows */
     uint64_t arenas, arenas_in_use; /* ever added; not wholly free now */
     uint64_t arena_bytes;           /* size of one */
-    uint64_t free_bytes;            /* free units in arenas; now */
-    uint64_t dirty_bytes;           /* of which perhaps resident */
-    uint64_t span_bytes;            /* in large blocks; now */
-    uint64_t purged_arenas;         /* given back to the system by bound or pm_purge */
+    /* These five are all that arenas hold: with no other thread at work their sum is
+     * arenas * arena_bytes. */
+    uint64_t pool_bytes;      /* cut into pools */
+    uint64_t kept_bytes;      /* empty pools that heaps keep for themselves */
+    uint64_t stash_bytes;     /* units that heaps have and did not cut yet */
+    uint64_t span_held_bytes; /* in large blocks, with the rest of the last arena of each */
+    uint64_t free_bytes;
+    uint64_t span_bytes;        /* in large blocks, without that rest */
+    uint64_t dirty_bytes;       /* of free_bytes: perhaps resident */
+    uint64_t decommitted_bytes; /* of free_bytes: not even committed (strict overcommit) */
+    uint64_t purged_arenas;     /* given back to the system whole, so far */
+    uint64_t purged_bytes;      /* the same, with parts of arenas */
     uint64_t lock_acquisitions, lock_contended;
 };
 

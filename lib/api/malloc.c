@@ -31,12 +31,16 @@ static PM_COLD void *fail(int error)
     return NULL;
 }
 
-void *pm_malloc(size_t size)
+/* The fast paths start a line: a pair of calls took a quarter longer where free began in the middle
+ * of one. */
+#define FAST __attribute__((aligned(PM_LINE_BYTES)))
+
+FAST void *pm_malloc(size_t size)
 {
     return told(pm_heap_malloc(size), size);
 }
 
-void pm_free(void *ptr)
+FAST void pm_free(void *ptr)
 {
     pm_heap_free(ptr, "free");
 }
@@ -81,10 +85,13 @@ void *pm_calloc(size_t count, size_t size)
 
 static void *move(void *ptr, size_t size, const char *function)
 {
-    void *block = pm_malloc(size);
+    size_t have = pm_heap_usable(ptr, function);
+    void *block = have >= PM_MOVE_MIN_BYTES ? pm_heap_move_large(ptr, size, function) : NULL;
+    if (block != NULL)
+        return told(block, size);
+    block = pm_malloc(size);
     if (block == NULL)
         return NULL;
-    size_t have = pm_heap_usable(ptr, function);
     pm_asan_unpoison(ptr, have);
     memcpy(block, ptr, have < size ? have : size);
     pm_heap_free(ptr, function);
@@ -194,6 +201,11 @@ void pm_free_aligned_sized(void *ptr, size_t alignment, size_t size)
 {
     check_size(ptr, alignment, size, "free_aligned_sized");
     pm_heap_free(ptr, "free_aligned_sized");
+}
+
+bool pm_thread_idle(void)
+{
+    return pm_heap_idle();
 }
 
 bool pm_purge(void)

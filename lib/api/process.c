@@ -38,6 +38,8 @@ bool pm_stats_get(struct pm_stats *stats)
         .heaps_in_use = heap.heaps_in_use,
         .heap_bytes = heap.shell_bytes,
         .kept_bytes = heap.kept_bytes,
+        .stash_bytes = heap.stash_bytes,
+        .pool_bytes = arena.pool_units << PM_UNIT_SHIFT,
         .bytes_reserved = arena.bytes_reserved,
         .arenas = arena.arenas,
         .arenas_in_use = arena.arenas_in_use,
@@ -45,7 +47,10 @@ bool pm_stats_get(struct pm_stats *stats)
         .free_bytes = arena.free_units << PM_UNIT_SHIFT,
         .dirty_bytes = arena.dirty_units << PM_UNIT_SHIFT,
         .span_bytes = arena.span_units << PM_UNIT_SHIFT,
+        .span_held_bytes = arena.span_held_units << PM_UNIT_SHIFT,
         .purged_arenas = arena.purged_arenas,
+        .purged_bytes = arena.purged_units << PM_UNIT_SHIFT,
+        .decommitted_bytes = arena.decommitted_arenas << PM_ARENA_SHIFT,
         .lock_acquisitions =
             heap.lock_acquisitions + arena.lock_acquisitions + floating.lock_acquisitions,
         .lock_contended = heap.lock_contended + arena.lock_contended + floating.lock_contended,
@@ -67,12 +72,15 @@ static const struct row {
     const char *name;
     size_t offset;
 } rows[] = {
-    STAT(mallocs),        STAT(frees),         STAT(remote_frees),   STAT(remote_batches),
-    STAT(refills),        STAT(adopted_pools), STAT(floating_pools), STAT(heaps),
-    STAT(heaps_in_use),   STAT(heap_bytes),    STAT(kept_bytes),     STAT(bytes_reserved),
-    STAT(arenas),         STAT(arenas_in_use), STAT(arena_bytes),    STAT(free_bytes),
-    STAT(dirty_bytes),    STAT(span_bytes),    STAT(purged_arenas),  STAT(lock_acquisitions),
-    STAT(lock_contended),
+    STAT(mallocs),           STAT(frees),          STAT(remote_frees),
+    STAT(remote_batches),    STAT(refills),        STAT(adopted_pools),
+    STAT(floating_pools),    STAT(heaps),          STAT(heaps_in_use),
+    STAT(heap_bytes),        STAT(bytes_reserved), STAT(arenas),
+    STAT(arenas_in_use),     STAT(arena_bytes),    STAT(pool_bytes),
+    STAT(kept_bytes),        STAT(stash_bytes),    STAT(span_bytes),
+    STAT(span_held_bytes),   STAT(free_bytes),     STAT(dirty_bytes),
+    STAT(decommitted_bytes), STAT(purged_arenas),  STAT(purged_bytes),
+    STAT(lock_acquisitions), STAT(lock_contended),
 };
 
 static void report_at_exit(const char *path)

@@ -52,16 +52,40 @@ _Noreturn void pm_span_fatal_void(struct pm_window *w, const void *ptr, const ch
 /* Changes the size in place; false: it cannot. */
 bool pm_span_resize(struct pm_window *w, void *ptr, size_t bytes, const char *function);
 
+/* Moves the contents of a large block to a new one of `bytes` by the page tables, and frees the old
+ * one. NULL: the system cannot, or out of memory; nothing happened. */
+void *pm_span_move(struct pm_window *w, void *ptr, size_t bytes, const char *function);
+
 /* Gives all free dirty memory back to the system. True: there was some. */
 bool pm_arena_purge_all(void);
+
+/* Who takes a slow path calls this now and then: free memory that was not touched for some time is
+ * given back. */
+#define PM_PURGE_NEVER UINT64_MAX
+extern _Atomic uint64_t pm_purge_deadline_ns PM_HIDDEN;
+void pm_purge_due(uint64_t now_ns);
+uint64_t pm_purge_delay_ns(void);
+PM_INLINE void pm_arena_tick(uint64_t now_ns)
+{
+    if (pm_unlikely(now_ns >= pm_load_relaxed(&pm_purge_deadline_ns)))
+        pm_purge_due(now_ns);
+}
+
+/* Called, without a lock, before a new arena is mapped: gives back what the layers above keep.
+ * True: there was something. */
+void pm_arena_set_reclaim(bool (*reclaim)(void));
 
 struct pm_arena_stats {
     uint64_t bytes_reserved; /* address space of all windows */
     uint64_t arenas;         /* added so far, all sizes PM_ARENA_BYTES */
     uint64_t arenas_in_use;  /* not wholly free */
     uint64_t free_units, dirty_units;
-    uint64_t span_units; /* in live large blocks */
+    uint64_t span_units;      /* in live large blocks */
+    uint64_t span_held_units; /* the same with the rest of the last arena of each */
+    uint64_t decommitted_arenas;
     uint64_t purged_arenas;
+    uint64_t purged_units;
+    uint64_t pool_units; /* cut into pools, by the routes */
     uint64_t lock_acquisitions, lock_contended;
 };
 void pm_arena_stats(struct pm_arena_stats *stats);
@@ -69,9 +93,8 @@ void pm_arena_stats(struct pm_arena_stats *stats);
 /* Prints the first violation and returns false. Takes the arena lock. */
 bool pm_arena_check(void);
 
-/* Around fork, in rank order; `child` resets the locks. */
-void pm_arena_fork_prepare(void);
-void pm_arena_fork_parent(void);
-void pm_arena_fork_child(void);
+/* In the child of a fork, when another thread that is gone now held the arena lock: makes the lists
+ * anew from the arenas' bits. */
+void pm_arena_rebuild_in_child(void);
 
 #endif

@@ -1,7 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* Statistics, checks and fork handling of the arena layer. */
+/* Statistics and checks of the arena layer, and its repair in the child of a fork. */
 #include "arena/internal.h"
+#include "arena/span.h"
 #include "base/report.h"
+#include "os/os.h"
+
+/* Units of pools, by their routes: relaxed, a moment's picture. */
+static unsigned pool_units(struct pm_window *w, uint32_t arena)
+{
+    unsigned units = 0;
+    for (size_t i = 0; i < PM_ARENA_UNITS; i++) {
+        uint64_t route = pm_load_relaxed(pm_window_route(w, (size_t)arena * PM_ARENA_UNITS + i));
+        uint64_t owner = route & ~PM_ROUTE_DISTANCE_MASK;
+        units += owner != PM_ROUTE_VOID && owner != PM_ROUTE_SPAN;
+    }
+    return units;
+}
 
 static void add_window(struct pm_window *w, void *arg)
 {
@@ -11,6 +25,8 @@ static void add_window(struct pm_window *w, void *arg)
         stats->free_units += (unsigned)__builtin_popcountll(w->arenas[i].free);
         stats->dirty_units += (unsigned)__builtin_popcountll(w->arenas[i].dirty);
         stats->arenas_in_use += ~w->arenas[i].free != 0;
+        stats->decommitted_arenas += w->arenas[i].decommitted;
+        stats->pool_units += pool_units(w, i);
     }
 }
 
@@ -21,7 +37,9 @@ void pm_arena_stats(struct pm_arena_stats *stats)
     pm_window_each(add_window, stats);
     stats->arenas = pm_arena_totals.arenas;
     stats->span_units = pm_arena_totals.span_units;
+    stats->span_held_units = pm_arena_totals.span_held_units;
     stats->purged_arenas = pm_arena_totals.purged;
+    stats->purged_units = pm_arena_totals.purged_units;
     pm_lock_release(&pm_arena_lock);
     stats->lock_acquisitions =
         pm_load_relaxed(&pm_arena_lock.acquisitions) + pm_load_relaxed(&pm_grow_lock.acquisitions);
@@ -39,17 +57,20 @@ static bool violated(const char *what, const struct pm_arena *a)
 bool pm_arena_check_one(const struct pm_arena *a)
 {
     bool empty = ~a->free == 0;
-    bool bit = a->window->empties[a->index / 64] >> a->index % 64 & 1;
+    bool bit = pm_arena_window(a)->empties[a->index / 64] >> a->index % 64 & 1;
     if ((a->dirty & ~a->free) != 0)
         return violated("a unit in use is called dirty", a);
     if (a->free_units != __builtin_popcountll(a->free))
         return violated("free units miscounted", a);
     if (bit != empty)
         return violated("the bit of empty arenas is wrong", a);
-    enum pm_arena_place place = a->free == 0 ? PM_NOWHERE
-                                : !empty     ? PM_BIN
-                                : a->dirty   ? PM_DIRTY_EMPTY
-                                             : PM_CLEAN_EMPTY;
+    enum pm_arena_place place = a->free == 0     ? PM_NOWHERE
+                                : !empty         ? PM_BIN
+                                : a->decommitted ? PM_DECOMMITTED
+                                : a->dirty       ? PM_DIRTY_EMPTY
+                                                 : PM_CLEAN_EMPTY;
+    if ((a->dirty != 0) != (a->dirty_link.next != NULL))
+        return violated("in the list of dirty arenas, or not, against its bits", a);
     if (a->place != place)
         return violated("in the wrong list", a);
     if (place == PM_BIN && a->longest != pm_bits_longest_run(a->free))
@@ -79,29 +100,51 @@ bool pm_arena_check(void)
     pm_window_each(check_window, &check);
     const struct pm_arena_totals t = pm_arena_totals;
     pm_lock_release(&pm_arena_lock);
-    if (check.good &&
-        (check.arenas != t.arenas || check.empties != t.dirty_empties + t.clean_empties)) {
+    size_t empties = t.dirty_empties + t.clean_empties + t.decommitted;
+    if (check.good && (check.arenas != t.arenas || check.empties != empties)) {
         pm_warn("arena check: totals do not add up (%zu arenas of %zu, %zu empty of %zu)",
-                check.arenas, t.arenas, check.empties, t.dirty_empties + t.clean_empties);
+                check.arenas, t.arenas, check.empties, empties);
         check.good = false;
     }
     return check.good;
 }
 
-void pm_arena_fork_prepare(void)
+static void recount_spans(struct pm_window *w, uint32_t arena)
 {
-    pm_lock_acquire(&pm_grow_lock);
-    pm_lock_acquire(&pm_arena_lock);
+    for (size_t i = 0; i < PM_ARENA_UNITS; i++) {
+        size_t unit = (size_t)arena * PM_ARENA_UNITS + i;
+        if (pm_load_relaxed(pm_window_route(w, unit)) == PM_ROUTE_SPAN) {
+            pm_arena_totals.span_units += pm_span_at(w, unit)->units;
+            pm_arena_totals.span_held_units += pm_span_held_units(pm_span_at(w, unit));
+        }
+    }
 }
 
-void pm_arena_fork_parent(void)
+/* The thread that held the lock may have been between any two stores: what is free stays free, and
+ * counts as dirty. Units that it was moving are lost. */
+static void rebuild_window(struct pm_window *w, void *now_ns)
 {
-    pm_lock_release(&pm_arena_lock);
-    pm_lock_release(&pm_grow_lock);
+    for (uint32_t i = 0; i < (w->tables_end + 63) / 64; i++)
+        w->empties[i] = 0;
+    for (uint32_t i = w->first_arena; i < w->next_arena; i++) {
+        struct pm_arena *a = &w->arenas[i];
+        uint64_t free_units = a->free;
+        a->place = PM_NOWHERE;
+        a->free = a->dirty = 0;
+        a->link = a->dirty_link = (struct pm_link){0};
+        pm_arena_add_units(a, free_units, a->decommitted ? 0 : free_units,
+                           *(const uint64_t *)now_ns);
+        pm_arena_file(a);
+        pm_arena_totals.arenas++;
+        recount_spans(w, i);
+    }
 }
 
-void pm_arena_fork_child(void)
+void pm_arena_rebuild_in_child(void)
 {
-    pm_lock_reset_in_child(&pm_arena_lock);
-    pm_lock_reset_in_child(&pm_grow_lock);
+    uint64_t purged = pm_arena_totals.purged, purged_units = pm_arena_totals.purged_units;
+    pm_arena_totals = (struct pm_arena_totals){.purged = purged, .purged_units = purged_units};
+    pm_arena_lists_clear();
+    uint64_t now_ns = pm_os_now_ns();
+    pm_window_each(rebuild_window, &now_ns);
 }

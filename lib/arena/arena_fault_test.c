@@ -252,10 +252,12 @@ ISOLATED(a_refused_purge_by_bound_is_not_tried_on_the_next_arena)
     }
     pm_options.keep_bytes = 0;
     pm_os_fault_set(1, true);
-    pm_purge_excess(pm_os_now_ns());
+    pm_purge_excess(0, pm_os_now_ns());
     require(pm_os_fault_calls() == 1 && pm_arena_check());
     pm_os_fault_set(0, false);
-    pm_purge_excess(pm_os_now_ns());
+    pm_purge_excess(0, pm_os_now_ns());
+    require(pm_os_fault_calls() == 0); /* nor soon after */
+    pm_purge_excess(0, pm_os_now_ns() + 2 * PM_DEMAND_NS);
     require(test_arena_stats().dirty_units == 0 && pm_arena_check());
 }
 

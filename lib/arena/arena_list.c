@@ -9,31 +9,43 @@
 #include "base/report.h"
 #include "os/os.h"
 
+#include <string.h>
+
 struct pm_lock pm_arena_lock = PM_LOCK_INIT(PM_RANK_ARENA);
 struct pm_arena_totals pm_arena_totals;
 
 static struct pm_link bins[PM_ARENA_UNITS][PM_ARENA_UNITS]; /* [longest run][free units] */
 static uint64_t bins_used[PM_ARENA_UNITS]; /* for each longest run: the counts that have arenas */
 static uint64_t runs_used;                 /* the longest runs that have arenas */
-static struct pm_link dirty_empties, clean_empties;
+static struct pm_link dirty_empties, clean_empties, decommitted_empties;
+static struct pm_link dirty_arenas; /* with dirty free units, last touched first */
 
 static void set_empty_bit(struct pm_arena *a, bool empty)
 {
     uint64_t bit = (uint64_t)1 << a->index % 64;
-    uint64_t *word = &a->window->empties[a->index / 64];
+    uint64_t *word = &pm_arena_window(a)->empties[a->index / 64];
     *word = empty ? *word | bit : *word & ~bit;
+}
+
+static size_t *count_of(enum pm_arena_place place)
+{
+    struct pm_arena_totals *t = &pm_arena_totals;
+    return place == PM_DIRTY_EMPTY   ? &t->dirty_empties
+           : place == PM_CLEAN_EMPTY ? &t->clean_empties
+                                     : &t->decommitted;
 }
 
 static void file_empty(struct pm_arena *a)
 {
-    bool dirty = a->dirty != 0;
-    struct pm_link *list = dirty ? &dirty_empties : &clean_empties;
-    a->place = dirty ? PM_DIRTY_EMPTY : PM_CLEAN_EMPTY;
-    if (a->window == &pm_window)
+    struct pm_link *list = a->decommitted ? &decommitted_empties
+                           : a->dirty     ? &dirty_empties
+                                          : &clean_empties;
+    a->place = a->decommitted ? PM_DECOMMITTED : a->dirty ? PM_DIRTY_EMPTY : PM_CLEAN_EMPTY;
+    if (a->window == pm_window.number)
         pm_list_push(list, &a->link);
     else
         pm_list_push_back(list, &a->link); /* used last: frees there are off the fast path */
-    *(dirty ? &pm_arena_totals.dirty_empties : &pm_arena_totals.clean_empties) += 1;
+    *count_of(a->place) += 1;
     set_empty_bit(a, true);
 }
 
@@ -69,10 +81,9 @@ void pm_arena_unfile(struct pm_arena *a)
     pm_assert(pm_arena_check_one(a));
     if (a->place == PM_BIN) {
         unfile_bin(a);
-    } else if (a->place == PM_DIRTY_EMPTY || a->place == PM_CLEAN_EMPTY) {
+    } else if (a->place != PM_NOWHERE) {
         pm_list_remove(&a->link);
-        *(a->place == PM_DIRTY_EMPTY ? &pm_arena_totals.dirty_empties
-                                     : &pm_arena_totals.clean_empties) -= 1;
+        *count_of(a->place) -= 1;
         set_empty_bit(a, false);
     }
     a->place = PM_NOWHERE;
@@ -83,8 +94,62 @@ static struct pm_arena *first_of(struct pm_link *list)
     return pm_list_empty(list) ? NULL : pm_container_of(list->next, struct pm_arena, link);
 }
 
+void pm_arena_lists_clear(void)
+{
+    memset(bins, 0, sizeof bins);
+    memset(bins_used, 0, sizeof bins_used);
+    runs_used = 0;
+    dirty_empties = clean_empties = decommitted_empties = dirty_arenas = (struct pm_link){0};
+}
+
+void pm_arena_remove_units(struct pm_arena *a, uint64_t units)
+{
+    bool was_dirty = a->dirty != 0;
+    pm_assert(a->place == PM_NOWHERE && (a->free & units) == units);
+    pm_arena_totals.free_units -= (unsigned)__builtin_popcountll(units);
+    pm_arena_totals.dirty_units -= (unsigned)__builtin_popcountll(units & a->dirty);
+    a->free &= ~units;
+    a->dirty &= ~units;
+    if (was_dirty && a->dirty == 0)
+        pm_list_remove(&a->dirty_link);
+}
+
+void pm_arena_add_units(struct pm_arena *a, uint64_t units, uint64_t dirty, uint64_t now_ns)
+{
+    pm_assert(a->place == PM_NOWHERE && (a->free & units) == 0 && (dirty & ~units) == 0);
+    a->free |= units;
+    pm_arena_totals.free_units += (unsigned)__builtin_popcountll(units);
+    if (dirty == 0)
+        return;
+    pm_arena_totals.dirty_units += (unsigned)__builtin_popcountll(dirty);
+    if (a->dirty != 0)
+        pm_list_remove(&a->dirty_link);
+    pm_list_push(&dirty_arenas, &a->dirty_link);
+    a->dirty |= dirty;
+    a->dirty_since = (uint32_t)(now_ns >> PM_TICK_SHIFT);
+    pm_purge_set_deadline(now_ns);
+}
+
+struct pm_arena *pm_arena_longest_dirty(void)
+{
+    if (pm_list_empty(&dirty_arenas))
+        return NULL;
+    return pm_container_of(dirty_arenas.prev, struct pm_arena, dirty_link);
+}
+
+struct pm_arena *pm_arena_take_decommitted(bool first_window)
+{
+    struct pm_arena *a = first_of(&decommitted_empties); /* those of the first window come first */
+    if (a == NULL || (first_window && a->window != pm_window.number))
+        return NULL;
+    pm_arena_unfile(a);
+    pm_arena_remove_units(a, ~(uint64_t)0);
+    pm_arena_file(a);
+    return a;
+}
+
 /* Fullest first; then what is resident; then what costs page faults. */
-struct pm_arena *pm_arena_find(unsigned units)
+static struct pm_arena *find_any(unsigned units)
 {
     unsigned fewest = PM_ARENA_UNITS, longest = 0;
     for (uint64_t runs = runs_used >> units << units; runs != 0; runs &= runs - 1) {
@@ -98,15 +163,22 @@ struct pm_arena *pm_arena_find(unsigned units)
     if (longest != 0)
         return first_of(&bins[longest][fewest]);
     struct pm_arena *a = first_of(&dirty_empties);
-    a = a ? a : first_of(&clean_empties);
+    return a ? a : first_of(&clean_empties);
+}
+
+struct pm_arena *pm_arena_find(unsigned units)
+{
+    struct pm_arena *a = find_any(units);
     /* A fresh arena costs no more page faults than a clean one, and is freed on the fast path. */
-    bool grow_instead = a != NULL && a->place == PM_CLEAN_EMPTY && a->window != &pm_window &&
+    bool grow_instead = a != NULL && a->place == PM_CLEAN_EMPTY && a->window != pm_window.number &&
                         pm_window.next_arena < pm_window.arenas_end;
     return grow_instead ? NULL : a;
 }
 
 struct pm_arena *pm_arena_oldest_dirty_empty(void)
 {
+    if (pm_list_empty(&dirty_empties))
+        return NULL;
     return pm_container_of(dirty_empties.prev, struct pm_arena, link);
 }
 
@@ -114,14 +186,40 @@ uint64_t pm_arena_claim(struct pm_arena *a, unsigned first, unsigned units, uint
 {
     uint64_t mask = pm_bits_run(first, units);
     pm_assert((a->free & mask) == mask);
-    if (a->place == PM_CLEAN_EMPTY)
-        pm_demand_note(1, now_ns);
+    pm_demand_note((unsigned)__builtin_popcountll(mask & ~a->dirty), now_ns);
     pm_arena_unfile(a);
     uint64_t dirty = (a->dirty & mask) >> first;
-    a->free &= ~mask;
-    a->dirty &= ~mask;
+    pm_arena_remove_units(a, mask);
     pm_arena_file(a);
     return dirty;
+}
+
+struct pm_arena *pm_arena_lock_with_run(unsigned units, uint64_t now_ns)
+{
+    for (bool reclaimed = false;;) {
+        pm_lock_acquire(&pm_arena_lock);
+        struct pm_arena *a = pm_arena_find(units);
+        if (a != NULL)
+            return a;
+        pm_lock_release(&pm_arena_lock);
+        if (!reclaimed && pm_arena_reclaim())
+            reclaimed = true;
+        else if (!pm_arena_grow(1, 1, NULL, now_ns))
+            break;
+    }
+    pm_lock_acquire(&pm_arena_lock);
+    struct pm_arena *a = find_any(units); /* also what growing would have been better than */
+    if (a == NULL)
+        pm_lock_release(&pm_arena_lock);
+    return a;
+}
+
+void pm_arena_unlock_after_claim(struct pm_arena *a)
+{
+    bool dense = a->free == 0 && a->no_huge;
+    pm_lock_release(&pm_arena_lock);
+    if (pm_unlikely(dense))
+        pm_arena_densify(a);
 }
 
 /* The place for a run: the shortest hole that holds it, so that long holes stay long; among equals
@@ -145,21 +243,15 @@ static unsigned best_start(uint64_t free_units, unsigned units)
 bool pm_arena_take_run(unsigned units, struct pm_run *run)
 {
     uint64_t now = pm_os_now_ns();
-    for (;;) {
-        pm_lock_acquire(&pm_arena_lock);
-        struct pm_arena *a = pm_arena_find(units);
-        if (a != NULL) {
-            unsigned first = best_start(a->free, units);
-            run->dirty = pm_arena_claim(a, first, units, now);
-            run->base = pm_arena_base(a) + ((size_t)first << PM_UNIT_SHIFT);
-            run->units = units;
-        }
-        pm_lock_release(&pm_arena_lock);
-        if (a != NULL)
-            return true;
-        if (!pm_arena_grow(1, 1, NULL, now))
-            return false;
-    }
+    struct pm_arena *a = pm_arena_lock_with_run(units, now);
+    if (a == NULL)
+        return false;
+    unsigned first = best_start(a->free, units);
+    run->dirty = pm_arena_claim(a, first, units, now);
+    run->base = pm_arena_base(a) + ((size_t)first << PM_UNIT_SHIFT);
+    run->units = units;
+    pm_arena_unlock_after_claim(a);
+    return true;
 }
 
 /* The group that gives most: dirty units first, since they cost no page faults. */
@@ -180,27 +272,20 @@ static unsigned best_group(const struct pm_arena *a)
 bool pm_arena_take_group(struct pm_group *group)
 {
     uint64_t now = pm_os_now_ns();
-    for (;;) {
-        pm_lock_acquire(&pm_arena_lock);
-        struct pm_arena *a = pm_arena_find(1);
-        if (a != NULL) {
-            unsigned first = best_group(a);
-            if (a->place == PM_CLEAN_EMPTY)
-                pm_demand_note(1, now);
-            pm_arena_unfile(a);
-            group->units = a->free >> first & 0xff;
-            group->dirty = a->dirty >> first & 0xff;
-            group->base = pm_arena_base(a) + ((size_t)first << PM_UNIT_SHIFT);
-            a->free &= ~((uint64_t)0xff << first);
-            a->dirty &= ~((uint64_t)0xff << first);
-            pm_arena_file(a);
-        }
-        pm_lock_release(&pm_arena_lock);
-        if (a != NULL)
-            return true;
-        if (!pm_arena_grow(1, 1, NULL, now))
-            return false;
-    }
+    struct pm_arena *a = pm_arena_lock_with_run(1, now);
+    if (a == NULL)
+        return false;
+    unsigned first = best_group(a);
+    uint64_t mask = a->free & (uint64_t)0xff << first;
+    pm_demand_note((unsigned)__builtin_popcountll(mask & ~a->dirty), now);
+    pm_arena_unfile(a);
+    group->units = (uint8_t)(mask >> first);
+    group->dirty = (uint8_t)((a->dirty & mask) >> first);
+    group->base = pm_arena_base(a) + ((size_t)first << PM_UNIT_SHIFT);
+    pm_arena_remove_units(a, mask);
+    pm_arena_file(a);
+    pm_arena_unlock_after_claim(a);
+    return true;
 }
 
 static void give(const char *base, uint64_t units, uint64_t dirty)
@@ -211,15 +296,14 @@ static void give(const char *base, uint64_t units, uint64_t dirty)
     unsigned first = unit % PM_ARENA_UNITS;
     struct pm_arena *a = pm_arena_of(w, unit);
     pm_lock_acquire(&pm_arena_lock);
-    pm_assert((a->free & units << first) == 0);
     pm_arena_unfile(a);
-    a->free |= units << first;
-    a->dirty |= dirty << first;
+    pm_arena_add_units(a, units << first, dirty << first, now);
     pm_arena_file(a);
-    bool emptied = a->place == PM_DIRTY_EMPTY;
+    bool excess = pm_purge_wanted(now);
     pm_lock_release(&pm_arena_lock);
-    if (emptied)
-        pm_purge_excess(now);
+    if (pm_unlikely(excess))
+        pm_purge_excess((unsigned)__builtin_popcountll(units), now);
+    pm_arena_tick(now);
 }
 
 void pm_arena_give_run(const struct pm_run *run)

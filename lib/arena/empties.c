@@ -4,15 +4,16 @@
 
 struct search {
     unsigned arenas, align;
-    bool dirty_only; /* what is resident costs no page faults */
+    enum pm_arena_place last; /* the dearest place that will do: they are in that order */
     struct pm_arena *found;
 };
 
-static bool fits(const struct pm_window *w, uint32_t i, bool dirty_only)
+_Static_assert(PM_DIRTY_EMPTY < PM_CLEAN_EMPTY && PM_CLEAN_EMPTY < PM_DECOMMITTED,
+               "what is resident costs no page faults, what is committed no call");
+
+static bool fits(const struct pm_window *w, uint32_t i, enum pm_arena_place last)
 {
-    if ((w->empties[i / 64] >> i % 64 & 1) == 0)
-        return false;
-    return !dirty_only || w->arenas[i].place == PM_DIRTY_EMPTY;
+    return (w->empties[i / 64] >> i % 64 & 1) != 0 && w->arenas[i].place <= last;
 }
 
 /* The first arena from i on whose bit is set, or the end. */
@@ -36,7 +37,7 @@ static void search_window(struct pm_window *w, void *arg)
         return;
     for (uint32_t i = next_empty(w, w->first_arena); i < w->next_arena;) {
         bool starts_aligned = ((first_number + i) & (s->align - 1)) == 0;
-        if (!fits(w, i, s->dirty_only)) {
+        if (!fits(w, i, s->last)) {
             run = 0;
             i = next_empty(w, i + 1);
             continue;
@@ -52,13 +53,15 @@ static void search_window(struct pm_window *w, void *arg)
 
 struct pm_arena *pm_arena_find_empties(unsigned arenas, unsigned align)
 {
+    const struct pm_arena_totals *t = &pm_arena_totals;
+    size_t there[] = {t->dirty_empties, t->clean_empties, t->decommitted};
     struct search s = {.arenas = arenas, .align = align};
-    if (pm_arena_totals.dirty_empties >= arenas) {
-        s.dirty_only = true;
-        pm_window_each(search_window, &s);
+    size_t sum = 0;
+    for (unsigned i = 0; i < 3 && s.found == NULL; i++) {
+        sum += there[i];
+        s.last = PM_DIRTY_EMPTY + i;
+        if (there[i] != 0 && sum >= arenas)
+            pm_window_each(search_window, &s);
     }
-    s.dirty_only = false;
-    if (s.found == NULL && pm_arena_totals.dirty_empties + pm_arena_totals.clean_empties >= arenas)
-        pm_window_each(search_window, &s);
     return s.found;
 }

@@ -4,6 +4,7 @@
  * or gives units waits for the arena lock alone.
  */
 #include "arena/internal.h"
+#include "base/options.h"
 #include "os/os.h"
 
 struct pm_lock pm_grow_lock = PM_LOCK_INIT(PM_RANK_GROW);
@@ -55,7 +56,7 @@ static struct pm_window *window_with_room(unsigned arenas, unsigned align)
 static void init_arenas(struct pm_window *w, uint32_t end)
 {
     for (uint32_t i = w->next_arena; i < end; i++)
-        w->arenas[i] = (struct pm_arena){.window = w, .index = i};
+        w->arenas[i] = (struct pm_arena){.window = w->number, .index = i};
 }
 
 static void publish(struct pm_window *w, uint32_t start, uint32_t end, bool span, uint64_t now_ns)
@@ -64,14 +65,15 @@ static void publish(struct pm_window *w, uint32_t start, uint32_t end, bool span
     for (uint32_t i = w->next_arena; i < end; i++) {
         struct pm_arena *a = &w->arenas[i];
         if (span && i >= start) {
-            pm_arena_totals.span_arenas++;
+            pm_arena_totals.span_held_units += PM_ARENA_UNITS;
         } else {
-            a->free = ~(uint64_t)0;
+            pm_arena_add_units(a, ~(uint64_t)0, 0, now_ns);
             pm_arena_file(a);
         }
     }
     pm_arena_totals.arenas += end - w->next_arena;
-    pm_demand_note(end - start, now_ns);
+    if (span) /* else when its units are taken */
+        pm_demand_note((size_t)(end - start) * PM_ARENA_UNITS, now_ns);
     w->next_arena = end;
     pm_lock_release(&pm_arena_lock);
 }
@@ -85,6 +87,33 @@ static bool already_there(void)
     return there;
 }
 
+bool pm_arena_commit(void *start, size_t bytes)
+{
+    if (!pm_os_commit(start, bytes))
+        return false;
+    if (pm_options.huge_pages[0] != 'd')
+        pm_os_advise_huge(start, bytes, pm_options.huge_pages[0] == 'a');
+    return true;
+}
+
+/* A decommitted arena comes back. */
+static bool recommit(bool first_window)
+{
+    pm_lock_acquire(&pm_arena_lock);
+    struct pm_arena *a = pm_arena_take_decommitted(first_window);
+    pm_lock_release(&pm_arena_lock);
+    if (a == NULL)
+        return false;
+    bool done = pm_arena_commit(pm_arena_base(a), PM_ARENA_BYTES);
+    pm_lock_acquire(&pm_arena_lock);
+    pm_arena_unfile(a);
+    a->decommitted = !done;
+    pm_arena_add_units(a, ~(uint64_t)0, 0, 0);
+    pm_arena_file(a);
+    pm_lock_release(&pm_arena_lock);
+    return done;
+}
+
 static bool grow(unsigned arenas, unsigned align, struct pm_arena **span, uint64_t now_ns)
 {
     struct pm_window *w = window_with_room(arenas, align);
@@ -93,7 +122,7 @@ static bool grow(unsigned arenas, unsigned align, struct pm_arena **span, uint64
     uint32_t start = aligned_next(w, align), end = start + arenas;
     char *memory = pm_window_unit(w, (size_t)w->next_arena * PM_ARENA_UNITS);
     if (!pm_window_commit_tables(w, end) ||
-        !pm_os_commit(memory, (size_t)(end - w->next_arena) << PM_ARENA_SHIFT))
+        !pm_arena_commit(memory, (size_t)(end - w->next_arena) << PM_ARENA_SHIFT))
         return false;
     init_arenas(w, end);
     publish(w, start, end, span != NULL, now_ns);
@@ -105,13 +134,32 @@ static bool grow(unsigned arenas, unsigned align, struct pm_arena **span, uint64
 bool pm_arena_grow(unsigned arenas, unsigned align, struct pm_arena **span, uint64_t now_ns)
 {
     pm_lock_acquire(&pm_grow_lock);
-    bool done = (span == NULL && already_there()) || grow(arenas, align, span, now_ns);
+    /* As long as the first window has room, what lies elsewhere is used last. */
+    bool room = pm_window.next_arena < pm_window.arenas_end;
+    bool done = (span == NULL && (already_there() || recommit(room))) ||
+                grow(arenas, align, span, now_ns) || (span == NULL && recommit(false));
     pm_lock_release(&pm_grow_lock);
     return done;
 }
 
+/* Relaxed: set once, at process start. */
+static bool (*_Atomic reclaim)(void);
+
+void pm_arena_set_reclaim(bool (*function)(void))
+{
+    pm_store_relaxed(&reclaim, function);
+}
+
+bool pm_arena_reclaim(void)
+{
+    bool (*function)(void) = pm_load_relaxed(&reclaim);
+    return function != NULL && function();
+}
+
 bool pm_arena_init(void)
 {
+    pm_lock_register(&pm_grow_lock);
+    pm_lock_register(&pm_arena_lock);
     pm_lock_acquire(&pm_grow_lock);
     bool done = pm_window_init();
     pm_lock_release(&pm_grow_lock);

@@ -2,15 +2,18 @@
 /*
  * What the files of the arena layer share.
  *
- * An arena's place (field `list`) and what it means:
+ * An arena's place (field `place`) and what it means:
  *
  *   place        free units       moves to
  *   NOWHERE      none             BIN or DIRTY_EMPTY when units come back
- *   BIN          1 .. 63          any of the others
- *   DIRTY_EMPTY  64, some dirty   BIN, NOWHERE; CLEAN_EMPTY through NOWHERE while it is purged
+ *   BIN          1 .. 63          any of NOWHERE and the empties
+ *   DIRTY_EMPTY  64, some dirty   BIN, NOWHERE; CLEAN_EMPTY or DECOMMITTED through NOWHERE
  *   CLEAN_EMPTY  64, none dirty   BIN, NOWHERE
+ *   DECOMMITTED  64, none dirty   NOWHERE, to be committed: CLEAN_EMPTY, or a span
  *
- * A purge and a span hold units as any other user does: their bits are not in `free`.
+ * Beside its place, an arena with dirty free units is in the list of these, in the order in which
+ * units last came back. A purge and a span hold units as any other user does: their bits are not in
+ * `free`.
  */
 #ifndef PM_ARENA_INTERNAL_H
 #define PM_ARENA_INTERNAL_H
@@ -19,22 +22,27 @@
 #include "base/list.h"
 #include "base/lock.h"
 
-enum pm_arena_place { PM_NOWHERE, PM_BIN, PM_DIRTY_EMPTY, PM_CLEAN_EMPTY };
+enum pm_arena_place { PM_NOWHERE, PM_BIN, PM_DIRTY_EMPTY, PM_CLEAN_EMPTY, PM_DECOMMITTED };
 
 /* Everything under the arena lock, except window and index, which are constant. */
 struct pm_arena {
     struct pm_link link;
-    uint64_t free;  /* units that nobody has */
-    uint64_t dirty; /* of these: units that may hold old contents and be resident */
-    struct pm_window *window;
+    struct pm_link dirty_link; /* linked while `dirty` is not 0 */
+    uint64_t free;             /* units that nobody has */
+    uint64_t dirty;            /* of these: units that may hold old contents and be resident */
     uint32_t index;
-    uint8_t place;   /* enum pm_arena_place */
-    uint8_t longest; /* with place == PM_BIN: its bin */
+    uint32_t dirty_since; /* ticks of PM_TICK_SHIFT, when dirty units came back last */
+    uint8_t window;       /* number of its window */
+    uint8_t place;        /* enum pm_arena_place */
+    uint8_t longest;      /* with place == PM_BIN: its bin */
     uint8_t free_units;
-    uint8_t padding[PM_LINE_BYTES - 47];
+    uint8_t decommitted; /* not committed */
+    uint8_t no_huge;     /* the system was told to make no huge pages here */
+    uint8_t padding[PM_LINE_BYTES - 62];
 };
 
 _Static_assert(sizeof(struct pm_arena) == PM_LINE_BYTES, "one line an arena");
+_Static_assert(PM_WINDOWS_MAX <= 256, "a window's number is one byte");
 
 extern struct pm_lock pm_arena_lock PM_HIDDEN;
 extern struct pm_lock pm_grow_lock PM_HIDDEN;
@@ -42,16 +50,24 @@ extern struct pm_lock pm_grow_lock PM_HIDDEN;
 /* Under the arena lock. */
 struct pm_arena_totals {
     size_t arenas; /* ever added */
-    size_t dirty_empties, clean_empties, purging;
-    size_t span_arenas; /* whole arenas in spans */
-    size_t span_units;  /* units asked for by live spans, in whole arenas or not */
-    uint64_t purged;    /* arenas given back to the system so far */
+    size_t dirty_empties, clean_empties, decommitted;
+    size_t free_units, dirty_units; /* of all arenas */
+    size_t purging_units;
+    size_t span_units;      /* units asked for by live spans */
+    size_t span_held_units; /* the same with what they leave of whole arenas */
+    uint64_t purged;        /* arenas given back to the system so far */
+    uint64_t purged_units;  /* units, of these arenas and others */
 };
 extern struct pm_arena_totals pm_arena_totals PM_HIDDEN;
 
+static inline struct pm_window *pm_arena_window(const struct pm_arena *a)
+{
+    return pm_window_numbered(a->window);
+}
+
 static inline char *pm_arena_base(const struct pm_arena *a)
 {
-    return pm_window_unit(a->window, (size_t)a->index * PM_ARENA_UNITS);
+    return pm_window_unit(pm_arena_window(a), (size_t)a->index * PM_ARENA_UNITS);
 }
 
 static inline struct pm_arena *pm_arena_of(struct pm_window *w, size_t unit)
@@ -62,21 +78,40 @@ static inline struct pm_arena *pm_arena_of(struct pm_window *w, size_t unit)
 /* Under the arena lock: put into, and take out of, the list that its bits ask for. */
 void pm_arena_file(struct pm_arena *a);
 void pm_arena_unfile(struct pm_arena *a);
+/* Empties all lists. */
+void pm_arena_lists_clear(void);
+/* Units leave the arena, or come back to it; of an arena that is not filed. */
+void pm_arena_remove_units(struct pm_arena *a, uint64_t units);
+void pm_arena_add_units(struct pm_arena *a, uint64_t units, uint64_t dirty, uint64_t now_ns);
+/* A decommitted arena (of the first window), off its list and without free units, or NULL. */
+struct pm_arena *pm_arena_take_decommitted(bool first_window);
+/* The arena whose dirty units came back least lately, or NULL. */
+struct pm_arena *pm_arena_longest_dirty(void);
 /* Prints what is wrong with a filed arena and returns false. */
 bool pm_arena_check_one(const struct pm_arena *a);
 /* The fullest arena with a free run of that length, or NULL. */
 struct pm_arena *pm_arena_find(unsigned units);
 /* Claims units of a listed arena; which of them are dirty (shifted down) is the result. */
 uint64_t pm_arena_claim(struct pm_arena *a, unsigned first, unsigned units, uint64_t now_ns);
-/* The dirty empty arena that was used least lately; there is one. */
+/* The fullest arena with a free run of that length, if need be a new one, with the arena lock held;
+ * NULL, without it: out of memory. */
+struct pm_arena *pm_arena_lock_with_run(unsigned units, uint64_t now_ns);
+void pm_arena_unlock_after_claim(struct pm_arena *a);
+/* The dirty empty arena that was used least lately, or NULL. */
 struct pm_arena *pm_arena_oldest_dirty_empty(void);
 /* A run of wholly free arenas, `arenas` long, starting at a multiple of `align` arenas; NULL: none.
  */
 struct pm_arena *pm_arena_find_empties(unsigned arenas, unsigned align);
+/* Before a new arena is mapped: asks the layers above to give back what they keep. No lock held.
+ * True: something came back. */
+bool pm_arena_reclaim(void);
 
 /* Adds fresh arenas. `span` NULL: one, into the list (or none, when another thread was faster);
  * else `arenas` in a row, aligned, claimed, and returned through it. False: the system refuses. */
 bool pm_arena_grow(unsigned arenas, unsigned align, struct pm_arena **span, uint64_t now_ns);
+
+/* Commits whole arenas, with the advice about huge pages that the options ask for. */
+bool pm_arena_commit(void *start, size_t bytes);
 
 /* Makes a window of about that size, with at least so many arenas, of which the first is aligned.
  * Under the grow lock. */
@@ -85,10 +120,16 @@ struct pm_window *pm_window_add(size_t bytes, size_t least_arenas, size_t align)
 bool pm_window_init(void);
 bool pm_window_commit_tables(struct pm_window *w, uint32_t arenas_end);
 
-/* Under the arena lock, when a wholly free arena is taken that costs page faults / when dirty
- * memory was given back: see purge.c. */
-void pm_demand_note(size_t arenas, uint64_t now_ns);
-/* Purges what is beyond the bound. Takes the arena lock. */
-void pm_purge_excess(uint64_t now_ns);
+/* Under the arena lock, when units are taken that cost page faults. */
+void pm_demand_note(size_t units, uint64_t now_ns);
+/* Under the arena lock: whether more than the bound is free and dirty. */
+bool pm_purge_wanted(uint64_t now_ns);
+/* Purges what is beyond the bound; `given` units came back by this call. Takes the arena lock. */
+void pm_purge_excess(size_t given, uint64_t now_ns);
+/* Under the arena lock: dirty units came back, which are purged by deadline. */
+void pm_purge_set_deadline(uint64_t now_ns);
+/* Outside the lock: tells the system of an arena that has no free unit any more that huge pages
+ * pay there, if it was told otherwise. */
+void pm_arena_densify(struct pm_arena *a);
 
 #endif

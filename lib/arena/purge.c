@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Giving memory back. An arena that becomes empty beyond a bound is purged by the thread that
- * emptied it. The bound is a fixed amount, plus a part of what is in use, plus what recent demand
- * justifies: each arena that was purged and soon after needed again raises the bound by one, and
- * this allowance fades when no such regret follows.
+ * Giving memory back, without a thread of its own. Free units that may hold old contents are kept
+ * up to a bound, because they are quicker to use again; what is beyond it is purged by the thread
+ * that gave the last ones: wholly free arenas first, then the units of those arenas that were left
+ * alone longest. The bound is a fixed amount, plus a part of what is in use, plus what recent
+ * demand justifies: units that were purged and soon after missed raise the bound, and this
+ * allowance fades when no such regret follows. What the bound leaves is purged when nothing was
+ * given back to its arena for some time, by whoever ticks next.
  */
 #include "arena/internal.h"
 #include "base/options.h"
@@ -12,10 +15,14 @@
 
 /* Under the arena lock. */
 static struct {
-    size_t allowance_arenas; /* kept because of demand */
-    size_t purged_arenas;    /* purged lately and not yet regretted */
+    size_t allowance_units; /* kept because of demand */
+    size_t purged_units;    /* purged lately and not yet regretted */
     uint64_t last_purge_ns, last_regret_ns;
+    uint64_t refused_until_ns; /* the system refused (locked memory): not again at once */
 } demand;
+
+/* Relaxed: it orders nothing; who reads an older one comes a little later, or in vain. */
+_Atomic uint64_t pm_purge_deadline_ns = PM_PURGE_NEVER;
 
 /* Clocks were read before the lock was taken, so that an earlier one may come later. */
 static bool long_since(uint64_t now_ns, uint64_t then_ns)
@@ -23,57 +30,95 @@ static bool long_since(uint64_t now_ns, uint64_t then_ns)
     return now_ns > then_ns && now_ns - then_ns > PM_DEMAND_NS;
 }
 
-void pm_demand_note(size_t arenas, uint64_t now_ns)
+void pm_demand_note(size_t units, uint64_t now_ns)
 {
-    if (demand.purged_arenas == 0)
+    if (demand.purged_units == 0 || units == 0)
         return;
     if (long_since(now_ns, demand.last_purge_ns)) {
-        demand.purged_arenas = 0;
+        demand.purged_units = 0;
         return;
     }
-    if (arenas > demand.purged_arenas)
-        arenas = demand.purged_arenas;
-    demand.purged_arenas -= arenas;
-    demand.allowance_arenas += arenas;
+    if (units > demand.purged_units)
+        units = demand.purged_units;
+    demand.purged_units -= units;
+    demand.allowance_units += 2 * units; /* a loop is learnt in few rounds; the rest fades */
     demand.last_regret_ns = now_ns;
 }
 
 static void demand_fade(uint64_t now_ns)
 {
-    while (demand.allowance_arenas > 0 && long_since(now_ns, demand.last_regret_ns)) {
-        demand.allowance_arenas /= 2;
+    while (demand.allowance_units > 0 && long_since(now_ns, demand.last_regret_ns)) {
+        demand.allowance_units /= 2;
         demand.last_regret_ns += PM_DEMAND_NS;
     }
 }
 
-static size_t keep_arenas(void)
+static size_t keep_units(void)
 {
     const struct pm_arena_totals *t = &pm_arena_totals;
-    size_t in_use = t->arenas - t->dirty_empties - t->clean_empties - t->purging;
-    return (pm_options.keep_bytes >> PM_ARENA_SHIFT) + in_use / PM_KEEP_PART +
-           demand.allowance_arenas;
+    size_t in_use = t->arenas * PM_ARENA_UNITS - t->free_units - t->purging_units;
+    return (pm_options.keep_bytes >> PM_UNIT_SHIFT) + in_use / PM_KEEP_PART +
+           demand.allowance_units;
 }
 
-/* Under the arena lock: takes an arena out of the list for its dirty free units. */
-static uint64_t purge_begin(struct pm_arena *a)
+bool pm_purge_wanted(uint64_t now_ns)
 {
-    uint64_t units = a->dirty;
-    pm_arena_unfile(a);
-    a->free &= ~units;
-    a->dirty &= ~units;
-    pm_arena_totals.purging += a->free == 0 && ~units == 0;
-    pm_arena_file(a);
-    return units;
+    demand_fade(now_ns);
+    return pm_unlikely(pm_arena_totals.dirty_units > keep_units());
 }
 
-static void purge_end(struct pm_arena *a, uint64_t units, uint64_t still_dirty)
+/* What the system does about huge pages where nothing else was said. */
+static enum pm_huge huge_policy(void)
 {
+    switch (pm_options.huge_pages[0]) {
+    case 'a':
+        return PM_HUGE_ALWAYS;
+    case 'n':
+        return PM_HUGE_NEVER;
+    default:
+        return pm_os_huge_policy();
+    }
+}
+
+/* Units of an arena on their way to the system; nobody else has them. */
+struct purge {
+    struct pm_arena *arena;
+    uint64_t units, dirty, still_dirty;
+    bool decommitted;
+    bool forbid_huge, allow_huge;
+};
+
+/* Under the arena lock: takes an arena out of the list for its dirty free units, or for all if it
+ * is wholly free. The rest of an arena purged in part would come back with the next huge page that
+ * the system makes of it. */
+static struct purge purge_begin(struct pm_arena *a, enum pm_huge policy)
+{
+    bool whole = ~a->free == 0;
+    struct purge purge = {.arena = a, .units = whole ? a->free : a->dirty, .dirty = a->dirty};
     pm_arena_unfile(a);
-    a->free |= units;
-    a->dirty |= still_dirty;
-    pm_arena_totals.purging -= ~units == 0;
-    pm_arena_totals.purged += ~units == 0 && still_dirty == 0;
+    pm_arena_remove_units(a, purge.units);
+    pm_arena_totals.purging_units += (unsigned)__builtin_popcountll(purge.units);
     pm_arena_file(a);
+    purge.forbid_huge = !whole && !a->no_huge && policy == PM_HUGE_ALWAYS;
+    purge.allow_huge = whole && a->no_huge;
+    a->no_huge = (a->no_huge || purge.forbid_huge) && !whole;
+    return purge;
+}
+
+static void purge_end(const struct purge *purge, uint64_t now_ns)
+{
+    struct pm_arena *a = purge->arena;
+    bool whole = ~purge->units == 0;
+    pm_lock_acquire(&pm_arena_lock);
+    pm_arena_unfile(a);
+    a->decommitted = purge->decommitted; /* first: see pm_arena_rebuild_in_child */
+    pm_arena_add_units(a, purge->units, purge->still_dirty, now_ns);
+    size_t units = (unsigned)__builtin_popcountll(purge->dirty);
+    pm_arena_totals.purging_units -= (unsigned)__builtin_popcountll(purge->units);
+    pm_arena_totals.purged += whole && purge->still_dirty == 0;
+    pm_arena_totals.purged_units += units - (unsigned)__builtin_popcountll(purge->still_dirty);
+    pm_arena_file(a);
+    pm_lock_release(&pm_arena_lock);
 }
 
 /* Of the memory in [start, end) whole pages only: a page may be larger than a unit, and its other
@@ -87,7 +132,7 @@ static bool purge_pages(char *start, char *end)
     return done && first == start && last == end;
 }
 
-/* Outside the lock. Which units are dirty still: the system may refuse. */
+/* Which units are dirty still: the system may refuse. */
 static uint64_t purge_units(struct pm_arena *a, uint64_t units)
 {
     uint64_t still_dirty = 0;
@@ -104,59 +149,146 @@ static uint64_t purge_units(struct pm_arena *a, uint64_t units)
     return still_dirty;
 }
 
-static uint64_t purge_one(struct pm_arena *a, uint64_t units)
+/* Outside the lock. False: the system refused, all of it. */
+static bool purge_run(struct purge *purge, uint64_t now_ns)
 {
-    uint64_t still_dirty = purge_units(a, units);
-    pm_lock_acquire(&pm_arena_lock);
-    purge_end(a, units, still_dirty);
-    pm_lock_release(&pm_arena_lock);
-    return still_dirty;
+    char *base = pm_arena_base(purge->arena);
+    if (~purge->units == 0 && pm_os_charges_commit())
+        purge->decommitted = pm_os_decommit(base, PM_ARENA_BYTES);
+    if (purge->forbid_huge || (purge->allow_huge && !purge->decommitted))
+        pm_os_advise_huge(base, PM_ARENA_BYTES, purge->allow_huge); /* no more than advice */
+    if (!purge->decommitted)
+        purge->still_dirty = purge_units(purge->arena, purge->units) & purge->dirty;
+    purge_end(purge, now_ns);
+    return purge->decommitted || purge->still_dirty != purge->dirty;
 }
 
 static struct pm_arena *excess_arena(uint64_t now_ns)
 {
-    demand_fade(now_ns);
-    if (pm_arena_totals.dirty_empties <= keep_arenas())
+    if (!pm_purge_wanted(now_ns) || now_ns < demand.refused_until_ns)
         return NULL;
     if (long_since(now_ns, demand.last_purge_ns))
-        demand.purged_arenas = 0;
-    demand.purged_arenas++;
+        demand.purged_units = 0;
+    struct pm_arena *a = pm_arena_oldest_dirty_empty();
+    a = a ? a : pm_arena_longest_dirty();
+    demand.purged_units += (unsigned)__builtin_popcountll(a->dirty);
     demand.last_purge_ns = now_ns;
-    return pm_arena_oldest_dirty_empty();
+    return a;
 }
 
-void pm_purge_excess(uint64_t now_ns)
+void pm_purge_excess(size_t given, uint64_t now_ns)
 {
-    for (bool more = true; more;) {
-        uint64_t units = 0;
+    enum pm_huge policy = huge_policy();
+    size_t slices = given / PM_ARENA_UNITS + PM_PURGE_SLICE_ARENAS;
+    for (; slices > 0; slices--) {
+        struct purge purge = {0};
         pm_lock_acquire(&pm_arena_lock);
         struct pm_arena *a = excess_arena(now_ns);
         if (a != NULL)
-            units = purge_begin(a);
+            purge = purge_begin(a, policy);
         pm_lock_release(&pm_arena_lock);
-        more = a != NULL && purge_one(a, units) == 0; /* refused: do not try the next one too */
+        if (a == NULL)
+            return;
+        if (!purge_run(&purge, now_ns)) {
+            pm_lock_acquire(&pm_arena_lock);
+            demand.refused_until_ns = now_ns + PM_DEMAND_NS;
+            pm_lock_release(&pm_arena_lock);
+        }
     }
 }
 
+uint64_t pm_purge_delay_ns(void)
+{
+    const uint64_t never = (uint64_t)1 << 62; /* and no sum overflows */
+    uint64_t ms = pm_options.purge_delay_ms;
+    return ms < never / 1000000 ? ms * 1000000 : never;
+}
+
+void pm_purge_set_deadline(uint64_t now_ns)
+{
+    if (pm_load_relaxed(&pm_purge_deadline_ns) == PM_PURGE_NEVER)
+        pm_store_relaxed(&pm_purge_deadline_ns, now_ns + pm_purge_delay_ns());
+}
+
+/* Under the arena lock: when the arena's dirty units are due, counted from when they came. */
+static uint64_t due_ns(const struct pm_arena *a, uint64_t now_ns)
+{
+    uint32_t age = (uint32_t)(now_ns >> PM_TICK_SHIFT) - a->dirty_since;
+    if (age > INT32_MAX) /* a clock that was read earlier */
+        age = 0;
+    return now_ns - ((uint64_t)age << PM_TICK_SHIFT) + pm_purge_delay_ns();
+}
+
+/* Under the arena lock: the next arena that is due; none: the deadline is that of the next. */
+static struct pm_arena *due_arena(uint64_t now_ns, bool slice_left)
+{
+    struct pm_arena *a = pm_arena_longest_dirty();
+    uint64_t due = a ? due_ns(a, now_ns) : PM_PURGE_NEVER;
+    if (slice_left && due <= now_ns)
+        return a;
+    if (due <= now_ns)
+        due = now_ns + PM_PURGE_PAUSE_NS;
+    pm_store_relaxed(&pm_purge_deadline_ns, due);
+    return NULL;
+}
+
+void pm_purge_due(uint64_t now_ns)
+{
+    enum pm_huge policy = huge_policy();
+    pm_store_relaxed(&pm_purge_deadline_ns, now_ns + PM_PURGE_PAUSE_NS); /* for other threads */
+    for (size_t left = PM_PURGE_SLICE_ARENAS;; left--) {
+        struct purge purge = {0};
+        pm_lock_acquire(&pm_arena_lock);
+        struct pm_arena *a = due_arena(now_ns, left > 0);
+        if (a != NULL)
+            purge = purge_begin(a, policy);
+        pm_lock_release(&pm_arena_lock);
+        if (a == NULL)
+            return;
+        purge_run(&purge, now_ns);
+    }
+}
+
+struct purge_all {
+    enum pm_huge policy;
+    uint64_t now_ns;
+    bool decommit; /* clean arenas cost, too */
+    bool some;
+};
+
 static void purge_window(struct pm_window *w, void *arg)
 {
-    bool *some = arg;
+    struct purge_all *all = arg;
     pm_lock_acquire(&pm_arena_lock);
     uint32_t end = w->next_arena;
     pm_lock_release(&pm_arena_lock);
     for (uint32_t i = w->first_arena; i < end; i++) {
         struct pm_arena *a = &w->arenas[i];
+        struct purge purge = {0};
         pm_lock_acquire(&pm_arena_lock);
-        uint64_t units = a->dirty != 0 ? purge_begin(a) : 0;
+        if (a->dirty != 0 || (all->decommit && a->place == PM_CLEAN_EMPTY))
+            purge = purge_begin(a, all->policy);
         pm_lock_release(&pm_arena_lock);
-        if (units != 0)
-            *some |= purge_one(a, units) != units;
+        if (purge.units != 0)
+            all->some |= purge_run(&purge, all->now_ns);
     }
 }
 
 bool pm_arena_purge_all(void)
 {
-    bool some = false;
-    pm_window_each(purge_window, &some);
-    return some;
+    struct purge_all all = {
+        .policy = huge_policy(), .now_ns = pm_os_now_ns(), .decommit = pm_os_charges_commit()};
+    pm_window_each(purge_window, &all);
+    return all.some;
+}
+
+void pm_arena_densify(struct pm_arena *a)
+{
+    pm_lock_acquire(&pm_arena_lock);
+    bool dense = a->free == 0 && a->no_huge;
+    if (dense)
+        a->no_huge = 0;
+    pm_lock_release(&pm_arena_lock);
+    if (dense)
+        pm_os_advise_huge(pm_arena_base(a), PM_ARENA_BYTES, true);
 }

@@ -5,6 +5,8 @@
 #include "base/report.h"
 #include "os/os.h"
 
+#include <string.h>
+
 static size_t units_of(size_t bytes)
 {
     return bytes / PM_UNIT_BYTES + (bytes % PM_UNIT_BYTES != 0);
@@ -17,12 +19,13 @@ static uint32_t arenas_of(size_t units)
 
 static void *span_init(struct pm_arena *a, unsigned first, struct pm_span span, bool *zero)
 {
+    struct pm_window *w = pm_arena_window(a);
     size_t unit = (size_t)a->index * PM_ARENA_UNITS + first;
     *zero = span.was_clean;
-    *pm_span_at(a->window, unit) = span;
+    *pm_span_at(w, unit) = span;
     /* Relaxed: the route is read by whoever got the pointer, and passing it on orders the two. */
-    pm_store_relaxed(pm_window_route(a->window, unit), PM_ROUTE_SPAN);
-    return pm_window_unit(a->window, unit);
+    pm_store_relaxed(pm_window_route(w, unit), PM_ROUTE_SPAN);
+    return pm_window_unit(w, unit);
 }
 
 /* Starts in `free` of an aligned run; align in units, a power of two up to an arena. */
@@ -37,59 +40,103 @@ static uint64_t aligned_starts(uint64_t free_units, unsigned units, unsigned ali
 static void *alloc_in_arena(unsigned units, unsigned align, bool *zero)
 {
     uint64_t now = pm_os_now_ns();
-    for (;;) {
-        unsigned first = 0;
-        uint64_t dirty = 0;
-        pm_lock_acquire(&pm_arena_lock);
-        struct pm_arena *a = pm_arena_find(units + align - 1);
-        if (a != NULL) {
-            first = (unsigned)__builtin_ctzll(aligned_starts(a->free, units, align));
-            dirty = pm_arena_claim(a, first, units, now);
-            pm_arena_totals.span_units += units;
-        }
-        pm_lock_release(&pm_arena_lock);
-        if (a != NULL)
-            return span_init(a, first, (struct pm_span){units, units, 0, dirty == 0}, zero);
-        if (!pm_arena_grow(1, 1, NULL, now))
-            return NULL;
-    }
+    struct pm_arena *a = pm_arena_lock_with_run(units + align - 1, now);
+    if (a == NULL)
+        return NULL;
+    unsigned first = (unsigned)__builtin_ctzll(aligned_starts(a->free, units, align));
+    uint64_t dirty = pm_arena_claim(a, first, units, now);
+    pm_arena_totals.span_units += units;
+    pm_arena_totals.span_held_units += units;
+    pm_arena_unlock_after_claim(a);
+    return span_init(a, first, (struct pm_span){units, units, 0, dirty == 0}, zero);
 }
 
-/* Under the arena lock: takes wholly free arenas; how many of them were dirty. */
-static size_t claim_empties(struct pm_arena *a, size_t arenas, uint64_t now_ns)
+struct claim {
+    struct pm_arena *arenas;
+    size_t dirty;                /* how many units were */
+    size_t decommitted, no_huge; /* how many arenas were */
+};
+
+/* Under the arena lock: takes wholly free arenas. */
+static struct claim claim_empties(struct pm_arena *a, size_t arenas, uint64_t now_ns)
 {
-    size_t dirty = 0;
+    struct claim claim = {.arenas = a};
     for (size_t i = 0; i < arenas; i++) {
-        dirty += a[i].dirty != 0;
+        claim.dirty += (unsigned)__builtin_popcountll(a[i].dirty);
+        claim.decommitted += a[i].decommitted;
+        claim.no_huge += a[i].no_huge;
+        a[i].no_huge = 0;
         pm_arena_unfile(&a[i]);
-        a[i].free = a[i].dirty = 0;
+        pm_arena_remove_units(&a[i], ~(uint64_t)0);
         pm_arena_file(&a[i]);
     }
-    pm_arena_totals.span_arenas += arenas;
-    pm_demand_note(arenas - dirty, now_ns);
-    return dirty;
+    pm_arena_totals.span_held_units += arenas * PM_ARENA_UNITS;
+    pm_demand_note(arenas * PM_ARENA_UNITS - claim.dirty, now_ns);
+    return claim;
+}
+
+/* Under the arena lock: wholly free arenas come back as they were; nothing is known to be clean. */
+static void unclaim(const struct claim *claim, size_t arenas, uint64_t now_ns)
+{
+    for (size_t i = 0; i < arenas; i++) {
+        struct pm_arena *a = &claim->arenas[i];
+        pm_arena_unfile(a);
+        pm_arena_add_units(a, ~(uint64_t)0, a->decommitted ? 0 : ~(uint64_t)0, now_ns);
+        pm_arena_file(a);
+    }
+    pm_arena_totals.span_held_units -= arenas * PM_ARENA_UNITS;
+}
+
+/* Commits what of the claim was not. False: it went back. */
+static bool commit_claim(const struct claim *claim, size_t arenas, uint64_t now_ns)
+{
+    char *base = pm_arena_base(claim->arenas);
+    if (claim->decommitted == 0) {
+        if (claim->no_huge != 0)
+            pm_os_advise_huge(base, arenas << PM_ARENA_SHIFT, true);
+        return true;
+    }
+    bool done = pm_arena_commit(base, arenas << PM_ARENA_SHIFT);
+    pm_lock_acquire(&pm_arena_lock);
+    if (!done)
+        unclaim(claim, arenas, now_ns);
+    for (size_t i = 0; done && i < arenas; i++)
+        claim->arenas[i].decommitted = 0;
+    pm_lock_release(&pm_arena_lock);
+    return done;
+}
+
+static struct claim take_arenas(uint32_t arenas, unsigned align)
+{
+    uint64_t now = pm_os_now_ns();
+    struct claim claim = {0};
+    for (unsigned tries = 0; tries < 2; tries++) {
+        pm_lock_acquire(&pm_arena_lock);
+        struct pm_arena *a = pm_arena_find_empties(arenas, align);
+        if (a != NULL)
+            claim = claim_empties(a, arenas, now);
+        pm_lock_release(&pm_arena_lock);
+        if (a != NULL || !pm_arena_reclaim())
+            break;
+    }
+    if (claim.arenas != NULL && !commit_claim(&claim, arenas, now))
+        claim.arenas = NULL;
+    else if (claim.arenas == NULL && !pm_arena_grow(arenas, align, &claim.arenas, now))
+        claim.arenas = NULL;
+    return claim;
 }
 
 static void *alloc_arenas(size_t units, unsigned align, bool *zero)
 {
-    uint64_t now = pm_os_now_ns();
     uint32_t arenas = arenas_of(units);
-    size_t dirty = 0;
+    struct claim claim = take_arenas(arenas, align);
+    if (claim.arenas == NULL)
+        return NULL;
     pm_lock_acquire(&pm_arena_lock);
-    struct pm_arena *a = pm_arena_find_empties(arenas, align);
-    if (a != NULL) {
-        dirty = claim_empties(a, arenas, now);
-        pm_arena_totals.span_units += units;
-    }
+    pm_arena_totals.span_units += units;
     pm_lock_release(&pm_arena_lock);
-    if (a == NULL) {
-        if (!pm_arena_grow(arenas, align, &a, now))
-            return NULL;
-        pm_lock_acquire(&pm_arena_lock);
-        pm_arena_totals.span_units += units;
-        pm_lock_release(&pm_arena_lock);
-    }
-    return span_init(a, 0, (struct pm_span){units, units, arenas, dirty == 0}, zero);
+    struct pm_span span = {units, units, arenas, claim.dirty == 0};
+    return span_init(claim.arenas, 0, span, zero);
 }
 
 void *pm_span_alloc(size_t bytes, size_t align, bool *zero)
@@ -104,14 +151,13 @@ void *pm_span_alloc(size_t bytes, size_t align, bool *zero)
     return alloc_arenas(units, (unsigned)align_arenas, zero);
 }
 
-/* Under the arena lock: some units of one arena come back. True: it is empty now. */
-static bool give_units(struct pm_arena *a, unsigned first, unsigned units, unsigned dirty)
+/* Under the arena lock: some units of one arena come back. */
+static void give_units(struct pm_arena *a, unsigned first, unsigned units, unsigned dirty,
+                       uint64_t now_ns)
 {
     pm_arena_unfile(a);
-    a->free |= pm_bits_run(first, units);
-    a->dirty |= pm_bits_run(first, dirty);
+    pm_arena_add_units(a, pm_bits_run(first, units), pm_bits_run(first, dirty), now_ns);
     pm_arena_file(a);
-    return a->place == PM_DIRTY_EMPTY;
 }
 
 static unsigned at_most(size_t n, size_t most)
@@ -124,28 +170,23 @@ static unsigned at_most(size_t n, size_t most)
 static void give_tail(struct pm_window *w, size_t head, struct pm_span *span, size_t from,
                       size_t end, size_t dirty_end, size_t left)
 {
-    bool emptied = false;
     uint64_t now = pm_os_now_ns();
     pm_lock_acquire(&pm_arena_lock);
     for (size_t at = from; at < end;) {
         unsigned first = (head + at) % PM_ARENA_UNITS;
         unsigned units = at_most(end - at, PM_ARENA_UNITS - first);
         unsigned dirty = dirty_end > at ? at_most(dirty_end - at, units) : 0;
-        emptied |= give_units(pm_arena_of(w, head + at), first, units, dirty);
-        pm_arena_totals.span_arenas -= span->arenas != 0 && units == PM_ARENA_UNITS;
+        give_units(pm_arena_of(w, head + at), first, units, dirty, now);
         at += units;
     }
     pm_arena_totals.span_units -= span->units - left;
+    pm_arena_totals.span_held_units -= end - from;
+    bool excess = pm_purge_wanted(now);
     pm_lock_release(&pm_arena_lock);
     span->units = left;
-    if (emptied)
-        pm_purge_excess(now);
-}
-
-/* The units that the span holds: whole arenas, or what it may use. */
-static size_t held_units(const struct pm_span *span)
-{
-    return span->arenas ? (size_t)span->arenas * PM_ARENA_UNITS : span->units;
+    if (pm_unlikely(excess))
+        pm_purge_excess(end - from, now);
+    pm_arena_tick(now);
 }
 
 static size_t dirty_end(const struct pm_span *span)
@@ -194,7 +235,7 @@ void pm_span_free(struct pm_window *w, void *ptr, const char *function)
         pm_fatal_not_allocated(function, ptr);
     struct pm_span span = *pm_span_at(w, unit);
     pm_asan_poison(ptr, span.units << PM_UNIT_SHIFT);
-    give_tail(w, unit, &span, 0, held_units(&span), dirty_end(&span), 0);
+    give_tail(w, unit, &span, 0, pm_span_held_units(&span), dirty_end(&span), 0);
 }
 
 size_t pm_span_usable(struct pm_window *w, const void *ptr, const char *function)
@@ -211,37 +252,43 @@ static bool claim_units(struct pm_arena *a, unsigned first, size_t more, uint64_
     if ((a->free & mask) != mask)
         return false;
     pm_arena_claim(a, first, (unsigned)more, now_ns);
+    pm_arena_totals.span_held_units += more;
     return true;
 }
 
-static bool claim_arenas(struct pm_window *w, size_t next, size_t more, uint64_t now_ns)
+static bool claim_arenas(struct pm_window *w, size_t next, size_t more, uint64_t now_ns,
+                         struct claim *claim)
 {
     if (next > w->next_arena || w->next_arena - next < more)
         return false;
     for (size_t i = 0; i < more; i++) {
-        if (~w->arenas[next + i].free != 0)
+        if (~w->arenas[next + i].free != 0 || w->arenas[next + i].decommitted)
             return false;
     }
-    claim_empties(&w->arenas[next], more, now_ns);
+    *claim = claim_empties(&w->arenas[next], more, now_ns);
     return true;
 }
 
 static bool grow_span(struct pm_window *w, size_t unit, struct pm_span *span, size_t units)
 {
     uint64_t now = pm_os_now_ns();
-    size_t held = held_units(span), end = unit + held;
+    size_t held = pm_span_held_units(span), end = unit + held;
     pm_lock_acquire(&pm_arena_lock);
+    size_t more = span->arenas ? arenas_of(units) - span->arenas : 0;
+    struct claim claim = {0};
     bool claimed = units <= held;
     if (!claimed && span->arenas == 0)
         claimed = claim_units(pm_arena_of(w, unit), (unsigned)(end - 1) % PM_ARENA_UNITS + 1,
                               units - held, now);
     else if (!claimed)
-        claimed = claim_arenas(w, end / PM_ARENA_UNITS, arenas_of(units) - span->arenas, now);
+        claimed = claim_arenas(w, end / PM_ARENA_UNITS, more, now, &claim);
     if (claimed)
         pm_arena_totals.span_units += units - span->units;
     pm_lock_release(&pm_arena_lock);
     if (!claimed)
         return false;
+    if (claim.no_huge != 0)
+        pm_os_advise_huge(pm_arena_base(claim.arenas), more << PM_ARENA_SHIFT, true);
     span->was_clean &= units <= held; /* of a new part nothing is known */
     span->arenas = span->arenas ? arenas_of(units) : 0;
     span->units = units;
@@ -256,7 +303,7 @@ static bool shrink_span(struct pm_window *w, size_t unit, struct pm_span *span, 
     if (span->arenas != 0 && units < PM_ARENA_UNITS)
         return false;
     size_t keep = span->arenas ? (size_t)arenas_of(units) * PM_ARENA_UNITS : units;
-    give_tail(w, unit, span, keep, held_units(span), dirty_end(span), units);
+    give_tail(w, unit, span, keep, pm_span_held_units(span), dirty_end(span), units);
     span->arenas = span->arenas ? arenas_of(units) : 0;
     return true;
 }
@@ -271,4 +318,45 @@ bool pm_span_resize(struct pm_window *w, void *ptr, size_t bytes, const char *fu
     if (units > span->units)
         return grow_span(w, unit, span, units);
     return units == span->units || shrink_span(w, unit, span, units);
+}
+
+static struct pm_span *span_at_block(const void *block)
+{
+    struct pm_window *w = pm_window_find(block);
+    return pm_span_at(w, pm_window_index(w, block));
+}
+
+/* All its pages were moved away; what is left of it reads as zero. */
+static void span_now_clean(struct pm_span *span)
+{
+    span->was_clean = 1;
+    span->peak_units = 0;
+}
+
+void *pm_span_move(struct pm_window *w, void *ptr, size_t bytes, const char *function)
+{
+    bool zero, lost;
+    size_t unit = span_unit(w, ptr, function);
+    struct pm_span *span = pm_span_at(w, unit);
+    size_t have = span->units << PM_UNIT_SHIFT, less = bytes < have ? bytes : have;
+    size_t kept = pm_align_up(less, PM_ARENA_BYTES);
+    if (span->arenas == 0 || bytes < PM_MOVE_MIN_BYTES)
+        return NULL;
+    char *block = pm_span_alloc(bytes, 1, &zero);
+    if (block == NULL)
+        return NULL;
+    pm_asan_unpoison(ptr, have);
+    pm_asan_unpoison(block, pm_align_up(bytes, PM_UNIT_BYTES));
+    size_t moved = pm_os_move_pages(block, ptr, kept, &lost);
+    if (pm_unlikely(lost)) { /* the new block is never to be used: that is all that is lost */
+        memcpy(ptr, block, moved < less ? moved : less);
+        return NULL;
+    }
+    if (moved < less)
+        memcpy(block + moved, (char *)ptr + moved, less - moved);
+    span_at_block(block)->was_clean = 0; /* pages came with what they held */
+    if (moved == kept && kept == (size_t)span->arenas << PM_ARENA_SHIFT)
+        span_now_clean(span);
+    pm_span_free(w, ptr, function);
+    return block;
 }

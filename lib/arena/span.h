@@ -18,6 +18,12 @@ struct pm_span {
 
 _Static_assert(sizeof(struct pm_span) <= PM_LINE_BYTES, "a span's descriptor is one line");
 
+/* The units that the span holds: whole arenas, or what it may use. */
+static inline size_t pm_span_held_units(const struct pm_span *span)
+{
+    return span->arenas ? (size_t)span->arenas * PM_ARENA_UNITS : span->units;
+}
+
 static inline struct pm_span *pm_span_at(struct pm_window *w, size_t unit)
 {
     return pm_window_line(w, unit);

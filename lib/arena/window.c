@@ -21,6 +21,11 @@ struct pm_window *pm_window_find_added(const void *ptr)
     return NULL;
 }
 
+struct pm_window *pm_window_numbered(unsigned number)
+{
+    return number == 0 ? &pm_window : &added[number - 1];
+}
+
 void pm_window_each(void (*visit)(struct pm_window *, void *), void *arg)
 {
     if (pm_load_acquire(&pm_window.units) == 0) /* pairs with window_make */
@@ -142,6 +147,7 @@ struct pm_window *pm_window_add(size_t bytes, size_t least, size_t align)
     if (count == PM_WINDOWS_MAX - 1)
         return NULL;
     struct pm_window *w = &added[count];
+    w->number = (uint8_t)(count + 1);
     size_t wanted = bytes >> PM_ARENA_SHIFT;
     for (wanted = wanted > least ? wanted : least; !window_make(w, wanted, align);) {
         if (wanted <= least)

@@ -31,6 +31,7 @@ struct pm_window {
     struct pm_arena *arenas;
     uint64_t *empties; /* one bit per arena that is wholly free and listed; under the arena lock */
     uint32_t first_arena, arenas_end;
+    uint8_t number;
     /* Under the grow lock; away from what every free reads. */
     uint32_t next_arena __attribute__((aligned(
         PM_LINE_BYTES))); /* the first that was never used; also read under the arena lock */
@@ -89,6 +90,9 @@ PM_INLINE struct pm_window *pm_window_find(const void *ptr)
     bool first = pm_below_relaxed(pm_window_index(&pm_window, ptr), &pm_window.units);
     return pm_likely(first) ? &pm_window : pm_window_find_added(ptr);
 }
+
+/* The window with that number. */
+struct pm_window *pm_window_numbered(unsigned number);
 
 /* Calls back for each window, oldest first. */
 void pm_window_each(void (*visit)(struct pm_window *, void *), void *arg);

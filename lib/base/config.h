@@ -82,8 +82,12 @@
 #define PM_ADOPT_PART 8
 #define PM_ADOPT_BLOCKS 8
 
-/* A thread that only frees gets a heap of its own (for batches) after so many frees. */
-#define PM_FREES_BEFORE_HEAP 32
+/* A thread gets a heap of its own after so many slow calls; the cold heap serves these. */
+#define PM_CALLS_BEFORE_HEAP 32
+
+/* Blocks from this size on are moved by the page tables when realloc cannot change them in place.
+ */
+#define PM_MOVE_MIN_BYTES PM_ARENA_BYTES
 
 /* Windows. */
 #ifndef PM_WINDOW_DEFAULT_BYTES
@@ -99,10 +103,20 @@
 #define PM_LINE_BYTES 64
 
 /* Bounds on what is kept (defaults of the run-time options). */
-#define PM_KEEP_BYTES_DEFAULT ((size_t)8 << 20)
-#define PM_KEEP_PART 8 /* and one part in so many of the arenas in use */
+#define PM_KEEP_BYTES_DEFAULT ((size_t)2 << 20)
+#define PM_KEEP_PART 8 /* and one part in so many of what is in use */
 #define PM_HEAP_KEEP_BYTES_DEFAULT ((size_t)1 << 20)
+#define PM_HEAPS_KEEP_BYTES_DEFAULT ((size_t)16 << 20)
+#define PM_KEPT_SLOTS 32           /* empty pools that a heap can keep */
 #define PM_DEMAND_NS 1000000000ull /* how long demand is remembered */
+
+/* Purging by deadline: free memory that was not touched for so long goes back to the system, some
+ * arenas at a time, by whoever takes a slow path next. */
+#define PM_PURGE_DELAY_MS_DEFAULT 1000
+#define PM_PURGE_SLICE_ARENAS (((size_t)32 << 20) >> PM_ARENA_SHIFT)
+#define PM_PURGE_PAUSE_NS 4000000ull /* between slices */
+#define PM_TICK_SHIFT 24             /* arenas remember times in units of 2^24 ns */
+#define PM_TICK_EVERY 16             /* heaps look at the clock on each 16th slow path */
 
 _Static_assert(PM_UNIT_SHIFT >= 12 && PM_UNIT_SHIFT <= 15, "unit size");
 _Static_assert(PM_ARENA_UNITS == 64, "an arena's state is kept in 64-bit words");

@@ -6,7 +6,7 @@
 
 #include <sched.h>
 
-enum { SPINS_BEFORE_SLEEP = 100 };
+enum { SPINS_BEFORE_SLEEP = 100, TRIES_BEFORE_GIVING_UP = 2000 };
 
 static void wait_by_yield(_Atomic uint32_t *word, uint32_t value)
 {
@@ -24,6 +24,10 @@ static void wake_nobody(_Atomic uint32_t *word)
 static void (*_Atomic waiter_wait)(_Atomic uint32_t *, uint32_t) = wait_by_yield;
 static void (*_Atomic waiter_wake)(_Atomic uint32_t *) = wake_nobody;
 
+/* One lock a rank. Relaxed: written at process start; who misses one only misses an error report.
+ */
+static struct pm_lock *_Atomic registered[PM_RANK_COUNT];
+
 void pm_lock_set_waiter(void (*wait)(_Atomic uint32_t *, uint32_t),
                         void (*wake)(_Atomic uint32_t *))
 {
@@ -31,12 +35,67 @@ void pm_lock_set_waiter(void (*wait)(_Atomic uint32_t *, uint32_t),
     pm_store_relaxed(&waiter_wait, wait);
 }
 
+void pm_lock_register(struct pm_lock *lock)
+{
+    pm_store_relaxed(&registered[lock->rank], lock);
+}
+
+struct pm_lock *pm_lock_of_rank(unsigned rank)
+{
+    return pm_load_relaxed(&registered[rank]);
+}
+
+/* The thread pointer: nonzero, and its low bits are zero. */
+static uint64_t self(void)
+{
+#if defined(__x86_64__)
+    uint64_t pointer;
+    __asm__("movq %%fs:0, %0" : "=r"(pointer));
+    return pointer;
+#else
+    return (uintptr_t)__builtin_thread_pointer();
+#endif
+}
+
+/* What the futex compares: the low half of the state. */
+static _Atomic uint32_t *futex_word(struct pm_lock *lock)
+{
+    _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the low half comes first");
+    return (_Atomic uint32_t *)(void *)&lock->state;
+}
+
+static bool is_mine(struct pm_lock *lock)
+{
+    /* Relaxed: only this thread writes its own address there. */
+    return (pm_load_relaxed(&lock->state) & ~(PM_LOCK_WAITED | PM_LOCK_FORKS)) == self();
+}
+
+/* A signal handler interrupted this thread while it held this lock, or one that holders of this
+ * one wait for: to wait could be for ever. */
+static void check_not_reentered(struct pm_lock *lock)
+{
+    bool reentered = is_mine(lock);
+    for (unsigned rank = lock->rank; rank < PM_RANK_COUNT; rank++) {
+        struct pm_lock *later = pm_load_relaxed(&registered[rank]);
+        reentered |= later != NULL && is_mine(later);
+    }
+    if (reentered)
+        pm_fatal_reentered();
+}
+
 #if PM_CHECK
 static __thread uint32_t held_ranks; /* one bit a rank */
 
+/* Nothing of this rank or a later one is held. */
+static void rank_check(struct pm_lock *lock)
+{
+    if (held_ranks >> lock->rank != 0)
+        check_not_reentered(lock);
+    pm_assert(held_ranks >> lock->rank == 0);
+}
+
 static void rank_push(const struct pm_lock *lock)
 {
-    pm_assert(held_ranks >> lock->rank == 0); /* nothing of this rank or a later one is held */
     held_ranks |= 1u << lock->rank;
 }
 
@@ -46,6 +105,11 @@ static void rank_pop(const struct pm_lock *lock)
     held_ranks &= ~(1u << lock->rank);
 }
 #else
+static void rank_check(struct pm_lock *lock)
+{
+    (void)lock;
+}
+
 static void rank_push(const struct pm_lock *lock)
 {
     (void)lock;
@@ -58,26 +122,45 @@ static void rank_pop(const struct pm_lock *lock)
 #endif
 
 /* Acquire pairs with the release in pm_lock_release: what the last holder wrote is seen. */
+static bool take(struct pm_lock *lock, uint64_t value)
+{
+    uint64_t free_state = 0;
+    return pm_load_relaxed(&lock->state) == 0 && pm_cas_acquire(&lock->state, &free_state, value);
+}
+
+static void sleep_while_held(struct pm_lock *lock)
+{
+    uint64_t state = pm_load_relaxed(&lock->state);
+    if (state == 0)
+        return;
+    /* Acquire is more than is needed: the mark orders nothing. */
+    uint64_t waited = state | PM_LOCK_WAITED;
+    if (waited != state && !pm_cas_acquire(&lock->state, &state, waited))
+        return;
+    pm_load_relaxed (&waiter_wait)(futex_word(lock), (uint32_t)waited);
+}
+
 static PM_COLD void acquire_slow(struct pm_lock *lock)
 {
+    check_not_reentered(lock);
     for (int i = 0; i < SPINS_BEFORE_SLEEP; i++) {
-        uint32_t free_state = 0;
-        if (pm_load_relaxed(&lock->state) == 0 && pm_cas_acquire(&lock->state, &free_state, 1))
+        if (take(lock, self()))
             return;
         pm_cpu_relax();
     }
-    while (pm_exchange_acquire(&lock->state, 2) != 0)
-        pm_load_relaxed (&waiter_wait)(&lock->state, 2);
+    while (!take(lock, self() | PM_LOCK_WAITED)) /* others may sleep: they are to be woken */
+        sleep_while_held(lock);
 }
 
 void pm_lock_acquire(struct pm_lock *lock)
 {
-    uint32_t free_state = 0;
+    uint64_t free_state = 0;
     pm_schedule_point();
-    rank_push(lock);
-    bool contended = !pm_cas_acquire(&lock->state, &free_state, 1);
+    rank_check(lock);
+    bool contended = !pm_cas_acquire(&lock->state, &free_state, self());
     if (pm_unlikely(contended))
         acquire_slow(lock);
+    rank_push(lock);
     pm_count_owner(&lock->acquisitions, 1);
     pm_count_owner(&lock->contended, contended);
 }
@@ -85,13 +168,54 @@ void pm_lock_acquire(struct pm_lock *lock)
 void pm_lock_release(struct pm_lock *lock)
 {
     rank_pop(lock);
-    if (pm_exchange_release(&lock->state, 0) == 2)
-        pm_load_relaxed (&waiter_wake)(&lock->state);
+    if (pm_exchange_release(&lock->state, 0) & PM_LOCK_WAITED)
+        pm_load_relaxed (&waiter_wake)(futex_word(lock));
     pm_schedule_point();
+}
+
+enum pm_lock_fork pm_lock_state(struct pm_lock *lock)
+{
+    uint64_t state = pm_load_relaxed(&lock->state); /* relaxed, as in is_mine() */
+    if (state == 0)
+        return PM_LOCK_FREE;
+    if (!is_mine(lock))
+        return PM_LOCK_ANOTHERS;
+    return state & PM_LOCK_FORKS ? PM_LOCK_FOR_FORK : PM_LOCK_INTERRUPTED;
+}
+
+void pm_lock_take_for_fork(struct pm_lock *lock, bool patient)
+{
+    if (patient) {
+        pm_lock_acquire(lock);
+        /* Relaxed: only the holder looks at the mark. Waiters may be marking theirs. */
+        atomic_fetch_or_explicit(&lock->state, PM_LOCK_FORKS, memory_order_relaxed);
+        return;
+    }
+    for (int i = 0; i < TRIES_BEFORE_GIVING_UP; i++) {
+        if (take(lock, self() | PM_LOCK_FORKS | PM_LOCK_WAITED))
+            return;
+        sched_yield();
+    }
+}
+
+static void forget_rank(struct pm_lock *lock)
+{
+#if PM_CHECK
+    held_ranks &= ~(1u << lock->rank);
+#else
+    (void)lock;
+#endif
+}
+
+void pm_lock_release_after_fork(struct pm_lock *lock)
+{
+    forget_rank(lock);
+    if (pm_exchange_release(&lock->state, 0) & PM_LOCK_WAITED)
+        pm_load_relaxed (&waiter_wake)(futex_word(lock));
 }
 
 void pm_lock_reset_in_child(struct pm_lock *lock)
 {
-    rank_pop(lock);
+    forget_rank(lock);
     pm_store_release(&lock->state, 0);
 }

@@ -3,7 +3,9 @@
  * Locks with ranks. A thread takes locks in ascending rank only; the check build asserts it. The
  * lock sleeps through two functions that the os layer registers, and yields until it has.
  *
- * state: 0 free, 1 held, 2 held and perhaps waited for.
+ * A lock knows its holder, in every build: a signal handler may interrupt a thread that holds one.
+ * If it then calls the allocator it would wait for itself; that is a named error. If it forks, the
+ * fork handlers tell by it which locks are the thread's own (heap/fork.c).
  */
 #ifndef PM_BASE_LOCK_H
 #define PM_BASE_LOCK_H
@@ -24,11 +26,14 @@ enum pm_rank {
 };
 
 struct pm_lock {
-    _Atomic uint32_t state;
+    _Atomic uint64_t state; /* 0: free; else the holder, an address, and two marks */
     uint32_t rank;
     _Atomic uint64_t acquisitions;         /* written by the holder */
     _Atomic uint64_t contended;            /* of which another thread held it at the first try */
 } __attribute__((aligned(PM_LINE_BYTES))); /* waiters do not disturb what lies beside it */
+
+#define PM_LOCK_WAITED ((uint64_t)1) /* somebody may sleep */
+#define PM_LOCK_FORKS ((uint64_t)2)  /* taken for a fork */
 
 #define PM_LOCK_INIT(rank_)                                                                        \
     {                                                                                              \
@@ -40,10 +45,30 @@ struct pm_lock {
 void pm_lock_set_waiter(void (*wait)(_Atomic uint32_t *word, uint32_t value),
                         void (*wake)(_Atomic uint32_t *word));
 
+/* Names the lock of its rank, of which there is one in a process. At process start. */
+void pm_lock_register(struct pm_lock *lock);
+struct pm_lock *pm_lock_of_rank(unsigned rank);
+
+/* By a thread that has it already (in a signal handler, then): a named error. */
 void pm_lock_acquire(struct pm_lock *lock);
 void pm_lock_release(struct pm_lock *lock);
 
-/* In the child of a fork: the forking thread holds the lock, no other thread exists. */
+/* ---- around fork: see heap/fork.c ---- */
+
+enum pm_lock_fork {
+    PM_LOCK_FREE,        /* nobody holds it */
+    PM_LOCK_INTERRUPTED, /* the calling thread, since before the fork */
+    PM_LOCK_FOR_FORK,    /* the calling thread, for the fork */
+    PM_LOCK_ANOTHERS,
+};
+
+enum pm_lock_fork pm_lock_state(struct pm_lock *lock);
+/* Takes it for the fork: in the order of ranks; or, `patient` false, in any order, but gives up
+ * after some time. */
+void pm_lock_take_for_fork(struct pm_lock *lock, bool patient);
+/* Of one that was taken for the fork. */
+void pm_lock_release_after_fork(struct pm_lock *lock);
+/* In the child, where no other thread exists: the lock is free. */
 void pm_lock_reset_in_child(struct pm_lock *lock);
 
 #endif

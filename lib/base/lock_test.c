@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 enum { THREADS = 4, ROUNDS = 20000 };
@@ -151,6 +152,80 @@ ISOLATED(a_lock_held_over_fork_is_free_in_the_child_after_a_reset)
     pm_lock_release(&lock);
 }
 
+static void take_again(const void *arg)
+{
+    pm_lock_register(&lock);
+    pm_lock_acquire(&lock);
+    pm_lock_acquire(arg ? (struct pm_lock *)(uintptr_t)arg : &lock);
+}
+
+static void asking_for_a_lock_that_the_thread_holds_is_a_named_error(void **state)
+{
+    (void)state;
+    assert_true(test_aborts(take_again, NULL, "signal handler"));
+}
+
+/* Its holder waits for a lock that we have: only the report keeps us from waiting for each other.
+ */
+static struct pm_lock earlier = PM_LOCK_INIT(PM_RANK_GROW);
+
+static void *take_both(void *arg)
+{
+    (void)arg;
+    pm_lock_acquire(&earlier);
+    take_once(NULL);
+    return NULL;
+}
+
+static void take_one_whose_holder_waits_for_us(const void *arg)
+{
+    pthread_t thread;
+    (void)arg;
+    pm_lock_register(&lock);
+    pm_lock_register(&earlier);
+    pm_lock_acquire(&lock);
+    require(pthread_create(&thread, NULL, take_both, NULL) == 0);
+    while (pm_lock_state(&earlier) == PM_LOCK_FREE)
+        sched_yield();
+    pm_lock_acquire(&earlier);
+}
+
+static void waiting_for_a_thread_that_waits_for_us_is_a_named_error(void **state)
+{
+    (void)state;
+    assert_true(test_aborts(take_one_whose_holder_waits_for_us, NULL, "signal handler"));
+}
+
+static void *hold_for_ever(void *arg)
+{
+    pm_lock_acquire(&earlier);
+    pm_store_release((_Atomic bool *)arg, true);
+    pause();
+    return NULL;
+}
+
+ISOLATED(a_lock_tells_whose_it_is_and_a_fork_gives_up_on_anothers)
+{
+    pthread_t thread;
+    _Atomic bool held = false;
+    require(pm_lock_state(&lock) == PM_LOCK_FREE);
+    pm_lock_acquire(&lock);
+    require(pm_lock_state(&lock) == PM_LOCK_INTERRUPTED);
+    pm_lock_release(&lock);
+    pm_lock_take_for_fork(&lock, true);
+    require(pm_lock_state(&lock) == PM_LOCK_FOR_FORK);
+    pm_lock_release_after_fork(&lock);
+    pm_lock_take_for_fork(&lock, false);
+    require(pm_lock_state(&lock) == PM_LOCK_FOR_FORK);
+    pm_lock_release_after_fork(&lock);
+    require(pm_lock_state(&lock) == PM_LOCK_FREE);
+    require(pthread_create(&thread, NULL, hold_for_ever, (void *)&held) == 0);
+    while (!pm_load_acquire(&held))
+        sched_yield();
+    pm_lock_take_for_fork(&earlier, false);
+    require(pm_lock_state(&earlier) == PM_LOCK_ANOTHERS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -160,6 +235,9 @@ int main(void)
         cmocka_unit_test(locks_are_taken_in_ascending_rank),
         cmocka_unit_test(a_violation_of_the_ranks_aborts_in_check_builds),
         cmocka_unit_test(a_lock_held_over_fork_is_free_in_the_child_after_a_reset),
+        cmocka_unit_test(asking_for_a_lock_that_the_thread_holds_is_a_named_error),
+        cmocka_unit_test(waiting_for_a_thread_that_waits_for_us_is_a_named_error),
+        cmocka_unit_test(a_lock_tells_whose_it_is_and_a_fork_gives_up_on_anothers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

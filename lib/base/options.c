@@ -15,7 +15,7 @@ struct pm_options pm_options = {
 #undef OPTION_INITIAL
 };
 
-enum kind { BYTES, TEXT };
+enum kind { BYTES, NUMBER, CHOICE, TEXT };
 
 static const struct option {
     const char *name;
@@ -66,12 +66,27 @@ static bool parse_bytes(const char *text, size_t length, size_t *bytes)
     return true;
 }
 
+/* Whether the text is one of "this|that|third: ...". */
+static bool is_choice(const char *choices, const char *text, size_t length)
+{
+    for (;;) {
+        size_t one = strcspn(choices, "|:");
+        if (one == length && memcmp(choices, text, length) == 0)
+            return true;
+        if (choices[one] != '|')
+            return false;
+        choices += one + 1;
+    }
+}
+
 static bool set_option(const struct option *option, const char *value, size_t length)
 {
     char *field = (char *)&pm_options + option->offset;
-    if (option->kind == BYTES)
+    bool plain = length > 0 && value[length - 1] >= '0' && value[length - 1] <= '9';
+    if (option->kind == BYTES || (option->kind == NUMBER && plain))
         return parse_bytes(value, length, (size_t *)(void *)field);
-    if (length >= PM_OPTION_TEXT_BYTES)
+    if (option->kind == NUMBER || length >= PM_OPTION_TEXT_BYTES ||
+        (option->kind == CHOICE && !is_choice(option->doc, value, length)))
         return false;
     memcpy(field, value, length);
     field[length] = 0;

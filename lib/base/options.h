@@ -13,19 +13,29 @@
 #include <stddef.h>
 
 #define PM_OPTION_TEXT_BYTES 256
+#define PM_OPTION_CHOICE_BYTES 16
 
-/* X(kind, name, default, doc) */
+/* X(kind, name, default, doc). The doc of a CHOICE starts with the texts that can be chosen. */
 #define PM_OPTIONS(X)                                                                              \
     X(BYTES, window_bytes, PM_WINDOW_DEFAULT_BYTES,                                                \
       "address space reserved for arenas; 0: four times the machine's memory, at least 64g")       \
     X(BYTES, keep_bytes, PM_KEEP_BYTES_DEFAULT,                                                    \
-      "empty arenas kept resident, besides an eighth of those in use and what demand justifies")   \
+      "free memory kept resident, besides an eighth of what is in use and what demand justifies")  \
     X(BYTES, heap_keep_bytes, PM_HEAP_KEEP_BYTES_DEFAULT, "empty pools kept by each thread heap")  \
+    X(BYTES, heaps_keep_bytes, PM_HEAPS_KEEP_BYTES_DEFAULT,                                        \
+      "empty pools kept by all thread heaps together")                                             \
+    X(NUMBER, purge_delay_ms, PM_PURGE_DELAY_MS_DEFAULT,                                           \
+      "free memory goes back to the system when it was not touched for so long")                   \
+    X(CHOICE, huge_pages, "default",                                                               \
+      "default|never|always: advice to the system about huge pages; default: none, but that "      \
+      "arenas given back in part get no new ones")                                                 \
     X(TEXT, stats_at_exit, "",                                                                     \
       "append statistics at exit to this file; stderr and stdout are known")
 
 struct pm_options {
 #define PM_OPTION_FIELD_BYTES(name) size_t name;
+#define PM_OPTION_FIELD_NUMBER(name) size_t name;
+#define PM_OPTION_FIELD_CHOICE(name) char name[PM_OPTION_CHOICE_BYTES];
 #define PM_OPTION_FIELD_TEXT(name) char name[PM_OPTION_TEXT_BYTES];
 #define PM_OPTION_FIELD(kind, name, initial, doc) PM_OPTION_FIELD_##kind(name)
     PM_OPTIONS(PM_OPTION_FIELD)

@@ -170,6 +170,26 @@ ISOLATED(without_the_variable_nothing_changes)
     require(memcmp(&before, &pm_options, sizeof before) == 0);
 }
 
+ISOLATED(a_choice_is_one_of_the_texts_that_its_doc_names)
+{
+    require(pm_options_parse("huge_pages=always"));
+    require(strcmp(pm_options.huge_pages, "always") == 0);
+    require(pm_options_parse("huge_pages=default"));
+    require(is_refused("huge_pages=alway", "value not understood"));
+    require(is_refused("huge_pages=always|never", "value not understood"));
+    require(is_refused("huge_pages=", "value not understood"));
+    require(strcmp(pm_options.huge_pages, "default") == 0);
+}
+
+ISOLATED(a_number_has_no_unit)
+{
+    require(pm_options_parse("purge_delay_ms=25"));
+    require(pm_options.purge_delay_ms == 25);
+    require(is_refused("purge_delay_ms=25k", "value not understood"));
+    require(is_refused("purge_delay_ms=", "value not understood"));
+    require(pm_options.purge_delay_ms == 25);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -185,6 +205,8 @@ int main(void)
         cmocka_unit_test(the_last_of_equal_names_wins),
         cmocka_unit_test(the_environment_is_read),
         cmocka_unit_test(without_the_variable_nothing_changes),
+        cmocka_unit_test(a_choice_is_one_of_the_texts_that_its_doc_names),
+        cmocka_unit_test(a_number_has_no_unit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* See report.h. */
+#define _GNU_SOURCE /* syscall */
 #include "base/report.h"
 
 #include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 struct out {
@@ -99,8 +101,8 @@ static void write_line(const char *format, va_list args)
     if (used > sizeof line - 2)
         used = sizeof line - 2;
     line[used++] = '\n';
-    ssize_t written = write(STDERR_FILENO, line, used);
-    (void)written; /* nobody is left to tell */
+    /* Not write(): that is a cancellation point, at which the report could end. */
+    syscall(SYS_write, STDERR_FILENO, line, used);
     errno = saved_errno;
 }
 
@@ -157,6 +159,12 @@ void pm_fatal_wrong_size(const char *function, const void *ptr, size_t given, si
 {
     fatal("%s(%p): size or alignment %zu does not fit the block, which holds %zu bytes", function,
           ptr, given, usable);
+}
+
+void pm_fatal_reentered(void)
+{
+    fatal("the allocator was called from a signal handler that interrupted the allocator in the "
+          "same thread; POSIX allows only async-signal-safe functions there");
 }
 
 void pm_fatal_check(const char *file, int line, const char *what)

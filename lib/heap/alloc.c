@@ -15,19 +15,19 @@ static void *out_of_memory(void)
     return NULL;
 }
 
-/* A thread whose heap has dissolved, or for which none can be made. */
+/* A thread that has no heap: not yet, no more, or there is no memory for one. */
 static PM_COLD void *alloc_cold(unsigned class, bool *zero)
 {
     if (!pm_heap_process_init())
         return NULL;
     pm_lock_acquire(&pm_cold_lock);
-    struct pm_pool *pool = pm_heap_cold.current[class];
+    struct pm_pool *pool = pm_heap_cold->current[class];
     *zero = false;
     void *block = pool->free;
     if (block != NULL)
         pm_heap_pop(pool, block);
     else
-        block = pm_heap_refill(&pm_heap_cold, class, zero);
+        block = pm_heap_refill(pm_heap_cold, class, zero);
     pm_lock_release(&pm_cold_lock);
     return block;
 }
@@ -35,7 +35,14 @@ static PM_COLD void *alloc_cold(unsigned class, bool *zero)
 static void *alloc_class_slow(unsigned class, bool *zero)
 {
     struct pm_heap *heap = pm_heap_get();
-    void *block = heap ? pm_heap_refill(heap, class, zero) : alloc_cold(class, zero);
+    void *block;
+    if (pm_likely(heap != NULL)) {
+        pm_heap_enter(heap);
+        block = pm_heap_refill(heap, class, zero);
+        pm_heap_leave(heap);
+    } else {
+        block = alloc_cold(class, zero);
+    }
     return block ? block : out_of_memory();
 }
 
@@ -163,4 +170,10 @@ bool pm_heap_resize(void *ptr, size_t n, const char *function)
         return false;
     pm_asan_unpoison(ptr, pm_align_up(n, PM_UNIT_BYTES));
     return true;
+}
+
+void *pm_heap_move_large(void *ptr, size_t n, const char *function)
+{
+    struct found found = find(ptr, function);
+    return found.span ? pm_span_move(found.window, ptr, n, function) : NULL;
 }

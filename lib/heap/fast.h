@@ -58,7 +58,7 @@ PM_INLINE void pm_heap_free(void *ptr, const char *function)
     uint64_t route = pm_load_relaxed((_Atomic uint64_t *)base + unit);
     uint64_t distance = route - (uintptr_t)pm_heap_self;
     if (pm_unlikely(distance > PM_ROUTE_DISTANCE_MASK))
-        return pm_heap_free_remote(ptr, unit, distance, function);
+        return pm_heap_free_remote(ptr, unit, function);
     struct pm_pool *pool = (struct pm_pool *)(base + (distance - unit) * PM_LINE_BYTES);
 #if PM_ASAN || PM_CHECK
     pm_remote_check_block(pm_remote_at(&pm_window, unit - distance), pool->base, ptr, function);

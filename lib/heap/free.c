@@ -10,8 +10,6 @@
 
 #include "base/asan.h"
 
-static __thread unsigned frees_without_heap;
-
 /* The pool that ptr lies in, whose route is not void or a span's. */
 PM_INLINE struct pm_place_of pool_of(struct pm_window *w, const void *ptr)
 {
@@ -25,9 +23,12 @@ PM_INLINE struct pm_remote *remote_of(struct pm_place_of at)
     return pm_remote_at(at.window, at.unit);
 }
 
-PM_INLINE struct pm_batch *batch_of(struct pm_heap *heap, struct pm_place_of at)
+/* The slot by the low bits of the pool's unit, which are those of its remote line. */
+PM_INLINE struct pm_batch *batch_of(struct pm_heap *heap, const struct pm_remote *remote)
 {
-    return &heap->batch[at.unit % PM_BATCH_SLOTS];
+    _Static_assert(sizeof(struct pm_batch) == sizeof(struct pm_remote), "a slot is a line, too");
+    uintptr_t slot = (uintptr_t)remote & (PM_BATCH_SLOTS - 1) * sizeof(struct pm_batch);
+    return (struct pm_batch *)(void *)((char *)heap->batch + slot);
 }
 
 PM_INLINE void asan_back(const struct pm_remote *remote, void *block)
@@ -56,6 +57,9 @@ static void push(struct pm_heap *heap, struct pm_place_of at, void *head, void *
                  const char *function)
 {
     struct pm_pool *pool = pm_pool_at(at.window, at.unit);
+    bool own = heap == pm_heap_self; /* and not within something that entered it already */
+    if (own)
+        pm_heap_enter(heap);
     enum pm_push result = pm_remote_push(at, head, tail, n, adopter(heap, remote_of(at)), function);
     if (result == PM_PUSH_LAST) {
         give_retired(heap, pool);
@@ -63,6 +67,8 @@ static void push(struct pm_heap *heap, struct pm_place_of at, void *head, void *
         pm_heap_park(heap, pool);
         pm_count_owner(&heap->adopted, 1);
     }
+    if (own)
+        pm_heap_leave(heap);
 }
 
 static void flush_batch(struct pm_heap *heap, struct pm_batch *batch, const char *function)
@@ -74,6 +80,7 @@ static void flush_batch(struct pm_heap *heap, struct pm_batch *batch, const char
     heap->batch_slots &= ~(1u << (batch - heap->batch));
     pm_count_owner(&heap->remote_batches, 1);
     pm_count_owner(&heap->remote_frees, n);
+    pm_heap_tick(heap);
     push(heap, batch->at, head, batch->tail, n, function);
 }
 
@@ -86,22 +93,16 @@ void pm_heap_flush(struct pm_heap *heap)
 /* The uncommon ways of a remote free, each the end of one: they find the pool again, so that the
  * common way keeps nothing for them. */
 
-/* Threads that only free get a heap after some time, for its batches; not at once, since a thread's
- * only free may be one that the C library does while the thread ends. */
-static void count_without_heap(void)
-{
-    pm_count_shared(&pm_heap_self->remote_frees, 1); /* a sentinel's, which several threads use */
-    if (pm_heap_self == &pm_heap_none && ++frees_without_heap > PM_FREES_BEFORE_HEAP)
-        pm_heap_get();
-}
-
 /* At once, and whatever that brings about. */
 static PM_NOINLINE void push_one(void *ptr, const char *function)
 {
-    if (pm_heap_self->real)
-        pm_count_owner(&pm_heap_self->remote_frees, 1);
-    else
-        count_without_heap();
+    struct pm_heap *self = pm_heap_self;
+    if (self->real) {
+        pm_count_owner(&self->remote_frees, 1);
+    } else {
+        pm_count_shared(&self->remote_frees, 1); /* a sentinel's, which several threads use */
+        pm_heap_get();                           /* a thread that only frees gets a heap, too */
+    }
     push(pm_heap_self, pool_of(pm_window_find(ptr), ptr), ptr, ptr, 1, function);
 }
 
@@ -148,7 +149,7 @@ static PM_NOINLINE void free_direct(void *ptr, struct pm_place_of at, uint64_t d
 {
     struct pm_heap *heap = pm_heap_self;
     struct pm_remote *remote = remote_of(at);
-    struct pm_batch *batch = batch_of(heap, at);
+    struct pm_batch *batch = batch_of(heap, remote);
     char *base = pm_window_unit(at.window, at.unit);
     if (pm_unlikely(!pm_remote_is_block(remote, pm_pool_offset(ptr, distance))))
         return free_no_block(ptr, function);
@@ -169,7 +170,7 @@ PM_INLINE void free_in_pool(struct pm_window *w, size_t unit, uint64_t route, vo
 {
     uint64_t distance = route & PM_ROUTE_DISTANCE_MASK;
     struct pm_place_of at = {w, unit - distance};
-    struct pm_batch *batch = batch_of(pm_heap_self, at);
+    struct pm_batch *batch = batch_of(pm_heap_self, remote_of(at));
     if (batch->remote == remote_of(at)) /* never in a sentinel */
         return batch_add(batch, remote_of(at), ptr, distance, function);
     free_direct(ptr, at, distance, function);
@@ -188,10 +189,10 @@ static PM_NOINLINE void free_span(struct pm_window *w, void *ptr, const char *fu
         pm_count_shared(&pm_heap_self->frees, 1);
 }
 
-PM_NOINLINE void pm_heap_free_remote(void *ptr, size_t unit, uint64_t distance,
-                                     const char *function)
+/* The route is read again: in between, a signal handler may have given the thread a heap. */
+PM_NOINLINE void pm_heap_free_remote(void *ptr, size_t unit, const char *function)
 {
-    uint64_t route = distance + pm_heap_route(pm_heap_self);
+    uint64_t route = pm_load_relaxed(pm_window_route(&pm_window, unit));
     if (pm_unlikely((route & ~PM_ROUTE_DISTANCE_MASK & ~PM_ROUTE_SPAN) == PM_ROUTE_VOID))
         return free_span(&pm_window, ptr, function);
     free_in_pool(&pm_window, unit, route, ptr, function);
@@ -235,10 +236,17 @@ PM_NOINLINE void pm_heap_pool_emptied(void *last, struct pm_pool *pool)
         pm_count_owner(&heap->frees, PM_COUNT_CURRENT);
         pm_count_owner(&heap->mallocs, PM_COUNT_CURRENT);
         pool->count = PM_COUNT_CURRENT;
+        pm_heap_tick_now();
+        return;
+    }
+    pm_heap_enter(heap);
+    if (pool->place != PM_PLACE_PARKED || pool->count != 0) { /* a signal handler was faster */
+        pm_heap_leave(heap);
         return;
     }
     pm_heap_account(heap, pool, pool->carved);
     pm_heap_unpark(heap, pool);
     pm_pool_retire(pool);
     pm_heap_keep(heap, pool);
+    pm_heap_leave(heap);
 }

@@ -28,7 +28,7 @@ static unsigned came_back(const struct pm_pool *pool)
 /* In a thread with a heap: the first block of a pool goes at once, the next ones wait. */
 static void free_three(struct pm_pool *pool)
 {
-    test_alloc(PM_BLOCK_MAX); /* the thread has a heap now */
+    test_get_heap();
     test_release(blocks[0]);
     require(pushed(pool) == 1);
     test_release(blocks[1]);
@@ -82,7 +82,7 @@ static void *free_until_flushed(void *arg)
 {
     struct pm_pool *pool = arg;
     unsigned limit = test_eighth(pool) < PM_BATCH_BLOCKS ? test_eighth(pool) : PM_BATCH_BLOCKS;
-    test_alloc(PM_BLOCK_MAX);
+    test_get_heap();
     for (unsigned i = 0; i < limit; i++) {
         test_release(blocks[i]);
         require(pushed(pool) == 1);
@@ -101,7 +101,7 @@ ISOLATED(a_full_batch_is_pushed)
 static void *free_over_many_pools(void *arg)
 {
     void ***pools = arg;
-    test_alloc(PM_BLOCK_MAX);
+    test_get_heap();
     for (unsigned block = 0; block < 3; block++) {
         for (unsigned i = 0; i < 2 * PM_BATCH_SLOTS; i++)
             test_release(pools[i][block]);
@@ -130,11 +130,11 @@ ISOLATED(a_batch_ends_when_another_pool_needs_its_slot_and_nothing_is_lost)
 static void *free_without_allocating(void *arg)
 {
     (void)arg;
-    for (unsigned i = 0; i < PM_FREES_BEFORE_HEAP; i++) {
+    for (unsigned i = 0; i < PM_CALLS_BEFORE_HEAP; i++) {
         test_release(blocks[i]);
         require(pm_heap_self == &pm_heap_none);
     }
-    test_release(blocks[PM_FREES_BEFORE_HEAP]);
+    test_release(blocks[PM_CALLS_BEFORE_HEAP]);
     require(pm_heap_self != &pm_heap_none);
     return NULL;
 }
@@ -144,7 +144,7 @@ ISOLATED(a_thread_that_only_frees_gets_a_heap_for_its_batches_after_a_while)
     test_heap_start(WINDOW_ARENAS);
     struct pm_pool *pool = test_fill_pool(SIZE, blocks);
     test_in_thread(free_without_allocating, NULL);
-    require(pushed(pool) == PM_FREES_BEFORE_HEAP + 1);
+    require(pushed(pool) == PM_CALLS_BEFORE_HEAP + 1);
 }
 
 static void *free_whole_pool(void *arg)
@@ -159,7 +159,7 @@ ISOLATED(a_floating_pool_whose_last_block_a_heapless_thread_frees_goes_back_to_t
 {
     test_heap_start(WINDOW_ARENAS);
     struct pm_pool *pool = test_float_pool(PM_BLOCK_MAX, blocks);
-    require(pool->capacity <= PM_FREES_BEFORE_HEAP);
+    require(pool->capacity <= PM_CALLS_BEFORE_HEAP);
     uint64_t free_units = test_arena_stats().free_units;
     unsigned units = pool->units;
     test_in_thread(free_whole_pool, pool);

@@ -4,9 +4,16 @@
  * allocate from it: it is the current one of its class, or parked behind it. A full pool floats.
  *
  * A thread starts with the sentinel heap `pm_heap_none`, whose pools are all empty, so that the
- * fast paths need no test for a missing heap; its first slow path gives it a real one. When the
- * thread exits, its heap dissolves and the thread gets the sentinel `pm_heap_dead`: from then on it
- * is served by the one shared, locked cold heap, and nothing is initialised again.
+ * fast paths need no test for a missing heap. Its first slow calls are served by the one shared,
+ * locked cold heap: many threads allocate a few blocks and sleep. Then it gets a heap of its own.
+ * When the thread exits, its heap dissolves and the thread gets the sentinel `pm_heap_dead`: from
+ * then on the cold heap serves it again, and nothing is initialised any more.
+ *
+ *   sentinel         of a thread that       its slow calls
+ *   pm_heap_none     has no heap yet        are counted; the cold heap serves them
+ *   pm_heap_making   is getting its heap    the cold heap serves them (signal handlers, the C
+ *                                           library below us)
+ *   pm_heap_dead     ends, or cannot have   the cold heap serves them
  */
 #ifndef PM_HEAP_HEAP_H
 #define PM_HEAP_HEAP_H
@@ -34,18 +41,24 @@ struct pm_heap {
     uint64_t used_classes[2];   /* that ever had a current or parked pool */
     uint64_t parked_classes[2]; /* that have parked pools */
     unsigned poll_class;        /* whose parked pools are looked at next */
-    struct pm_link kept;        /* empty pools, last emptied first */
-    struct pm_group stash;      /* units not yet cut */
+    /* What nobody uses: any thread may take it (see kept.c). */
+    _Atomic uint64_t kept[PM_KEPT_SLOTS]; /* empty pools */
+    _Atomic uint64_t stash;               /* units of one group, not yet cut */
+    _Atomic uint64_t kept_bytes;          /* in `kept` */
+    unsigned kept_last;                   /* slot that was filled last */
+    unsigned slow_calls;                  /* since the start; for looking at the clock */
     /* Statistics: written by the owner, read by anybody. */
     _Atomic uint64_t mallocs, frees, remote_frees, remote_batches, refills, adopted;
-    _Atomic uint64_t kept_bytes;
-    /* Under the registry lock. */
-    struct pm_heap *next, *next_free;
+    _Atomic uint64_t refills_seen; /* by whoever purged by deadline last */
+    /* Under the registry lock, but that anybody may follow `next`. */
+    struct pm_heap *next, *next_free, *next_of_thread;
+    uintptr_t thread; /* where the owner's thread-local storage lies */
     bool in_use;
 } __attribute__((aligned(PM_LINE_BYTES)));
 
 extern __thread struct pm_heap *pm_heap_self PM_HIDDEN __attribute__((tls_model("initial-exec")));
 extern struct pm_heap pm_heap_none PM_HIDDEN;
+extern struct pm_heap pm_heap_making PM_HIDDEN;
 extern struct pm_heap pm_heap_dead PM_HIDDEN;
 extern struct pm_pool pm_pool_none PM_HIDDEN;
 
@@ -57,8 +70,8 @@ void *pm_heap_calloc_medium(size_t n); /* any size */
 
 /* `function` is the name that an error report shows. */
 void pm_heap_free_elsewhere(void *ptr, const char *function); /* outside the first window */
-/* In the first window; `distance` is the unit's route less the calling thread's. */
-void pm_heap_free_remote(void *ptr, size_t unit, uint64_t distance, const char *function);
+/* In the first window, of a unit that is not the calling thread's. */
+void pm_heap_free_remote(void *ptr, size_t unit, const char *function);
 /* `last` was the last live block of the pool. (It is here so that the fast path can leave it in its
  * register.) */
 void pm_heap_pool_emptied(void *last, struct pm_pool *pool);
@@ -68,12 +81,17 @@ size_t pm_heap_usable(const void *ptr, const char *function);
 /* Changes the size in place if it makes sense. */
 bool pm_heap_resize(void *ptr, size_t n, const char *function);
 
-/* The calling thread's heap and the cold heap let go of all that they hold. */
+/* Moves a large block to one of another size without copying. NULL: it cannot. */
+void *pm_heap_move_large(void *ptr, size_t n, const char *function);
+
+/* The calling thread's heap lets go of all that it holds. True: it held something. */
+bool pm_heap_idle(void);
+/* The same, of the cold heap too, and all that any heap keeps without using it. */
 void pm_heap_trim(void);
 
 struct pm_heap_stats {
     uint64_t mallocs, frees, remote_frees, remote_batches, refills, adopted;
-    uint64_t heaps, heaps_in_use, kept_bytes;
+    uint64_t heaps, heaps_in_use, kept_bytes, stash_bytes;
     uint64_t shell_bytes;
     uint64_t lock_acquisitions, lock_contended;
 };
@@ -85,6 +103,7 @@ bool pm_heap_check(void);
 /* Process start; idempotent. Called by the first slow path and by the library's constructor. */
 bool pm_heap_process_init(void);
 
+/* Fork handlers: see fork.c. */
 void pm_heap_fork_prepare(void);
 void pm_heap_fork_parent(void);
 void pm_heap_fork_child(void);

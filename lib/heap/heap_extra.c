@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Statistics, checks and fork handling of the heap layer. */
+/* Statistics and checks of the heap layer. */
 #include "base/report.h"
 #include "heap/internal.h"
 
@@ -13,7 +13,13 @@ static void add_heap(struct pm_heap_stats *stats, const struct pm_heap *heap)
     stats->adopted += pm_load_relaxed(&heap->adopted);
 }
 
-/* What the calling thread did since its pools' last slow path. */
+static void add_kept(struct pm_heap_stats *stats, const struct pm_heap *heap)
+{
+    stats->kept_bytes += pm_load_relaxed(&heap->kept_bytes);
+    stats->stash_bytes += pm_heap_stash_bytes(heap);
+}
+
+/* What happened since its pools' last slow path; by the owner. */
 static void account_own(struct pm_heap *heap)
 {
     for (unsigned class = 0; class < PM_CLASSES; class++) {
@@ -31,20 +37,32 @@ static void account_own(struct pm_heap *heap)
 void pm_heap_stats(struct pm_heap_stats *stats)
 {
     *stats = (struct pm_heap_stats){0};
-    if (pm_heap_self->real)
-        account_own(pm_heap_self);
+    struct pm_heap *own = pm_heap_self;
+    if (own->real) {
+        pm_heap_enter(own);
+        account_own(own);
+        pm_heap_leave(own);
+    }
+    pm_lock_acquire(&pm_cold_lock);
+    account_own(pm_heap_cold);
+    pm_lock_release(&pm_cold_lock);
     pm_lock_acquire(&pm_registry_lock);
-    for (const struct pm_heap *heap = pm_registry.heaps; heap != NULL; heap = heap->next) {
+    const struct pm_heap *heap = pm_load_relaxed(&pm_registry.heaps); /* under the lock */
+    for (; heap != NULL; heap = heap->next) {
         add_heap(stats, heap);
+        add_kept(stats, heap);
         stats->heaps++;
         stats->heaps_in_use += heap->in_use;
-        stats->kept_bytes += pm_load_relaxed(&heap->kept_bytes);
     }
     stats->shell_bytes = pm_registry.shell_bytes;
     pm_lock_release(&pm_registry_lock);
     add_heap(stats, &pm_heap_none);
+    add_heap(stats, &pm_heap_making);
     add_heap(stats, &pm_heap_dead);
-    add_heap(stats, &pm_heap_cold);
+    for (unsigned i = 0; i < 2; i++) {
+        add_heap(stats, &pm_heap_colds[i]);
+        add_kept(stats, &pm_heap_colds[i]);
+    }
     stats->lock_acquisitions = pm_load_relaxed(&pm_registry_lock.acquisitions) +
                                pm_load_relaxed(&pm_cold_lock.acquisitions);
     stats->lock_contended =
@@ -65,33 +83,4 @@ bool pm_heap_check(void)
         }
     }
     return true;
-}
-
-/* In the child the other threads are gone: their heaps stay in use for ever, the pools that they
- * could allocate from stay theirs, and what is freed into those waits in the remote words. */
-void pm_heap_fork_prepare(void)
-{
-    pm_lock_acquire(&pm_init_lock);
-    pm_lock_acquire(&pm_registry_lock);
-    pm_lock_acquire(&pm_cold_lock);
-    pm_floating_fork_prepare();
-    pm_arena_fork_prepare();
-}
-
-void pm_heap_fork_parent(void)
-{
-    pm_arena_fork_parent();
-    pm_floating_fork_parent();
-    pm_lock_release(&pm_cold_lock);
-    pm_lock_release(&pm_registry_lock);
-    pm_lock_release(&pm_init_lock);
-}
-
-void pm_heap_fork_child(void)
-{
-    pm_arena_fork_child();
-    pm_floating_fork_child();
-    pm_lock_reset_in_child(&pm_cold_lock);
-    pm_lock_reset_in_child(&pm_registry_lock);
-    pm_lock_reset_in_child(&pm_init_lock);
 }

@@ -6,15 +6,16 @@
 #include "base/lock.h"
 #include "heap/heap.h"
 
-extern struct pm_heap pm_heap_cold PM_HIDDEN;
+/* The cold heap; under its lock. In the child of a fork it may be another than the first. */
+extern struct pm_heap *pm_heap_cold PM_HIDDEN;
+extern struct pm_heap pm_heap_colds[2] PM_HIDDEN; /* the first, and a spare one */
 extern struct pm_lock pm_cold_lock PM_HIDDEN;
 extern struct pm_lock pm_init_lock PM_HIDDEN;
 extern struct pm_lock pm_registry_lock PM_HIDDEN;
 
-/* Under the registry lock. */
 struct pm_registry {
-    struct pm_heap *heaps; /* all ever made, by `next` */
-    uint64_t shell_bytes;
+    struct pm_heap *_Atomic heaps; /* all ever made, by `next`; written under the registry lock */
+    uint64_t shell_bytes;          /* under the registry lock */
 };
 extern struct pm_registry pm_registry PM_HIDDEN;
 
@@ -23,8 +24,38 @@ static inline uint64_t pm_heap_route(const struct pm_heap *heap)
     return (uintptr_t)heap;
 }
 
-/* The calling thread's heap, made now if it has none; NULL: the cold heap serves it. */
+/* The calling thread's heap, for a slow call. NULL: the cold heap serves it. */
 struct pm_heap *pm_heap_get(void);
+
+/* Around what changes a heap's lists: a signal handler that interrupts it finds `making`, so that
+ * the cold heap serves it, and leaves the heap alone. Of a sentinel nothing happens. */
+PM_INLINE void pm_heap_enter(struct pm_heap *heap)
+{
+    if (heap->real)
+        pm_heap_self = &pm_heap_making;
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
+PM_INLINE void pm_heap_leave(struct pm_heap *heap)
+{
+    atomic_signal_fence(memory_order_seq_cst);
+    if (heap->real)
+        pm_heap_self = heap;
+}
+/* In the child of a fork: the other threads' heaps are nobody's. */
+void pm_heap_forget_threads_in_child(void);
+/* In the child of a fork, when another thread that is gone now held the cold heap: a new one. */
+void pm_heap_replace_cold_in_child(void);
+
+/* ---- what heaps keep without using it: any thread ---- */
+
+/* Gives back what the heap keeps. True: there was something. */
+bool pm_heap_give_kept(struct pm_heap *heap);
+/* Gives back what all heaps keep, or, `idle`, those that had no slow path since the last time. */
+bool pm_heap_give_kept_of_all(bool idle);
+/* For pm_arena_set_reclaim. */
+bool pm_heap_reclaim(void);
+uint64_t pm_heap_stash_bytes(const struct pm_heap *heap);
 
 /* ---- by the owner of the heap (of the cold heap: under its lock) ---- */
 
@@ -34,7 +65,13 @@ void *pm_heap_refill(struct pm_heap *heap, unsigned class, bool *zero);
 void pm_heap_account(struct pm_heap *heap, struct pm_pool *pool, unsigned local);
 /* Takes a retired pool: keeps it, or gives it back. */
 void pm_heap_keep(struct pm_heap *heap, struct pm_pool *pool);
-void pm_heap_give_kept(struct pm_heap *heap, size_t bytes_left);
+/* A kept pool of the class, owned again, or NULL. */
+struct pm_pool *pm_heap_take_kept(struct pm_heap *heap, unsigned class);
+/* Units that were not cut yet. False: out of memory. */
+bool pm_heap_take_units(struct pm_heap *heap, unsigned units, struct pm_run *run);
+/* Looks at the clock, each so many times, and gives back what is due / does it at once. */
+void pm_heap_tick(struct pm_heap *heap);
+void pm_heap_tick_now(void);
 void pm_heap_park(struct pm_heap *heap, struct pm_pool *pool);
 void pm_heap_unpark(struct pm_heap *heap, struct pm_pool *pool);
 void pm_heap_set_current(struct pm_heap *heap, unsigned class, struct pm_pool *pool);

@@ -5,10 +5,7 @@
  * (then it is full and floats) a parked pool; a floating pool; a kept empty pool; fresh units.
  * By the owner of the heap.
  */
-#include "base/options.h"
 #include "heap/internal.h"
-
-enum { KEPT_SEARCH_POOLS = 8 }; /* how many kept pools are looked at for one of the class */
 
 void pm_heap_account(struct pm_heap *heap, struct pm_pool *pool, unsigned local)
 {
@@ -117,87 +114,10 @@ static struct pm_pool *take_parked(struct pm_heap *heap, unsigned class)
     return pool;
 }
 
-/* One of the class, still carved as it was; else one of the same number of units, to be cut anew.
- */
-static struct pm_pool *find_kept(struct pm_heap *heap, unsigned class)
-{
-    struct pm_pool *same_units = NULL;
-    unsigned n = 0;
-    if (pm_list_empty(&heap->kept))
-        return NULL;
-    for (struct pm_link *at = heap->kept.next; at != &heap->kept && n < KEPT_SEARCH_POOLS;
-         at = at->next, n++) {
-        struct pm_pool *pool = pm_container_of(at, struct pm_pool, link);
-        if (pool->class == class)
-            return pool;
-        if (same_units == NULL && pool->units == pm_class_units(class))
-            same_units = pool;
-    }
-    return same_units;
-}
-
-static void count_kept(struct pm_heap *heap, int sign, const struct pm_pool *pool)
-{
-    uint64_t bytes = (uint64_t)pool->units << PM_UNIT_SHIFT;
-    pm_count_owner(&heap->kept_bytes, sign > 0 ? bytes : -bytes);
-}
-
-static struct pm_pool *take_kept(struct pm_heap *heap, unsigned class)
-{
-    struct pm_pool *pool = find_kept(heap, class);
-    if (pool == NULL)
-        return NULL;
-    pm_list_remove(&pool->link);
-    pool->place = PM_PLACE_NONE;
-    count_kept(heap, -1, pool);
-    if (pool->class == class) {
-        pm_pool_revive(pool, pm_heap_route(heap));
-        return pool;
-    }
-    struct pm_run run = pm_pool_run(pool);
-    return pm_pool_cut(&run, class, pm_heap_route(heap));
-}
-
-void pm_heap_keep(struct pm_heap *heap, struct pm_pool *pool)
-{
-    pool->place = PM_PLACE_KEPT;
-    pm_list_push(&heap->kept, &pool->link);
-    count_kept(heap, 1, pool);
-    if (pm_load_relaxed(&heap->kept_bytes) > pm_options.heap_keep_bytes)
-        pm_heap_give_kept(heap, pm_options.heap_keep_bytes);
-}
-
-void pm_heap_give_kept(struct pm_heap *heap, size_t bytes_left)
-{
-    while (pm_load_relaxed(&heap->kept_bytes) > bytes_left) {
-        struct pm_pool *pool = pm_container_of(heap->kept.prev, struct pm_pool, link);
-        pm_list_remove(&pool->link);
-        pool->place = PM_PLACE_NONE;
-        count_kept(heap, -1, pool);
-        struct pm_run run = pm_pool_run(pool);
-        pm_arena_give_run(&run);
-    }
-}
-
-static bool take_units(struct pm_heap *heap, unsigned units, struct pm_run *run)
-{
-    struct pm_group *stash = &heap->stash;
-    if (units > 1)
-        return pm_arena_take_run(units, run);
-    if (stash->units == 0 && !pm_arena_take_group(stash))
-        return false;
-    unsigned pick = stash->units & stash->dirty ? stash->units & stash->dirty : stash->units;
-    unsigned unit = (unsigned)__builtin_ctz(pick); /* dirty ones first: they are resident */
-    *run =
-        (struct pm_run){stash->base + ((size_t)unit << PM_UNIT_SHIFT), 1, stash->dirty >> unit & 1};
-    stash->units &= (uint8_t) ~(1u << unit);
-    return true;
-}
-
 static struct pm_pool *take_fresh(struct pm_heap *heap, unsigned class)
 {
     struct pm_run run;
-    if (!take_units(heap, pm_class_units(class), &run))
+    if (!pm_heap_take_units(heap, pm_class_units(class), &run))
         return NULL;
     return pm_pool_cut(&run, class, pm_heap_route(heap));
 }
@@ -209,7 +129,7 @@ static struct pm_pool *next_pool(struct pm_heap *heap, unsigned class)
     if (pool == NULL)
         pool = pm_floating_take(class, pm_heap_route(heap));
     if (pool == NULL)
-        pool = take_kept(heap, class);
+        pool = pm_heap_take_kept(heap, class);
     if (pool == NULL)
         pool = take_fresh(heap, class);
     pm_assert(pool == NULL || pm_pool_check(pool));
@@ -257,6 +177,7 @@ static void *renew_current(struct pm_heap *heap, struct pm_pool *pool, bool *zer
 void *pm_heap_refill(struct pm_heap *heap, unsigned class, bool *zero)
 {
     pm_count_owner(&heap->refills, 1);
+    pm_heap_tick(heap);
     pm_heap_flush(heap);
     poll_next(heap);
     struct pm_pool *pool = heap->current[class];

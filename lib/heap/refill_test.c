@@ -54,11 +54,11 @@ static bool comes_back(const struct pm_pool *pool, size_t n)
 {
     for (;;) {
         uint64_t units = test_arena_stats().free_units;
-        unsigned stash = pm_heap_self->stash.units;
+        uint64_t stash = pm_heap_stash_bytes(pm_heap_self);
         void *block = test_alloc(n);
         if (test_pool_of(block) == pool)
             return true;
-        if (test_arena_stats().free_units < units || pm_heap_self->stash.units != stash)
+        if (test_arena_stats().free_units < units || pm_heap_stash_bytes(pm_heap_self) != stash)
             return false;
     }
 }
@@ -221,7 +221,7 @@ ISOLATED(trim_gives_back_kept_pools_and_units)
     fill_and_free_pools(8);
     require(test_heap_stats().kept_bytes > 0);
     pm_heap_trim();
-    require(test_heap_stats().kept_bytes == 0 && pm_heap_self->stash.units == 0);
+    require(test_heap_stats().kept_bytes == 0 && pm_heap_stash_bytes(pm_heap_self) == 0);
     require(test_nothing_is_lost());
     require(test_pool_of(test_alloc(SIZE))->place == PM_PLACE_CURRENT && pm_heap_check());
 }

@@ -44,6 +44,14 @@ static inline struct pm_heap_stats test_heap_stats(void)
     return stats;
 }
 
+/* The calling thread's first slow calls are over: it has a heap of its own. */
+static inline void test_get_heap(void)
+{
+    for (unsigned i = 0; i <= PM_CALLS_BEFORE_HEAP; i++)
+        pm_heap_get();
+    require(pm_heap_self->real);
+}
+
 /* Before the first allocator call. */
 static inline void test_heap_start(size_t window_arenas)
 {

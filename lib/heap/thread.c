@@ -19,10 +19,14 @@ struct pm_pool pm_pool_none;
     }
 
 struct pm_heap pm_heap_none = SENTINEL;
+struct pm_heap pm_heap_making = SENTINEL;
 struct pm_heap pm_heap_dead = SENTINEL;
-struct pm_heap pm_heap_cold = SENTINEL;
+struct pm_heap pm_heap_colds[2] = {SENTINEL, SENTINEL};
+struct pm_heap *pm_heap_cold = &pm_heap_colds[0];
 
 __thread struct pm_heap *pm_heap_self = &pm_heap_none;
+/* Slow calls of a thread that has no heap yet. */
+static __thread unsigned calls_without_heap;
 
 struct pm_lock pm_cold_lock = PM_LOCK_INIT(PM_RANK_COLD);
 struct pm_lock pm_init_lock = PM_LOCK_INIT(PM_RANK_INIT);
@@ -32,21 +36,60 @@ static bool have_exit_key; /* written before `initialised`; without one the cold
 
 struct pm_lock pm_registry_lock = PM_LOCK_INIT(PM_RANK_REGISTRY);
 struct pm_registry pm_registry;
-static struct pm_heap *free_heaps; /* these three under the registry lock too */
+
+enum { SHELLS_AT_ONCE = 16, THREAD_BUCKETS = 512 };
+
+/* These under the registry lock too. */
+static struct pm_heap *free_heaps;
 static char *shells, *shells_end;
+static struct pm_heap *heaps_of_threads[THREAD_BUCKETS]; /* in use, by `next_of_thread` */
 
-enum { SHELLS_AT_ONCE = 16 };
-
-static void thread_exit(void *arg)
+static struct pm_heap **bucket_of(uintptr_t thread)
 {
-    struct pm_heap *heap = arg;
-    pm_heap_self = &pm_heap_dead; /* what comes later in this thread is served by the cold heap */
-    pm_heap_dissolve(heap);
+    return &heaps_of_threads[thread / PM_LINE_BYTES * 0x9e3779b97f4a7c15u >> 55];
+}
+
+_Static_assert(THREAD_BUCKETS == 1 << (64 - 55), "the hash's high bits number the buckets");
+
+static void give_shell(struct pm_heap *heap)
+{
     pm_lock_acquire(&pm_registry_lock);
+    struct pm_heap **at = bucket_of(heap->thread);
+    while (*at != NULL && *at != heap)
+        at = &(*at)->next_of_thread;
+    if (*at != NULL)
+        *at = heap->next_of_thread;
     heap->in_use = false;
     heap->next_free = free_heaps;
     free_heaps = heap;
     pm_lock_release(&pm_registry_lock);
+}
+
+/* In the child of a fork the C library may use the storage of a thread that vanished for a new one,
+ * stale values of keys included: that heap stays as it is. */
+static void thread_exit(void *arg)
+{
+    struct pm_heap *heap = arg;
+    if (heap != pm_heap_self)
+        return;
+    pm_heap_self = &pm_heap_dead; /* what comes later in this thread is served by the cold heap */
+    pm_heap_dissolve(heap);
+    give_shell(heap);
+}
+
+static bool init_once(void)
+{
+    pm_os_init();
+    pm_options_init();
+    pm_lock_register(&pm_init_lock);
+    pm_lock_register(&pm_registry_lock);
+    pm_lock_register(&pm_cold_lock);
+    pm_floating_init();
+    pm_arena_set_reclaim(pm_heap_reclaim);
+    if (!pm_arena_init())
+        return false;
+    have_exit_key = pthread_key_create(&exit_key, thread_exit) == 0;
+    return true;
 }
 
 bool pm_heap_process_init(void)
@@ -55,14 +98,8 @@ bool pm_heap_process_init(void)
     if (pm_likely(pm_load_acquire(&initialised)))
         return true;
     pm_lock_acquire(&pm_init_lock);
-    bool done = pm_load_relaxed(&initialised);
-    if (!done) {
-        pm_os_init();
-        pm_options_init();
-        done = pm_arena_init();
-        have_exit_key = done && pthread_key_create(&exit_key, thread_exit) == 0;
-        pm_store_release(&initialised, done);
-    }
+    bool done = pm_load_relaxed(&initialised) || init_once();
+    pm_store_release(&initialised, done);
     pm_lock_release(&pm_init_lock);
     return done;
 }
@@ -83,43 +120,76 @@ static bool more_shells(void)
     return true;
 }
 
-/* Under the registry lock. A recycled shell is as pm_heap_dissolve left it: like a new one. */
-static struct pm_heap *take_shell(void)
+static struct pm_heap *new_shell(void)
 {
-    struct pm_heap *heap = free_heaps;
-    if (heap != NULL) {
-        free_heaps = heap->next_free;
-    } else {
-        if ((size_t)(shells_end - shells) < sizeof(struct pm_heap) && !more_shells())
-            return NULL;
-        heap = (struct pm_heap *)(void *)shells;
-        shells += sizeof(struct pm_heap);
-        for (unsigned i = 0; i < PM_DIRECT_SLOTS; i++)
-            heap->direct[i] = &pm_pool_none;
-        for (unsigned i = 0; i < PM_CLASSES; i++)
-            heap->current[i] = &pm_pool_none;
-        heap->real = true;
-        heap->next = pm_registry.heaps;
-        pm_registry.heaps = heap;
-    }
-    heap->in_use = true;
+    if ((size_t)(shells_end - shells) < sizeof(struct pm_heap) && !more_shells())
+        return NULL;
+    struct pm_heap *heap = (struct pm_heap *)(void *)shells;
+    shells += sizeof(struct pm_heap);
+    for (unsigned i = 0; i < PM_DIRECT_SLOTS; i++)
+        heap->direct[i] = &pm_pool_none;
+    for (unsigned i = 0; i < PM_CLASSES; i++)
+        heap->current[i] = &pm_pool_none;
+    heap->real = true;
+    heap->next = pm_load_relaxed(&pm_registry.heaps);
+    /* Release pairs with pm_heap_give_kept_of_all, which follows the list without the lock. */
+    pm_store_release(&pm_registry.heaps, heap);
     return heap;
 }
 
+/* The heap of the thread whose storage that is, or NULL. */
+static struct pm_heap *heap_of_thread(uintptr_t thread)
+{
+    struct pm_heap *heap = *bucket_of(thread);
+    while (heap != NULL && heap->thread != thread)
+        heap = heap->next_of_thread;
+    return heap;
+}
+
+/* Under the registry lock; of a fork that interrupts it, the child may miss a shell, no more. A
+ * recycled shell is as pm_heap_dissolve left it: like a new one. */
+static struct pm_heap *take_shell(uintptr_t thread)
+{
+    struct pm_heap *heap = free_heaps;
+    if (heap != NULL)
+        free_heaps = heap->next_free;
+    else
+        heap = new_shell();
+    if (heap == NULL)
+        return NULL;
+    heap->in_use = true;
+    heap->thread = thread;
+    heap->next_of_thread = *bucket_of(thread);
+    *bucket_of(thread) = heap;
+    return heap;
+}
+
+/* A heap for the calling thread, which stays marked as `making` meanwhile: a signal handler, and
+ * the C library when it allocates, are served by the cold heap. */
 static PM_COLD struct pm_heap *heap_make(void)
 {
-    if (!pm_heap_process_init() || !have_exit_key)
-        return NULL;
+    uintptr_t thread = (uintptr_t)&pm_heap_self;
     pm_lock_acquire(&pm_registry_lock);
-    struct pm_heap *heap = take_shell();
+    /* A dead thread left it, whose last round of destructors made it: its storage is ours now. */
+    struct pm_heap *leaked = heap_of_thread(thread);
+    struct pm_heap *heap = leaked ? leaked : take_shell(thread);
     pm_lock_release(&pm_registry_lock);
     if (heap == NULL)
         return NULL;
-    /* Before pthread_setspecific: with many keys it calls calloc, which finds the heap made. */
-    pm_heap_self = heap;
-    if (pthread_setspecific(exit_key, heap) != 0)
-        thread_exit(heap); /* without the exit call the heap would leak */
-    return pm_heap_self == heap ? heap : NULL;
+    if (leaked != NULL)
+        pm_heap_dissolve(leaked);
+    if (pthread_setspecific(exit_key, heap) == 0)
+        return heap;
+    pm_heap_self = &pm_heap_dead; /* without the exit call the heap would leak */
+    give_shell(heap);
+    return NULL;
+}
+
+/* The first thread gets its heap at once: the blocks of one thread need not be shared. */
+static bool few_calls(void)
+{
+    return calls_without_heap++ < PM_CALLS_BEFORE_HEAP &&
+           pm_load_relaxed(&pm_registry.heaps) != NULL;
 }
 
 struct pm_heap *pm_heap_get(void)
@@ -127,7 +197,18 @@ struct pm_heap *pm_heap_get(void)
     struct pm_heap *heap = pm_heap_self;
     if (pm_likely(heap->real))
         return heap;
-    return heap == &pm_heap_dead ? NULL : heap_make();
+    if (heap != &pm_heap_none || few_calls() || !pm_heap_process_init() || !have_exit_key)
+        return NULL;
+    pm_heap_self = &pm_heap_making;
+    /* A signal handler of this thread sees the one or the other, and the heap complete. */
+    atomic_signal_fence(memory_order_seq_cst);
+    heap = heap_make();
+    atomic_signal_fence(memory_order_seq_cst);
+    if (heap != NULL)
+        pm_heap_self = heap;
+    else if (pm_heap_self == &pm_heap_making)
+        pm_heap_self = &pm_heap_none; /* no memory now, perhaps later */
+    return heap;
 }
 
 static void let_go(struct pm_heap *heap, struct pm_pool *pool, unsigned local)
@@ -163,16 +244,56 @@ void pm_heap_dissolve(struct pm_heap *heap)
             dissolve_class(heap, word * 64 + (unsigned)__builtin_ctzll(used));
         heap->used_classes[word] = 0;
     }
-    pm_heap_give_kept(heap, 0);
-    pm_arena_give_group(&heap->stash);
-    heap->stash.units = 0;
+    pm_heap_give_kept(heap);
+}
+
+bool pm_heap_idle(void)
+{
+    struct pm_heap *heap = pm_heap_self;
+    if (!heap->real)
+        return false;
+    bool some = (heap->used_classes[0] | heap->used_classes[1]) != 0 || heap->batch_slots != 0 ||
+                pm_load_relaxed(&heap->kept_bytes) != 0 || pm_load_relaxed(&heap->stash) != 0;
+    pm_heap_enter(heap);
+    pm_heap_dissolve(heap);
+    pm_heap_leave(heap);
+    return some;
 }
 
 void pm_heap_trim(void)
 {
-    if (pm_heap_self->real)
-        pm_heap_dissolve(pm_heap_self);
+    pm_heap_idle();
     pm_lock_acquire(&pm_cold_lock);
-    pm_heap_dissolve(&pm_heap_cold);
+    pm_heap_dissolve(pm_heap_cold);
     pm_lock_release(&pm_cold_lock);
+    pm_heap_give_kept_of_all(false);
+}
+
+/* Their owners were stopped anywhere, so that nobody may go on with what they had. What they kept
+ * without using it can be taken still. */
+void pm_heap_forget_threads_in_child(void)
+{
+    uintptr_t thread = (uintptr_t)&pm_heap_self;
+    struct pm_heap *own = heap_of_thread(thread); /* our own; it may be entered just now */
+    struct pm_heap *heap = pm_load_relaxed(&pm_registry.heaps);
+    for (; heap != NULL; heap = heap->next) /* a store of ours that was interrupted may find it */
+        heap->thread = heap == own ? thread : 0;
+    for (unsigned i = 0; i < THREAD_BUCKETS; i++)
+        heaps_of_threads[i] = NULL;
+    if (own != NULL) {
+        own->next_of_thread = NULL;
+        *bucket_of(thread) = own;
+    }
+}
+
+/* The spare one, whatever else was going on; in the child of such a child, a shell. */
+void pm_heap_replace_cold_in_child(void)
+{
+    struct pm_heap *heap = &pm_heap_colds[1];
+    if (pm_heap_cold != &pm_heap_colds[0])
+        heap = new_shell();
+    if (heap == NULL)
+        return; /* no memory: the child keeps what the thread that is gone left */
+    heap->real = false;
+    pm_heap_cold = heap;
 }

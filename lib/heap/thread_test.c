@@ -14,6 +14,7 @@ enum { WINDOW_ARENAS = 128, SIZE = 256, MANY = 200 };
 static void *use_some_classes(void *arg)
 {
     (void)arg;
+    test_get_heap();
     for (size_t n = 16; n <= PM_BLOCK_MAX; n *= 2)
         test_release(test_alloc(n));
     return NULL;
@@ -22,7 +23,7 @@ static void *use_some_classes(void *arg)
 ISOLATED(an_exiting_thread_leaves_no_heap_in_use_and_its_shell_serves_the_next)
 {
     test_heap_start(WINDOW_ARENAS);
-    test_alloc(SIZE);
+    test_get_heap();
     require(test_heap_stats().heaps == 1 && test_heap_stats().heaps_in_use == 1);
     for (int i = 0; i < MANY; i++) {
         test_in_thread(use_some_classes, NULL);
@@ -38,7 +39,7 @@ ISOLATED(an_exiting_thread_that_freed_all_leaves_no_unit_in_use)
         test_in_thread(use_some_classes, NULL);
     struct pm_arena_stats stats = test_arena_stats();
     require(stats.free_units == stats.arenas * PM_ARENA_UNITS && pm_arena_check());
-    require(test_heap_stats().kept_bytes == 0);
+    require(test_heap_stats().kept_bytes == 0 && test_heap_stats().stash_bytes == 0);
 }
 
 static void *allocate_one(void *block)
@@ -65,6 +66,7 @@ static void *leave_half(void *arg)
 {
     static void *many[MANY_BLOCKS];
     (void)arg;
+    test_get_heap();
     for (unsigned i = 0; i < MANY_BLOCKS; i++)
         many[i] = test_alloc(SIZE);
     for (unsigned i = 0; i < MANY_BLOCKS; i += 2)
@@ -75,6 +77,7 @@ static void *leave_half(void *arg)
 ISOLATED(what_exited_threads_left_is_used_before_new_arenas_are_added)
 {
     test_heap_start(WINDOW_ARENAS);
+    test_get_heap();
     test_in_thread(leave_half, NULL);
     uint64_t arenas = test_arena_stats().arenas;
     require(arenas >= 3);
@@ -99,7 +102,8 @@ static void *make_and_free_pools(void *arg)
 ISOLATED(a_thousand_threads_one_after_another_need_no_more_arenas_than_the_first)
 {
     test_heap_start(WINDOW_ARENAS);
-    test_in_thread(make_and_free_pools, NULL);
+    test_get_heap();
+    test_in_thread(make_and_free_pools, NULL); /* the cold heap serves its first calls */
     uint64_t arenas = test_arena_stats().arenas;
     for (int i = 0; i < 1000 / (1 + 9 * PM_TSAN); i++)
         test_in_thread(make_and_free_pools, NULL);
@@ -144,7 +148,7 @@ static void *leave_block_of_cold_heap(void *block)
 {
     pm_heap_self = &pm_heap_dead; /* as after the heap's destructor */
     *(void **)block = test_alloc(SIZE);
-    require(test_has_owner(test_pool_of(*(void **)block), pm_heap_route(&pm_heap_cold)));
+    require(test_has_owner(test_pool_of(*(void **)block), pm_heap_route(pm_heap_cold)));
     require(test_alloc(SIZE) != *(void **)block);
     require(pm_heap_self == &pm_heap_dead);
     return NULL;
@@ -219,6 +223,63 @@ ISOLATED(after_threads_swapped_blocks_and_all_is_freed_no_unit_is_lost)
     require(stats.kept_bytes == 0 && stats.heaps <= THREADS + 1);
 }
 
+static void *call_a_little(void *arg)
+{
+    (void)arg;
+    for (unsigned i = 0; i < PM_CALLS_BEFORE_HEAP / 2; i++)
+        test_release(test_alloc(100 * (i + 1)));
+    require(pm_heap_self == &pm_heap_none);
+    return NULL;
+}
+
+ISOLATED(threads_of_few_calls_are_served_by_the_cold_heap_and_get_none_of_their_own)
+{
+    test_heap_start(WINDOW_ARENAS);
+    test_get_heap();
+    for (int i = 0; i < MANY; i++)
+        test_in_thread(call_a_little, NULL);
+    require(test_heap_stats().heaps == 1 && test_nothing_is_lost());
+}
+
+ISOLATED(the_first_thread_has_its_heap_at_once)
+{
+    test_heap_start(WINDOW_ARENAS);
+    test_release(test_alloc(SIZE));
+    require(pm_heap_self->real);
+}
+
+/* The thread's first allocator call comes in the last round of destructors, after ours. */
+static pthread_key_t last_key;
+static _Thread_local unsigned last_rounds;
+
+static void last_destructor(void *arg)
+{
+    if (++last_rounds < PTHREAD_DESTRUCTOR_ITERATIONS)
+        require(pthread_setspecific(last_key, arg) == 0);
+    else
+        use_some_classes(NULL);
+}
+
+static void *leave_heap(void *arg)
+{
+    (void)arg;
+    require(pthread_setspecific(last_key, &last_key) == 0);
+    return NULL;
+}
+
+ISOLATED(the_heap_that_a_dead_thread_left_serves_the_next_with_its_storage)
+{
+    if (PM_TSAN) /* which takes a thread for ended before its last destructors */
+        return;
+    test_heap_start(WINDOW_ARENAS);
+    test_get_heap();
+    require(pthread_key_create(&last_key, last_destructor) == 0);
+    for (int i = 0; i < MANY; i++)
+        test_in_thread(leave_heap, NULL);
+    /* The C library uses a thread's storage again, but perhaps not at once. */
+    require(test_heap_stats().heaps >= 2 && test_heap_stats().heaps <= 1 + MANY / 20);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -232,6 +293,10 @@ int main(void)
         cmocka_unit_test(initialising_twice_is_initialising_once),
         cmocka_unit_test(the_first_allocation_of_a_process_initialises_it),
         cmocka_unit_test(after_threads_swapped_blocks_and_all_is_freed_no_unit_is_lost),
+        cmocka_unit_test(
+            threads_of_few_calls_are_served_by_the_cold_heap_and_get_none_of_their_own),
+        cmocka_unit_test(the_first_thread_has_its_heap_at_once),
+        cmocka_unit_test(the_heap_that_a_dead_thread_left_serves_the_next_with_its_storage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

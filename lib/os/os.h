@@ -32,8 +32,24 @@ bool pm_os_make_readable(void *start, size_t bytes);
 bool pm_os_commit(void *start, size_t bytes);
 /* The pages go back to the system. True: they read as zero now. */
 bool pm_os_purge(void *start, size_t bytes);
+/* The pages and what the system set aside for them go back; the memory is reserved, as it was
+ * before pm_os_commit. False: nothing happened. */
+bool pm_os_decommit(void *start, size_t bytes);
+/* Whether the system charges committed memory, touched or not, against a limit, so that purged
+ * memory should be decommitted. Read once. */
+bool pm_os_charges_commit(void);
+/* Moves the pages of [from, from + bytes) to the committed memory at `to`, whose own are dropped;
+ * `from` stays committed and reads as zero. Whole arenas. How many bytes were moved, from the start
+ * on, 0 where the system cannot; the rest is as it was. *lost: behind the moved bytes the system
+ * dropped memory of `to` and cannot give it again; it must never be touched. */
+size_t pm_os_move_pages(void *to, void *from, size_t bytes, bool *lost);
 /* Gives address space back. */
 void pm_os_release(void *start, size_t bytes);
+
+/* Huge pages: what the system does with memory that nobody gave advice about, and advice. */
+enum pm_huge { PM_HUGE_NEVER, PM_HUGE_ON_ADVICE, PM_HUGE_ALWAYS };
+enum pm_huge pm_os_huge_policy(void);
+bool pm_os_advise_huge(void *start, size_t bytes, bool huge);
 
 /* Appends to a file, or writes to "stderr" or "stdout". */
 bool pm_os_append_file(const char *path, const char *text, size_t bytes);
@@ -44,6 +60,9 @@ enum pm_os_call {
     PM_OS_MAKE_READABLE,
     PM_OS_COMMIT,
     PM_OS_PURGE,
+    PM_OS_DECOMMIT,
+    PM_OS_MOVE,    /* of pages */
+    PM_OS_ADVISE,  /* about huge pages */
     PM_OS_RELEASE, /* the caller is not told: the address space stays reserved */
     PM_OS_CALLS
 };

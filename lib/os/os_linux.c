@@ -17,13 +17,22 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifndef MREMAP_DONTUNMAP
+#define MREMAP_DONTUNMAP 4 /* Linux 5.7 */
+#endif
+
 /* The kernel's numbers; its header is not on musl's path. */
 enum { FUTEX_WAIT_PRIVATE = 0 | 128, FUTEX_WAKE_PRIVATE = 1 | 128 };
+
+/* Not for ever: the thread that was woken, or one that has yet to wake us, may be in a signal
+ * handler meanwhile, and wait there for what we hold (heap/fork.c). */
+enum { LONGEST_SLEEP_NS = 5000000 };
 
 static void futex_wait(_Atomic uint32_t *word, uint32_t value)
 {
     int saved_errno = errno;
-    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
+    struct timespec longest = {.tv_nsec = LONGEST_SLEEP_NS};
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, &longest, NULL, 0);
     errno = saved_errno;
 }
 
@@ -147,6 +156,117 @@ bool pm_os_purge(void *start, size_t bytes)
     bool done = madvise(start, bytes, MADV_DONTNEED) == 0;
     errno = saved_errno;
     return done;
+}
+
+bool pm_os_decommit(void *start, size_t bytes)
+{
+    if (pm_os_fault_now(PM_OS_DECOMMIT))
+        return false;
+    int saved_errno = errno;
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+    bool done = mmap(start, bytes, PROT_NONE, flags, -1, 0) != MAP_FAILED;
+    errno = saved_errno;
+    return done;
+}
+
+/* Whether the range lies in one mapping. Growth by a page is refused in any case, since something
+ * of ours follows; the error says what the system looked at first. */
+static bool one_mapping(void *start, size_t bytes)
+{
+    void *grown = mremap(start, bytes, bytes + pm_os_page_bytes(), 0);
+    if (grown != MAP_FAILED) /* the end of a window */
+        munmap((char *)start + bytes, pm_os_page_bytes());
+    return grown != MAP_FAILED || errno == ENOMEM;
+}
+
+/* After a refusal nothing is moved any more. Relaxed: who misses it tries once more. */
+static _Atomic bool moving_is_refused;
+
+/* The system drops the target's pages before it looks whether it can move: where it then refuses,
+ * the target is mapped again, unless another thread's mapping was faster. */
+static bool move_piece(char *to, char *from, size_t bytes, bool *lost)
+{
+    int flags = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP;
+    if (mremap(from, bytes, bytes, flags, to) != MAP_FAILED)
+        return true;
+    pm_store_relaxed(&moving_is_refused, true);
+    if (errno == EINVAL) /* before Linux 5.7: the flags are looked at first */
+        return false;
+    flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
+    void *again = mmap(to, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
+    if (again != MAP_FAILED && again != to) /* a system without MAP_FIXED_NOREPLACE */
+        munmap(again, bytes);
+    *lost = again != to && !(again == MAP_FAILED && errno == EEXIST && one_mapping(to, bytes));
+    return false;
+}
+
+size_t pm_os_move_pages(void *to, void *from, size_t bytes, bool *lost)
+{
+    *lost = false;
+    if (pm_os_fault_now(PM_OS_MOVE) || pm_load_relaxed(&moving_is_refused))
+        return 0;
+    int saved_errno = errno;
+    /* A range that earlier moves left in several mappings goes in pieces. */
+    size_t moved = 0, step = one_mapping(from, bytes) ? bytes : PM_ARENA_BYTES;
+    while (moved < bytes && !*lost && one_mapping((char *)from + moved, step) &&
+           move_piece((char *)to + moved, (char *)from + moved, step, lost))
+        moved += step;
+    errno = saved_errno;
+    return moved;
+}
+
+bool pm_os_advise_huge(void *start, size_t bytes, bool huge)
+{
+    if (pm_os_fault_now(PM_OS_ADVISE))
+        return false;
+    int saved_errno = errno;
+    bool done = madvise(start, bytes, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE) == 0;
+    errno = saved_errno;
+    return done;
+}
+
+/* The start of a small file of the system's; empty: it cannot be read. By system calls: the C
+ * library's functions are cancellation points, and other libraries put their own in front. */
+static void read_setting(const char *path, char *text, size_t bytes)
+{
+    int saved_errno = errno;
+    long file = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+    long length = file >= 0 ? syscall(SYS_read, (int)file, text, bytes - 1) : 0;
+    text[length > 0 ? length : 0] = 0;
+    if (file >= 0)
+        syscall(SYS_close, (int)file);
+    errno = saved_errno;
+}
+
+enum { SETTING_BYTES = 64, KNOWN = 0x100 };
+
+bool pm_os_charges_commit(void)
+{
+    static _Atomic unsigned answer; /* relaxed: all write the same */
+    if (pm_load_relaxed(&answer) == 0) {
+        char text[SETTING_BYTES];
+        struct rlimit limit;
+        read_setting("/proc/sys/vm/overcommit_memory", text, sizeof text);
+        bool limited = getrlimit(RLIMIT_DATA, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
+        pm_store_relaxed(&answer, KNOWN | (unsigned)(text[0] == '2' || limited));
+    }
+    return pm_load_relaxed(&answer) & 1;
+}
+
+enum pm_huge pm_os_huge_policy(void)
+{
+    static _Atomic unsigned answer; /* relaxed: all write the same */
+    if (pm_load_relaxed(&answer) == 0) {
+        char text[SETTING_BYTES]; /* "always [madvise] never" */
+        read_setting("/sys/kernel/mm/transparent_hugepage/enabled", text, sizeof text);
+        const char *chosen = strchr(text, '[');
+        enum pm_huge policy = chosen == NULL     ? PM_HUGE_NEVER
+                              : chosen[1] == 'a' ? PM_HUGE_ALWAYS
+                              : chosen[1] == 'm' ? PM_HUGE_ON_ADVICE
+                                                 : PM_HUGE_NEVER;
+        pm_store_relaxed(&answer, KNOWN | (unsigned)policy);
+    }
+    return pm_load_relaxed(&answer) & ~(unsigned)KNOWN;
 }
 
 static bool write_all(int file, const char *text, size_t bytes)

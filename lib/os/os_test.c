@@ -199,6 +199,75 @@ ISOLATED(locks_that_sleep_in_the_system_lose_no_wakeup)
     require(guarded == 6 * 2000 * 50);
 }
 
+static void decommitted_memory_traps_and_is_zero_when_it_is_committed_again(void **state)
+{
+    char *start = pm_os_reserve(BYTES, 1);
+    (void)state;
+    assert_true(pm_os_commit(start, BYTES));
+    memset(start, 1, BYTES);
+    assert_true(pm_os_decommit(start, BYTES));
+    assert_true(traps(read_it, start));
+    assert_true(pm_os_commit(start, BYTES));
+    assert_int_equal(start[0] | start[BYTES - 1], 0);
+    pm_os_release(start, BYTES);
+}
+
+static void moved_pages_leave_zeros_and_take_their_contents_along(void **state)
+{
+    size_t bytes = 3 * PM_ARENA_BYTES;
+    bool lost;
+    (void)state;
+    char *from = pm_os_reserve(bytes, PM_ARENA_BYTES), *to = pm_os_reserve(bytes, PM_ARENA_BYTES);
+    assert_true(pm_os_commit(from, bytes) && pm_os_commit(to, bytes));
+    memset(from, 1, bytes);
+    memset(to, 2, bytes);
+    size_t moved = pm_os_move_pages(to, from, bytes, &lost);
+    assert_false(lost);
+    assert_true(moved == bytes || moved == 0); /* 0: Linux before 5.7 */
+    for (size_t i = 0; i < bytes; i += 512) {
+        assert_int_equal(to[i], moved ? 1 : 2);
+        assert_int_equal(from[i], moved ? 0 : 1);
+    }
+    pm_os_release(from, bytes);
+    pm_os_release(to, bytes);
+}
+
+/* What the program locked, for one, is a mapping of its own. */
+static void pages_in_several_mappings_are_moved_by_arenas_or_left_alone(void **state)
+{
+    size_t bytes = 3 * PM_ARENA_BYTES;
+    bool lost;
+    (void)state;
+    char *from = pm_os_reserve(bytes, PM_ARENA_BYTES), *to = pm_os_reserve(bytes, PM_ARENA_BYTES);
+    assert_true(pm_os_commit(from, bytes) && pm_os_commit(to, bytes));
+    memset(from, 1, bytes);
+    memset(to, 2, bytes);
+    assert_true(pm_os_make_readable(from + PM_ARENA_BYTES + pm_os_page_bytes(), 1));
+    size_t moved = pm_os_move_pages(to, from, bytes, &lost);
+    assert_false(lost);
+    assert_true(moved == PM_ARENA_BYTES || moved == 0);
+    assert_int_equal(to[moved], 2); /* no hole */
+    assert_int_equal(from[moved], 1);
+    assert_int_equal(to[0], moved ? 1 : 2);
+    pm_os_release(from, bytes);
+    pm_os_release(to, bytes);
+}
+
+static void the_policy_for_huge_pages_is_one_that_the_system_has(void **state)
+{
+    (void)state;
+    enum pm_huge policy = pm_os_huge_policy();
+    assert_true(policy == PM_HUGE_NEVER || policy == PM_HUGE_ON_ADVICE || policy == PM_HUGE_ALWAYS);
+    assert_int_equal(pm_os_huge_policy(), policy);
+}
+
+ISOLATED(a_limit_on_data_means_that_commit_is_charged)
+{
+    struct rlimit limit = {(rlim_t)1 << 60, (rlim_t)1 << 60};
+    require(setrlimit(RLIMIT_DATA, &limit) == 0);
+    require(pm_os_charges_commit());
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -213,6 +282,11 @@ int main(void)
         cmocka_unit_test(appended_text_follows_what_the_file_held),
         cmocka_unit_test(stderr_is_a_file_name_of_its_own),
         cmocka_unit_test(locks_that_sleep_in_the_system_lose_no_wakeup),
+        cmocka_unit_test(decommitted_memory_traps_and_is_zero_when_it_is_committed_again),
+        cmocka_unit_test(moved_pages_leave_zeros_and_take_their_contents_along),
+        cmocka_unit_test(pages_in_several_mappings_are_moved_by_arenas_or_left_alone),
+        cmocka_unit_test(the_policy_for_huge_pages_is_one_that_the_system_has),
+        cmocka_unit_test(a_limit_on_data_means_that_commit_is_charged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

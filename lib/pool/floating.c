@@ -74,17 +74,29 @@ void pm_floating_stats(struct pm_floating_stats *stats)
     stats->lock_contended = pm_load_relaxed(&lock.contended);
 }
 
-void pm_floating_fork_prepare(void)
+void pm_floating_init(void)
 {
-    pm_lock_acquire(&lock);
+    pm_lock_register(&lock);
 }
 
-void pm_floating_fork_parent(void)
+static void rebuild_window(struct pm_window *w, void *arg)
 {
-    pm_lock_release(&lock);
+    (void)arg;
+    size_t end = (size_t)w->next_arena * PM_ARENA_UNITS;
+    for (size_t unit = (size_t)w->first_arena * PM_ARENA_UNITS; unit < end; unit++) {
+        /* Relaxed: no other thread exists. */
+        bool head = pm_load_relaxed(pm_window_route(w, unit)) == PM_ROUTE_FLOATING;
+        uint64_t word = pm_load_relaxed(&pm_remote_at(w, unit)->word);
+        if (head && pm_word_state(word) == PM_PUBLISHED)
+            pm_floating_insert(pm_pool_at(w, unit));
+    }
 }
 
-void pm_floating_fork_child(void)
+void pm_floating_rebuild_in_child(void)
 {
-    pm_lock_reset_in_child(&lock);
+    for (unsigned class = 0; class < PM_CLASSES; class++) {
+        sets[class] = (struct pm_link){0};
+        pm_store_relaxed(&counts[class], 0);
+    }
+    pm_window_each(rebuild_window, NULL);
 }

@@ -14,7 +14,7 @@
  *   PUBLISHED  none    -               all free blocks         live blocks; in its floating set
  *
  *   from       to         by                               when
- *   FREE       OWNED      pm_pool_cut                      a heap gets fresh units
+ *   FREE       OWNED      pm_pool_cut, pm_pool_revive      a heap gets units, or what it kept
  *   OWNED      FLOATING   owner, pm_pool_float             full; or the owner leaves; route first
  *   OWNED      PUBLISHED  owner, pm_pool_float             it leaves, and an eighth is free
  *   OWNED      FREE       owner, pm_pool_retire            no live block
@@ -41,9 +41,10 @@
 #include "base/report.h"
 #include "pool/size_class.h"
 
-/* While a pool is its heap's current one, `count` starts here and goes down with each local free;
- * so it never reaches zero there, and the fast free needs one test for all pools. */
-#define PM_COUNT_CURRENT 0x7fffffffu
+/* While a pool is its heap's current one, `count` starts here and goes down with each local free.
+ * At zero it starts anew, which also makes a thread that needs no other slow path look at the clock
+ * now and then. So the fast free needs one test for all pools. */
+#define PM_COUNT_CURRENT 16384u
 
 enum pm_place { PM_PLACE_NONE, PM_PLACE_CURRENT, PM_PLACE_PARKED, PM_PLACE_KEPT };
 
@@ -200,9 +201,11 @@ struct pm_floating_stats {
     uint64_t pools, lock_acquisitions, lock_contended;
 };
 void pm_floating_stats(struct pm_floating_stats *stats);
-void pm_floating_fork_prepare(void);
-void pm_floating_fork_parent(void);
-void pm_floating_fork_child(void);
+/* Once, at process start. */
+void pm_floating_init(void);
+/* In the child of a fork, when another thread that is gone now held the lock: makes the sets anew
+ * from the pools' words. */
+void pm_floating_rebuild_in_child(void);
 
 /* Prints the first violation and returns false. For the owner, of a pool that it owns. */
 bool pm_pool_check(const struct pm_pool *pool);

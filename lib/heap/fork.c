@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Fork. The handlers run in the forking thread: `prepare` takes all locks, in the order of their
+ * ranks, so that the child finds what they guard whole.
+ *
+ * Where a signal handler forks, its thread may have been inside the allocator, and hold a lock
+ * already. To wait for the others in order could then be to wait for one who waits for us: so each
+ * is tried for a while, and what is behind those that we did not get is mended in the child, where
+ * nobody else is:
+ *
+ *   rank       in the child, when its holder is gone
+ *   INIT       nothing: start-up can be done again
+ *   REGISTRY   nothing: each change takes effect with one store; at most one shell is lost
+ *   COLD       a new cold heap
+ *   FLOATING   the sets are made anew from the pools' words
+ *   GROW       nothing: arenas and windows count once they are complete
+ *   ARENA      the lists are made anew from the arenas' bits
+ *
+ * Locks of the interrupted code stay its own, in parent and child; it goes on when the handler
+ * returns.
+ */
+#include "heap/internal.h"
+
+static bool is_mine(struct pm_lock *lock)
+{
+    enum pm_lock_fork state = pm_lock_state(lock);
+    /* FOR_FORK: of a fork that was interrupted itself. */
+    return state == PM_LOCK_INTERRUPTED || state == PM_LOCK_FOR_FORK;
+}
+
+static bool inside_allocator(void)
+{
+    for (unsigned rank = 0; rank < PM_RANK_COUNT; rank++) {
+        struct pm_lock *lock = pm_lock_of_rank(rank);
+        if (lock != NULL && is_mine(lock))
+            return true;
+    }
+    return false;
+}
+
+void pm_heap_fork_prepare(void)
+{
+    bool inside = inside_allocator();
+    for (unsigned rank = 0; rank < PM_RANK_COUNT; rank++) {
+        struct pm_lock *lock = pm_lock_of_rank(rank);
+        if (lock != NULL && !is_mine(lock))
+            pm_lock_take_for_fork(lock, !inside);
+    }
+}
+
+void pm_heap_fork_parent(void)
+{
+    for (unsigned rank = PM_RANK_COUNT; rank-- > 0;) {
+        struct pm_lock *lock = pm_lock_of_rank(rank);
+        if (lock != NULL && pm_lock_state(lock) == PM_LOCK_FOR_FORK)
+            pm_lock_release_after_fork(lock);
+    }
+}
+
+static void mend(unsigned rank)
+{
+    switch (rank) {
+    case PM_RANK_COLD:
+        pm_heap_replace_cold_in_child();
+        break;
+    case PM_RANK_FLOATING:
+        pm_floating_rebuild_in_child();
+        break;
+    case PM_RANK_ARENA:
+        pm_arena_rebuild_in_child();
+        break;
+    default:
+        break;
+    }
+}
+
+/* The other threads' heaps stay in use for ever: the pools that they could allocate from stay
+ * theirs, and what is freed into those waits in the remote words. Locks last to first: what is
+ * mended needs those of higher ranks. */
+void pm_heap_fork_child(void)
+{
+    for (unsigned rank = PM_RANK_COUNT; rank-- > 0;) {
+        struct pm_lock *lock = pm_lock_of_rank(rank);
+        enum pm_lock_fork state = lock ? pm_lock_state(lock) : PM_LOCK_FREE;
+        if (state == PM_LOCK_ANOTHERS)
+            mend(rank);
+        if (state == PM_LOCK_ANOTHERS || state == PM_LOCK_FOR_FORK)
+            pm_lock_reset_in_child(lock);
+    }
+    pm_heap_forget_threads_in_child();
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Fork by a signal handler: whatever locks its own thread and others hold at that moment, nobody
+ * waits for ever, and in the child what the others guarded is whole. The handler is played by the
+ * test, which calls the fork handlers itself while it holds a lock.
+ */
+#include "heap/testing.h"
+
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+enum { WINDOW_ARENAS = 64, SIZE = 256, BLOCKS = 3000 };
+
+/* Another thread, which holds a lock until it is told to let go. */
+struct holder {
+    unsigned rank;
+    _Atomic unsigned step;
+    pthread_t thread;
+};
+
+static void *hold(void *arg)
+{
+    struct holder *holder = arg;
+    struct pm_lock *lock = pm_lock_of_rank(holder->rank);
+    pm_lock_acquire(lock);
+    pm_store_release(&holder->step, 1);
+    while (pm_load_acquire(&holder->step) != 2)
+        sched_yield();
+    pm_lock_release(lock);
+    return NULL;
+}
+
+static void start_holder(struct holder *holder)
+{
+    require(pthread_create(&holder->thread, NULL, hold, holder) == 0);
+    while (pm_load_acquire(&holder->step) != 1)
+        sched_yield();
+}
+
+static void use_heap(void)
+{
+    static void *blocks[BLOCKS];
+    for (unsigned i = 0; i < BLOCKS; i++)
+        blocks[i] = test_alloc(1 + i * 7 % 4000);
+    for (unsigned i = 0; i < BLOCKS; i++)
+        test_release(blocks[i]);
+    require(pm_heap_check() && pm_arena_check());
+}
+
+static void *use_heap_in_thread(void *arg)
+{
+    (void)arg;
+    use_heap();
+    return NULL;
+}
+
+static void live_as_child(struct pm_lock *interrupted)
+{
+    pm_heap_fork_child();
+    if (interrupted != NULL) { /* the handler returns, the interrupted code goes on */
+        require(pm_lock_state(interrupted) == PM_LOCK_INTERRUPTED);
+        pm_lock_release(interrupted);
+    }
+    for (unsigned rank = 0; rank < PM_RANK_COUNT; rank++)
+        require(pm_lock_state(pm_lock_of_rank(rank)) == PM_LOCK_FREE);
+    use_heap();
+    pm_heap_self = &pm_heap_dead; /* the cold heap serves, too */
+    use_heap();
+    _exit(0);
+}
+
+static void fork_inside(struct pm_lock *interrupted)
+{
+    int status;
+    pm_heap_fork_prepare();
+    pid_t child = fork();
+    require(child >= 0);
+    if (child == 0)
+        live_as_child(interrupted);
+    pm_heap_fork_parent();
+    require(waitpid(child, &status, 0) == child && status == 0);
+}
+
+/* Floating pools, cold pools, parked pools, dirty and clean arenas. */
+static void make_things_to_mend(void)
+{
+    static void *blocks[BLOCKS];
+    test_get_heap();
+    for (unsigned i = 0; i < BLOCKS; i++)
+        blocks[i] = test_alloc(i % 3 ? SIZE : 10000);
+    test_in_thread(use_heap_in_thread, NULL);
+    for (unsigned i = 0; i < BLOCKS; i += 2)
+        test_release(blocks[i]);
+    pm_heap_trim(); /* half empty pools: published */
+}
+
+ISOLATED(a_fork_inside_the_allocator_goes_on_whatever_another_thread_holds)
+{
+    test_heap_start(WINDOW_ARENAS);
+    make_things_to_mend();
+    for (unsigned mine = 0; mine < PM_RANK_COUNT; mine++) {
+        for (unsigned other = 0; other < PM_RANK_COUNT; other++) {
+            struct holder holder = {.rank = other};
+            if (other == mine)
+                continue;
+            start_holder(&holder);
+            pm_lock_acquire(pm_lock_of_rank(mine));
+            fork_inside(pm_lock_of_rank(mine));
+            require(pm_lock_state(pm_lock_of_rank(other)) == PM_LOCK_ANOTHERS);
+            pm_lock_release(pm_lock_of_rank(mine));
+            pm_store_release(&holder.step, 2);
+            require(pthread_join(holder.thread, NULL) == 0);
+            for (unsigned rank = 0; rank < PM_RANK_COUNT; rank++)
+                require(pm_lock_state(pm_lock_of_rank(rank)) == PM_LOCK_FREE);
+        }
+    }
+    use_heap();
+}
+
+ISOLATED(an_ordinary_fork_takes_every_lock_and_the_child_finds_them_free)
+{
+    int status;
+    test_heap_start(WINDOW_ARENAS);
+    make_things_to_mend();
+    pm_heap_fork_prepare();
+    for (unsigned rank = 0; rank < PM_RANK_COUNT; rank++)
+        require(pm_lock_state(pm_lock_of_rank(rank)) == PM_LOCK_FOR_FORK);
+    pid_t child = fork();
+    if (child == 0)
+        live_as_child(NULL);
+    pm_heap_fork_parent();
+    for (unsigned rank = 0; rank < PM_RANK_COUNT; rank++)
+        require(pm_lock_state(pm_lock_of_rank(rank)) == PM_LOCK_FREE);
+    require(waitpid(child, &status, 0) == child && status == 0);
+}
+
+ISOLATED(a_fork_inside_a_fork_does_not_wait_for_itself)
+{
+    test_heap_start(WINDOW_ARENAS);
+    pm_heap_fork_prepare();
+    fork_inside(NULL);
+    pm_heap_fork_parent();
+    use_heap();
+}
+
+/* Lists made anew from the bits: all units are where they were. */
+ISOLATED(mended_arena_lists_and_floating_sets_are_complete)
+{
+    test_heap_start(WINDOW_ARENAS);
+    make_things_to_mend();
+    struct pm_arena_stats before = test_arena_stats(), after;
+    struct pm_floating_stats sets, mended;
+    pm_floating_stats(&sets);
+    pm_arena_rebuild_in_child();
+    pm_floating_rebuild_in_child();
+    pm_floating_stats(&mended);
+    after = test_arena_stats();
+    require(sets.pools > 0 && mended.pools == sets.pools);
+    require(after.arenas == before.arenas && after.free_units == before.free_units);
+    require(after.dirty_units == after.free_units); /* nothing is known to be clean */
+    require(pm_arena_check());
+    use_heap();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_fork_inside_the_allocator_goes_on_whatever_another_thread_holds),
+        cmocka_unit_test(an_ordinary_fork_takes_every_lock_and_the_child_finds_them_free),
+        cmocka_unit_test(a_fork_inside_a_fork_does_not_wait_for_itself),
+        cmocka_unit_test(mended_arena_lists_and_floating_sets_are_complete),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
