@@ -131,7 +131,7 @@ def try_mutant(tree, mutant):
         shutil.rmtree(folder, ignore_errors=True)
     judge(mutant, ended)
     return True, "%s: caught by %s (%s, %.1f s)" % (
-        mutant.name, " ".join([mutant.test] + mutant.arguments), ended.status, ended.seconds)
+        mutant.name, " ".join([mutant.script, mutant.test] + mutant.arguments).strip(), ended.status, ended.seconds)
 
 
 def run_all(tree, mutants):

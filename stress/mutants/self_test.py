@@ -56,6 +56,7 @@ BAD_TABLES = [
     ((ENTRY % CASES[0][:5]).replace("builds release", "builds all"), "is none of"),
     ((ENTRY % CASES[0][:5]).replace("fails exit", "fails somehow"), "the first word is one of"),
     ((ENTRY % CASES[0][:5]).replace("why w", "what w"), "unknown key \"what\""),
+    ((ENTRY % CASES[0][:5]).replace("test prog", "test x/y.sh"), "a script needs a program"),
 ]
 
 
@@ -110,6 +111,9 @@ def main():
             said = outcome(tree, ENTRY % (name, test, fails, old, new))
             if expected not in said:
                 wrong.append("%s: expected \"%s\", got \"%s\"" % (name, expected, said))
+        said = outcome(tree, (ENTRY % ("flag", "prog", "exit", GUARD, "n")) + "flags -O9 => -O1\n")
+        if "the flag -O9 is not used" not in said.replace("The", "the"):
+            wrong.append("flag: got \"%s\"" % said)
         left = [n for n in os.listdir(tree.folder) if n.startswith("mutant-")]
         if left:
             wrong.append("temporary folders are left: " + ", ".join(left))
