@@ -130,8 +130,9 @@ def try_mutant(tree, mutant):
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     judge(mutant, ended)
+    words = [w for w in [mutant.script, mutant.test] + mutant.arguments if w]
     return True, "%s: caught by %s (%s, %.1f s)" % (
-        mutant.name, " ".join([mutant.script, mutant.test] + mutant.arguments).strip(), ended.status, ended.seconds)
+        mutant.name, " ".join(words), ended.status, ended.seconds)
 
 
 def run_all(tree, mutants):
