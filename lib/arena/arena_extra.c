@@ -22,8 +22,8 @@ static void add_window(struct pm_window *w, void *arg)
     struct pm_arena_stats *stats = arg;
     stats->bytes_reserved += pm_load_relaxed(&w->units) << PM_UNIT_SHIFT;
     for (uint32_t i = w->first_arena; i < w->next_arena; i++) {
-        stats->free_units += (unsigned)__builtin_popcountll(w->arenas[i].free);
-        stats->dirty_units += (unsigned)__builtin_popcountll(w->arenas[i].dirty);
+        stats->free_units += pm_bits_count(w->arenas[i].free);
+        stats->dirty_units += pm_bits_count(w->arenas[i].dirty);
         stats->arenas_in_use += ~w->arenas[i].free != 0;
         stats->decommitted_arenas += w->arenas[i].decommitted;
         stats->pool_units += pool_units(w, i);
@@ -60,7 +60,7 @@ bool pm_arena_check_one(const struct pm_arena *a)
     bool bit = pm_arena_window(a)->empties[a->index / 64] >> a->index % 64 & 1;
     if ((a->dirty & ~a->free) != 0)
         return violated("a unit in use is called dirty", a);
-    if (a->free_units != __builtin_popcountll(a->free))
+    if (a->free_units != pm_bits_count(a->free))
         return violated("free units miscounted", a);
     if (bit != empty)
         return violated("the bit of empty arenas is wrong", a);

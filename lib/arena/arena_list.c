@@ -51,7 +51,7 @@ static void file_empty(struct pm_arena *a)
 
 void pm_arena_file(struct pm_arena *a)
 {
-    a->free_units = (uint8_t)__builtin_popcountll(a->free);
+    a->free_units = (uint8_t)pm_bits_count(a->free);
     a->longest = (uint8_t)pm_bits_longest_run(a->free);
     if (a->free_units == 0) {
         a->place = PM_NOWHERE;
@@ -106,8 +106,8 @@ void pm_arena_remove_units(struct pm_arena *a, uint64_t units)
 {
     bool was_dirty = a->dirty != 0;
     pm_assert(a->place == PM_NOWHERE && (a->free & units) == units);
-    pm_arena_totals.free_units -= (unsigned)__builtin_popcountll(units);
-    pm_arena_totals.dirty_units -= (unsigned)__builtin_popcountll(units & a->dirty);
+    pm_arena_totals.free_units -= pm_bits_count(units);
+    pm_arena_totals.dirty_units -= pm_bits_count(units & a->dirty);
     a->free &= ~units;
     a->dirty &= ~units;
     if (was_dirty && a->dirty == 0)
@@ -118,10 +118,10 @@ void pm_arena_add_units(struct pm_arena *a, uint64_t units, uint64_t dirty, uint
 {
     pm_assert(a->place == PM_NOWHERE && (a->free & units) == 0 && (dirty & ~units) == 0);
     a->free |= units;
-    pm_arena_totals.free_units += (unsigned)__builtin_popcountll(units);
+    pm_arena_totals.free_units += pm_bits_count(units);
     if (dirty == 0)
         return;
-    pm_arena_totals.dirty_units += (unsigned)__builtin_popcountll(dirty);
+    pm_arena_totals.dirty_units += pm_bits_count(dirty);
     if (a->dirty != 0)
         pm_list_remove(&a->dirty_link);
     pm_list_push(&dirty_arenas, &a->dirty_link);
@@ -186,7 +186,7 @@ uint64_t pm_arena_claim(struct pm_arena *a, unsigned first, unsigned units, uint
 {
     uint64_t mask = pm_bits_run(first, units);
     pm_assert((a->free & mask) == mask);
-    pm_demand_note((unsigned)__builtin_popcountll(mask & ~a->dirty), now_ns);
+    pm_demand_note(pm_bits_count(mask & ~a->dirty), now_ns);
     pm_arena_unfile(a);
     uint64_t dirty = (a->dirty & mask) >> first;
     pm_arena_remove_units(a, mask);
@@ -258,9 +258,9 @@ bool pm_arena_take_run(unsigned units, struct pm_run *run)
 static unsigned best_group(const struct pm_arena *a)
 {
     unsigned best = 0, best_score = 0;
+    uint64_t scores = pm_bits_count_bytes(a->dirty) * 2 + pm_bits_count_bytes(a->free);
     for (unsigned first = 0; first < PM_ARENA_UNITS; first += PM_GROUP_UNITS) {
-        unsigned units = a->free >> first & 0xff, dirty = a->dirty >> first & 0xff;
-        unsigned score = (unsigned)(__builtin_popcount(dirty) * 2 + __builtin_popcount(units));
+        unsigned score = scores >> first & 0xff;
         if (score > best_score) {
             best = first;
             best_score = score;
@@ -277,7 +277,7 @@ bool pm_arena_take_group(struct pm_group *group)
         return false;
     unsigned first = best_group(a);
     uint64_t mask = a->free & (uint64_t)0xff << first;
-    pm_demand_note((unsigned)__builtin_popcountll(mask & ~a->dirty), now);
+    pm_demand_note(pm_bits_count(mask & ~a->dirty), now);
     pm_arena_unfile(a);
     group->units = (uint8_t)(mask >> first);
     group->dirty = (uint8_t)((a->dirty & mask) >> first);
@@ -302,7 +302,7 @@ static void give(const char *base, uint64_t units, uint64_t dirty)
     bool excess = pm_purge_wanted(now);
     pm_lock_release(&pm_arena_lock);
     if (pm_unlikely(excess))
-        pm_purge_excess((unsigned)__builtin_popcountll(units), now);
+        pm_purge_excess(pm_bits_count(units), now);
     pm_arena_tick(now);
 }
 

@@ -97,7 +97,7 @@ static struct purge purge_begin(struct pm_arena *a, enum pm_huge policy)
     struct purge purge = {.arena = a, .units = whole ? a->free : a->dirty, .dirty = a->dirty};
     pm_arena_unfile(a);
     pm_arena_remove_units(a, purge.units);
-    pm_arena_totals.purging_units += (unsigned)__builtin_popcountll(purge.units);
+    pm_arena_totals.purging_units += pm_bits_count(purge.units);
     pm_arena_file(a);
     purge.forbid_huge = !whole && !a->no_huge && policy == PM_HUGE_ALWAYS;
     purge.allow_huge = whole && a->no_huge;
@@ -113,10 +113,10 @@ static void purge_end(const struct purge *purge, uint64_t now_ns)
     pm_arena_unfile(a);
     a->decommitted = purge->decommitted; /* first: see pm_arena_rebuild_in_child */
     pm_arena_add_units(a, purge->units, purge->still_dirty, now_ns);
-    size_t units = (unsigned)__builtin_popcountll(purge->dirty);
-    pm_arena_totals.purging_units -= (unsigned)__builtin_popcountll(purge->units);
+    size_t units = pm_bits_count(purge->dirty);
+    pm_arena_totals.purging_units -= pm_bits_count(purge->units);
     pm_arena_totals.purged += whole && purge->still_dirty == 0;
-    pm_arena_totals.purged_units += units - (unsigned)__builtin_popcountll(purge->still_dirty);
+    pm_arena_totals.purged_units += units - pm_bits_count(purge->still_dirty);
     pm_arena_file(a);
     pm_lock_release(&pm_arena_lock);
 }
@@ -171,7 +171,7 @@ static struct pm_arena *excess_arena(uint64_t now_ns)
         demand.purged_units = 0;
     struct pm_arena *a = pm_arena_oldest_dirty_empty();
     a = a ? a : pm_arena_longest_dirty();
-    demand.purged_units += (unsigned)__builtin_popcountll(a->dirty);
+    demand.purged_units += pm_bits_count(a->dirty);
     demand.last_purge_ns = now_ns;
     return a;
 }

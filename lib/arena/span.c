@@ -62,7 +62,7 @@ static struct claim claim_empties(struct pm_arena *a, size_t arenas, uint64_t no
 {
     struct claim claim = {.arenas = a};
     for (size_t i = 0; i < arenas; i++) {
-        claim.dirty += (unsigned)__builtin_popcountll(a[i].dirty);
+        claim.dirty += pm_bits_count(a[i].dirty);
         claim.decommitted += a[i].decommitted;
         claim.no_huge += a[i].no_huge;
         a[i].no_huge = 0;

@@ -48,17 +48,43 @@ static inline uint64_t pm_bits_run_starts(uint64_t word, unsigned n)
     return word;
 }
 
-/* The length of the longest run of set bits, 0..64. */
+/* The length of the longest run of set bits, 0..64: first the powers of two, then what fits on
+ * top. */
 static inline unsigned pm_bits_longest_run(uint64_t word)
 {
-    unsigned n = 0;
-    if (~word == 0)
-        return 64;
-    while (word != 0) {
-        word &= word << 1;
-        n++;
+    uint64_t starts[7] = {word}; /* of runs of 1, 2, 4... */
+    unsigned power = 0;
+    if (word == 0)
+        return 0;
+    for (uint64_t next; power < 6; power++) {
+        next = starts[power] & starts[power] >> (1u << power);
+        if (next == 0)
+            break;
+        starts[power + 1] = next;
+    }
+    unsigned n = 1u << power;
+    for (uint64_t found = starts[power]; power-- > 0;) {
+        uint64_t longer = n < 64 ? found & starts[power] >> n : 0;
+        if (longer != 0) {
+            found = longer;
+            n += 1u << power;
+        }
     }
     return n;
+}
+
+/* How many bits are set, of each byte in its place. Without the instruction for it, which not every
+ * x86-64 has, the compiler calls a function. */
+static inline uint64_t pm_bits_count_bytes(uint64_t word)
+{
+    word -= word >> 1 & 0x5555555555555555u;
+    word = (word & 0x3333333333333333u) + (word >> 2 & 0x3333333333333333u);
+    return (word + (word >> 4)) & 0x0f0f0f0f0f0f0f0fu;
+}
+
+static inline unsigned pm_bits_count(uint64_t word)
+{
+    return (unsigned)(pm_bits_count_bytes(word) * 0x0101010101010101u >> 56);
 }
 
 #endif

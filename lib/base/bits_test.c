@@ -117,6 +117,21 @@ static void log2_floor_is_the_place_of_the_highest_bit(void **state)
     }
 }
 
+static void counts_are_those_of_the_compiler(void **state)
+{
+    uint64_t seed = 4;
+    (void)state;
+    assert_int_equal(pm_bits_count(0), 0);
+    assert_int_equal(pm_bits_count(~(uint64_t)0), 64);
+    for (int i = 0; i < 10000; i++) {
+        uint64_t word = test_random(&seed) & test_random(&seed);
+        assert_int_equal(pm_bits_count(word), __builtin_popcountll(word));
+        for (unsigned at = 0; at < 64; at += 8)
+            assert_int_equal(pm_bits_count_bytes(word) >> at & 0xff,
+                             __builtin_popcount((unsigned)(word >> at & 0xff)));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -127,6 +142,7 @@ int main(void)
         cmocka_unit_test(align_up_gives_the_next_multiple_and_keeps_multiples),
         cmocka_unit_test(powers_of_two_are_those_with_one_bit),
         cmocka_unit_test(log2_floor_is_the_place_of_the_highest_bit),
+        cmocka_unit_test(counts_are_those_of_the_compiler),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

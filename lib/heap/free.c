@@ -116,11 +116,13 @@ static PM_NOINLINE void free_no_block(void *ptr, const char *function)
  * never more than what makes a pool worth adopting. */
 static void batch_start(struct pm_heap *heap, struct pm_batch *batch, void *ptr)
 {
-    heap->batch_slots |= 1u << (batch - heap->batch);
     unsigned eighth = (unsigned)(batch->remote->capacity - batch->remote->adopt_live);
     batch->limit = eighth < PM_BATCH_BLOCKS ? eighth : PM_BATCH_BLOCKS;
     batch->at = pool_of(pm_window_find(ptr), ptr);
     batch->tail = ptr;
+    /* A signal handler that flushes finds the batch complete, or does not find it. */
+    atomic_signal_fence(memory_order_seq_cst);
+    heap->batch_slots |= 1u << (batch - heap->batch);
 }
 
 static PM_NOINLINE void batch_start_or_end(struct pm_batch *batch, void *ptr, const char *function)

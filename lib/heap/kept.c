@@ -186,7 +186,7 @@ bool pm_heap_take_units(struct pm_heap *heap, unsigned units, struct pm_run *run
 uint64_t pm_heap_stash_bytes(const struct pm_heap *heap)
 {
     struct pm_group group = stash_group(pm_load_relaxed(&heap->stash));
-    return (uint64_t)(unsigned)__builtin_popcount(group.units) << PM_UNIT_SHIFT;
+    return (uint64_t)pm_bits_count(group.units) << PM_UNIT_SHIFT;
 }
 
 bool pm_heap_give_kept(struct pm_heap *heap)
