@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Threads that start, use malloc a little and end, one after another. Stands for: servers with a
- * thread per request. Source: "thread start + first malloc + exit: <= 1.1 of glibc's time", which
- * compare.py judges from interleaved runs, by processor time: threads and main take turns, so it is
- * what passes less the waiting to be woken, which both allocators share; cycle_calls.py counts the
- * system calls of the same runs.
+ * thread per request. Source: "thread start + first malloc + exit: <= 1.1 of glibc's time". The
+ * test cycle_instructions.py judges instructions; compare.py compares times of interleaved runs, by
+ * processor time: threads and main take turns, so it is what passes less the waiting to be woken,
+ * which both allocators share; cycle_calls.py counts the system calls of the same runs.
  *
  * Usage: thread_cycle [threads=2000] [use=none|one|many]
  *   none: no call of the allocator in the thread
