@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Large blocks that change their size by moving their pages. */
-#include "arena/span.h"
-#include "arena/testing.h"
+#include "arena/span_testing.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,34 +9,6 @@
 #include <cmocka.h>
 
 enum { WINDOW_ARENAS = 64 };
-
-static char *simple_span(size_t units)
-{
-    bool zero;
-    char *start = pm_span_alloc(units << PM_UNIT_SHIFT, 1, &zero);
-    require(start != NULL && pm_arena_check());
-    pm_asan_unpoison(start, units << PM_UNIT_SHIFT);
-    return start;
-}
-
-static void span_free(char *start)
-{
-    pm_span_free(pm_window_find(start), start, "free");
-    require(pm_arena_check());
-}
-
-static size_t usable(char *start)
-{
-    return pm_span_usable(pm_window_find(start), start, "test");
-}
-
-static bool resize(char *start, size_t units)
-{
-    bool done = pm_span_resize(pm_window_find(start), start, units << PM_UNIT_SHIFT, "realloc");
-    require(pm_arena_check());
-    pm_asan_unpoison(start, usable(start));
-    return done;
-}
 
 static void *move(char *start, size_t units)
 {

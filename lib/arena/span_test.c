@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Spans: place, alignment, zero knowledge, sizes changed in place, misuse. */
-#include "arena/span.h"
-#include "arena/testing.h"
+#include "arena/span_testing.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,40 +9,6 @@
 #include <cmocka.h>
 
 enum { WINDOW_ARENAS = 64, SPANS_MAX = 40, STEPS = 1500 };
-
-static char *span(size_t units, size_t align, bool *zero)
-{
-    char *start = pm_span_alloc(units << PM_UNIT_SHIFT, align, zero);
-    require(start != NULL && (uintptr_t)start % align == 0 && pm_arena_check());
-    require((uintptr_t)start % PM_UNIT_BYTES == 0);
-    pm_asan_unpoison(start, units << PM_UNIT_SHIFT);
-    return start;
-}
-
-static char *simple_span(size_t units)
-{
-    bool zero;
-    return span(units, 1, &zero);
-}
-
-static void span_free(char *start)
-{
-    pm_span_free(pm_window_find(start), start, "free");
-    require(pm_arena_check());
-}
-
-static size_t usable(char *start)
-{
-    return pm_span_usable(pm_window_find(start), start, "test");
-}
-
-static bool resize(char *start, size_t units)
-{
-    bool done = pm_span_resize(pm_window_find(start), start, units << PM_UNIT_SHIFT, "realloc");
-    require(pm_arena_check());
-    pm_asan_unpoison(start, usable(start));
-    return done;
-}
 
 static size_t live_units(void)
 {

@@ -212,15 +212,20 @@ static void decommitted_memory_traps_and_is_zero_when_it_is_committed_again(void
     pm_os_release(start, BYTES);
 }
 
+static char *committed_and_filled(size_t bytes, int value)
+{
+    char *start = pm_os_reserve(bytes, PM_ARENA_BYTES);
+    assert_true(start != NULL && pm_os_commit(start, bytes));
+    memset(start, value, bytes);
+    return start;
+}
+
 static void moved_pages_leave_zeros_and_take_their_contents_along(void **state)
 {
     size_t bytes = 3 * PM_ARENA_BYTES;
     bool lost;
     (void)state;
-    char *from = pm_os_reserve(bytes, PM_ARENA_BYTES), *to = pm_os_reserve(bytes, PM_ARENA_BYTES);
-    assert_true(pm_os_commit(from, bytes) && pm_os_commit(to, bytes));
-    memset(from, 1, bytes);
-    memset(to, 2, bytes);
+    char *from = committed_and_filled(bytes, 1), *to = committed_and_filled(bytes, 2);
     size_t moved = pm_os_move_pages(to, from, bytes, &lost);
     assert_false(lost);
     assert_true(moved == bytes || moved == 0); /* 0: Linux before 5.7 */
@@ -238,10 +243,7 @@ static void pages_in_several_mappings_are_moved_by_arenas_or_left_alone(void **s
     size_t bytes = 3 * PM_ARENA_BYTES;
     bool lost;
     (void)state;
-    char *from = pm_os_reserve(bytes, PM_ARENA_BYTES), *to = pm_os_reserve(bytes, PM_ARENA_BYTES);
-    assert_true(pm_os_commit(from, bytes) && pm_os_commit(to, bytes));
-    memset(from, 1, bytes);
-    memset(to, 2, bytes);
+    char *from = committed_and_filled(bytes, 1), *to = committed_and_filled(bytes, 2);
     assert_true(pm_os_make_readable(from + PM_ARENA_BYTES + pm_os_page_bytes(), 1));
     size_t moved = pm_os_move_pages(to, from, bytes, &lost);
     assert_false(lost);
