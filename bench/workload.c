@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -28,9 +29,16 @@ struct bench_rows *bench_all_rows(void)
     return first_rows;
 }
 
-int64_t bench_scaled_ops(const struct bench_row *row, double scale)
+static int64_t common_divisor(int64_t a, int64_t b)
+{
+    return b == 0 ? a : common_divisor(b, a % b);
+}
+
+int64_t bench_scaled_ops(const struct bench_row *row, size_t threads, double scale)
 {
     int64_t step = row->step == 0 ? 1 : row->step;
+    if (row->thread_counts != NULL)
+        step *= (int64_t)threads / common_divisor(step, (int64_t)threads);
     int64_t steps = (int64_t)((double)row->ops * scale / (double)step);
     return (steps < 1 ? 1 : steps) * step;
 }
@@ -60,6 +68,13 @@ uint64_t bench_peak_rss_kib(void)
     if (line == NULL)
         bench_die("/proc/self/status has no VmHWM");
     return strtoull(line + strlen("\nVmHWM:"), NULL, 10);
+}
+
+uint64_t bench_page_faults(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return (uint64_t)(usage.ru_minflt + usage.ru_majflt);
 }
 
 /* A size for each of the BENCH_SIZES places from the quantile function, then shuffled: the table

@@ -8,10 +8,11 @@
  *     static const struct bench_row rows[] = {
  *         {.name = "family/variant", .what = "...", .ops = 1000000, .run = run, .context = &spec},
  *     };
- *     BENCH_ROWS(rows)
+ *     BENCH_ROWS(BENCH_WORKLOAD, rows)
  *
- * It calls plain malloc and free, which the preloaded allocator serves. A row does a fixed number
- * of operations, the same for every allocator, in a process of its own.
+ * It calls plain malloc and free by way of bench_alloc() and its like, which the preloaded
+ * allocator serves. A row does a fixed number of operations, the same for every allocator, in a
+ * process of its own.
  */
 #ifndef BENCH_WORKLOAD_H
 #define BENCH_WORKLOAD_H
@@ -24,19 +25,38 @@
 
 #include "gbench.h"
 
+enum bench_kind {
+    BENCH_MICRO,   /* one function or habit of a program, alone */
+    BENCH_WORKLOAD /* what a program does, with its sizes, lifetimes and threads */
+};
+
+/* What a row is asked to do. */
+struct bench_run {
+    int64_t ops;         /* operations in all, over the threads */
+    size_t threads;      /* of a row with thread counts; else what the row says, at least 1 */
+    const void *context; /* the row's own */
+};
+
+enum { BENCH_THREADS_MAX = 256 };
+
 struct bench_row {
     const char *name; /* family/variant; the family is what is averaged over */
     const char *what; /* one line for the reader of the table */
-    int64_t ops;      /* operations (one malloc and one free) of a full run */
+    int64_t ops;      /* operations (one malloc and one free) of a full run: about 0.2 seconds */
     int64_t step;     /* a run does a multiple of this; 0 counts as 1 */
     enum gbench_clock clock;
-    /* The loop: does `ops` operations in all, as iterations of the state; returns a sum over what
-     * it read from the blocks. */
-    uint64_t (*run)(struct gbench_state *state, int64_t ops, const void *context);
+    /* The loop: does how->ops operations in all, as iterations of the state; returns a sum over
+     * what it read from the blocks. */
+    uint64_t (*run)(struct gbench_state *state, const struct bench_run *how);
     const void *context;
+    size_t threads; /* that work at once; 0 counts as 1 */
+    /* Instead: such a row for each of these counts, ended by 0, called name/COUNT. --threads puts
+     * other counts in their place. The operations are a multiple of the count, too. */
+    const size_t *thread_counts;
 };
 
 struct bench_rows {
+    enum bench_kind kind;
     const struct bench_row *row;
     size_t count;
     struct bench_rows *next;
@@ -44,16 +64,18 @@ struct bench_rows {
 
 void bench_enter(struct bench_rows *rows);
 
-#define BENCH_ROWS(table)                                                                          \
+#define BENCH_ROWS(kind, table)                                                                    \
     __attribute__((constructor)) static void enter_rows(void)                                      \
     {                                                                                              \
-        static struct bench_rows rows_ = {table, sizeof(table) / sizeof((table)[0]), NULL};        \
+        static struct bench_rows rows_ = {kind, table, sizeof(table) / sizeof((table)[0]), NULL};  \
         bench_enter(&rows_);                                                                       \
     }
 
+#define BENCH_THREAD_COUNTS(...) ((const size_t[]){__VA_ARGS__, 0})
+
 /* The tables in the order of the file names' linkage; for the main program. */
 struct bench_rows *bench_all_rows(void);
-int64_t bench_scaled_ops(const struct bench_row *row, double scale);
+int64_t bench_scaled_ops(const struct bench_row *row, size_t threads, double scale);
 
 /* One line on stderr, then abort(): an allocator that fails a workload must not get a time. */
 __attribute__((noreturn, cold, format(printf, 1, 2))) void bench_die(const char *format, ...);
@@ -61,6 +83,9 @@ __attribute__((noreturn, cold, format(printf, 1, 2))) void bench_die(const char 
 /* The largest resident set this process ever had. Not getrusage(): its ru_maxrss survives exec, so
  * that a child of a large program would report the parent's. */
 uint64_t bench_peak_rss_kib(void);
+
+/* Of the process so far; those that went to a disk included. */
+uint64_t bench_page_faults(void);
 
 /* Random numbers: splitmix64 (Steele, Lea, Flood, OOPSLA 2014). The same seed gives the same
  * workload for every allocator. */
@@ -110,23 +135,67 @@ static inline unsigned char bench_mark(uint32_t size)
     return (unsigned char)(size * 7 + 1);
 }
 
-static inline void *bench_alloc(uint32_t size)
+static inline void *bench_marked(void *allocated, const char *function, uint32_t size)
 {
-    unsigned char *block = malloc(size);
+    unsigned char *block = allocated;
     if (__builtin_expect(block == NULL, 0))
-        bench_die("malloc(%u) returned NULL", size);
+        bench_die("%s of %u bytes returned NULL", function, size);
     *(uint32_t *)(void *)block = size;
     block[size - 1] = bench_mark(size);
     return block;
 }
 
+static inline void *bench_alloc(uint32_t size)
+{
+    return bench_marked(malloc(size), "malloc", size);
+}
+
+/* Zero at both ends, or the run fails. */
+static inline void *bench_alloc_zeroed(uint32_t size)
+{
+    unsigned char *block = calloc(1, size);
+    if (__builtin_expect(block != NULL && (block[0] != 0 || block[size - 1] != 0), 0))
+        bench_die("calloc of %u bytes returned memory that is not zeroed", size);
+    return bench_marked(block, "calloc", size);
+}
+
+static inline void *bench_alloc_aligned(size_t alignment, uint32_t size)
+{
+    void *block = NULL;
+    if (__builtin_expect(posix_memalign(&block, alignment, size) != 0, 0))
+        block = NULL;
+    if (__builtin_expect((uintptr_t)block % alignment != 0, 0))
+        bench_die("posix_memalign returned %p, not aligned to %zu", block, alignment);
+    return bench_marked(block, "posix_memalign", size);
+}
+
+/* The size of the block, whose marks must be whole. */
+static inline uint32_t bench_block_size(const void *block)
+{
+    uint32_t size = *(const uint32_t *)block;
+    if (__builtin_expect(((const unsigned char *)block)[size - 1] != bench_mark(size), 0))
+        bench_die("block %p of %u bytes was overwritten while it was live", block, size);
+    return size;
+}
+
 static inline uint32_t bench_free(void *block)
 {
-    uint32_t size = *(uint32_t *)block;
-    if (__builtin_expect(((unsigned char *)block)[size - 1] != bench_mark(size), 0))
-        bench_die("block %p of %u bytes was overwritten while it was live", block, size);
+    uint32_t size = bench_block_size(block);
     free(block);
     return size;
+}
+
+/* The old contents up to the smaller size are checked at both ends of what was kept. */
+static inline void *bench_resize(void *block, uint32_t size)
+{
+    uint32_t old = bench_block_size(block);
+    unsigned char *moved = realloc(block, size);
+    if (__builtin_expect(moved == NULL, 0))
+        bench_die("realloc to %u bytes returned NULL", size);
+    if (__builtin_expect(*(uint32_t *)(void *)moved != old, 0) ||
+        (size >= old && __builtin_expect(moved[old - 1] != bench_mark(old), 0)))
+        bench_die("realloc of %u to %u bytes lost the contents", old, size);
+    return bench_marked(moved, "realloc", size);
 }
 
 /* The workload's own tables come straight from the system, so that the allocator is asked only

@@ -31,15 +31,14 @@ static void fill_order(uint32_t *order, enum order kind)
     }
 }
 
-static uint64_t run(struct gbench_state *state, int64_t ops, const void *context)
+static uint64_t run(struct gbench_state *state, const struct bench_run *how)
 {
-    const struct batch *batch = context;
+    const struct batch *batch = how->context;
     static struct bench_sizes sizes;
     static uint32_t order[BLOCKS];
     static void *blocks[BLOCKS];
     uint64_t sum = 0;
 
-    (void)ops;
     if (batch->low == batch->high)
         bench_sizes_fixed(&sizes, batch->low);
     else
@@ -72,4 +71,4 @@ static const struct bench_row rows[] = {
     BATCH("mixed-random", "16 to 2048 bytes, freed in random order", 3000000, RANDOM, 16, 2048),
 };
 
-BENCH_ROWS(rows)
+BENCH_ROWS(BENCH_MICRO, rows)

@@ -9,11 +9,10 @@
 
 enum { BATCH = 100, PAGE = 4096 };
 
-static uint64_t run(struct gbench_state *state, int64_t ops, const void *context)
+static uint64_t run(struct gbench_state *state, const struct bench_run *how)
 {
-    const uint32_t size = *(const uint32_t *)context;
+    const uint32_t size = *(const uint32_t *)how->context;
     uint64_t sum = 0;
-    (void)ops;
     while (gbench_keep_running_batch(state, BATCH)) {
         for (int i = 0; i < BATCH; i++) {
             unsigned char *block = calloc(1, size);
@@ -46,4 +45,4 @@ static const struct bench_row rows[] = {
     CALLOC("262144", 262144, 10000),
 };
 
-BENCH_ROWS(rows)
+BENCH_ROWS(BENCH_MICRO, rows)

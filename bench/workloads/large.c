@@ -19,15 +19,14 @@ static void *alloc_touched(uint32_t size)
     return block;
 }
 
-static uint64_t run(struct gbench_state *state, int64_t ops, const void *context)
+static uint64_t run(struct gbench_state *state, const struct bench_run *how)
 {
-    const uint32_t live = *(const uint32_t *)context;
+    const uint32_t live = *(const uint32_t *)how->context;
     static struct bench_sizes sizes;
     struct bench_random random = {5};
     void *slot[LIVE_MAX];
     uint64_t sum = 0;
 
-    (void)ops;
     bench_sizes_uniform(&sizes, low_bytes, high_bytes);
     for (uint32_t i = 0; i < live; i++)
         slot[i] = alloc_touched(bench_size(&sizes, bench_random(&random)));
@@ -43,9 +42,9 @@ static uint64_t run(struct gbench_state *state, int64_t ops, const void *context
 
 static const struct bench_row rows[] = {
     {"large/one", "blocks of 5 to 25 MiB, one after another", 50, 1, GBENCH_PROCESS_CPU, run,
-     &(const uint32_t){1}},
+     .context = &(const uint32_t){1}},
     {"large/eight", "blocks of 5 to 25 MiB, eight alive", 50, 1, GBENCH_PROCESS_CPU, run,
-     &(const uint32_t){LIVE_MAX}},
+     .context = &(const uint32_t){LIVE_MAX}},
 };
 
-BENCH_ROWS(rows)
+BENCH_ROWS(BENCH_WORKLOAD, rows)

@@ -67,19 +67,18 @@ static void serve_all(struct chain *chains, int64_t threads_each)
     pthread_barrier_destroy(&done);
 }
 
-static uint64_t run(struct gbench_state *state, int64_t ops, const void *context)
+static uint64_t run(struct gbench_state *state, const struct bench_run *how)
 {
     struct chain *chains = bench_table(CHAINS, sizeof(chains[0]));
     uint64_t sum = 0;
-    (void)context;
     bench_sizes_uniform(&sizes, 8, 1000);
     for (int i = 0; i < CHAINS; i++) {
         chains[i].random.state = 300 + (uint64_t)i;
         for (int k = 0; k < SLOTS; k++)
             chains[i].slot[k] = bench_alloc(bench_size(&sizes, bench_random(&chains[i].random)));
     }
-    while (gbench_keep_running_batch(state, ops))
-        serve_all(chains, ops / (CHAINS * OPS_PER_THREAD));
+    while (gbench_keep_running_batch(state, how->ops))
+        serve_all(chains, how->ops / (CHAINS * OPS_PER_THREAD));
     for (int i = 0; i < CHAINS; i++) {
         sum += chains[i].sum;
         for (int k = 0; k < SLOTS; k++)
@@ -91,7 +90,7 @@ static uint64_t run(struct gbench_state *state, int64_t ops, const void *context
 
 static const struct bench_row rows[] = {
     {"larson/server", "8 to 1000 bytes, 2 threads, each replaced after 50000 blocks", 6000000,
-     CHAINS *OPS_PER_THREAD, GBENCH_WALL, run, NULL},
+     CHAINS *OPS_PER_THREAD, GBENCH_WALL, run, .threads = CHAINS},
 };
 
-BENCH_ROWS(rows)
+BENCH_ROWS(BENCH_WORKLOAD, rows)

@@ -9,11 +9,10 @@
 
 enum { BATCH = 1000 };
 
-static uint64_t run(struct gbench_state *state, int64_t ops, const void *context)
+static uint64_t run(struct gbench_state *state, const struct bench_run *how)
 {
-    const uint32_t size = *(const uint32_t *)context;
+    const uint32_t size = *(const uint32_t *)how->context;
     uint64_t sum = 0;
-    (void)ops;
     while (gbench_keep_running_batch(state, BATCH)) {
         for (int i = 0; i < BATCH; i++)
             sum += bench_free(bench_alloc(size));
@@ -36,4 +35,4 @@ static const struct bench_row rows[] = {
     PAIRS(1024, 15000000), PAIRS(4096, 6000000), PAIRS(65536, 1000000),
 };
 
-BENCH_ROWS(rows)
+BENCH_ROWS(BENCH_MICRO, rows)

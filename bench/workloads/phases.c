@@ -11,7 +11,7 @@
 #include <stdatomic.h>
 
 enum {
-    THREADS_MAX = 8,
+    THREADS_MAX = BENCH_THREADS_MAX,
     SLOTS = 4096,            /* live objects of a thread at most */
     STEPS_PER_PHASE = 80000, /* over all threads of the phase */
     TRANSFER_SLOTS = 1024,
@@ -104,9 +104,9 @@ static void fill_request_sizes(struct bench_sizes *sizes)
         sizes->size[i] = buffers.size[i] * (i % 512 == 0 ? 8 : 1);
 }
 
-static uint64_t run(struct gbench_state *state, int64_t ops, const void *context)
+static uint64_t run(struct gbench_state *state, const struct bench_run *how)
 {
-    const size_t threads = *(const size_t *)context;
+    const size_t threads = how->threads;
     struct server *server = bench_table(1, sizeof(*server));
     fill_request_sizes(&server->sizes);
     for (size_t i = 0; i < threads; i++)
@@ -114,16 +114,13 @@ static uint64_t run(struct gbench_state *state, int64_t ops, const void *context
     while (gbench_keep_running_batch(state, STEPS_PER_PHASE))
         run_phase(server, threads);
     uint64_t sum = free_survivors(server, threads);
-    (void)ops;
     bench_table_drop(server, 1, sizeof(*server));
     return sum;
 }
 
 static const struct bench_row rows[] = {
-    {"phases/2", "2 threads in each phase, a quarter of the objects survives it", 2400000,
-     STEPS_PER_PHASE, GBENCH_WALL, run, &(const size_t){2}},
-    {"phases/8", "8 threads in each phase, a quarter of the objects survives it", 2400000,
-     STEPS_PER_PHASE, GBENCH_WALL, run, &(const size_t){8}},
+    {"phases", "threads of a phase replaced in the next, a quarter of the objects survives",
+     2400000, STEPS_PER_PHASE, GBENCH_WALL, run, .thread_counts = BENCH_THREAD_COUNTS(2, 8)},
 };
 
-BENCH_ROWS(rows)
+BENCH_ROWS(BENCH_WORKLOAD, rows)

@@ -135,18 +135,18 @@ static void work(void *context, size_t role)
         (role == PRODUCER ? produce_blocks : consume_blocks)(run);
 }
 
-static uint64_t run_flow(struct gbench_state *state, int64_t ops, const void *context)
+static uint64_t run_flow(struct gbench_state *state, const struct bench_run *how)
 {
     struct run *run = bench_table(1, sizeof(*run));
-    run->flow = context;
-    run->blocks = ops;
+    run->flow = how->context;
+    run->blocks = how->ops;
     run->ring.capacity = run->flow->lists ? LIST_RING_SLOTS : RING_SLOTS;
     run->ring.group = run->flow->lists ? 1 : GROUP;
     if (run->flow->low == run->flow->high)
         bench_sizes_fixed(&run->sizes, run->flow->low);
     else
         bench_sizes_log_uniform(&run->sizes, run->flow->low, run->flow->high);
-    while (gbench_keep_running_batch(state, ops))
+    while (gbench_keep_running_batch(state, how->ops))
         gbench_set_iteration_time(
             state, bench_team_run(&(struct bench_team){ROLES, NULL, work, NULL, run}));
     uint64_t sum = run->sum;
@@ -158,7 +158,7 @@ static uint64_t run_flow(struct gbench_state *state, int64_t ops, const void *co
     {                                                                                              \
         .name = "prodcons/" variant, .what = "2 threads, one allocates, one frees: " words,        \
         .ops = (count), .step = LIST_BLOCKS, .clock = GBENCH_MANUAL, .run = run_flow,              \
-        .context = &(const struct flow)                                                            \
+        .threads = ROLES, .context = &(const struct flow)                                          \
         {                                                                                          \
             __VA_ARGS__                                                                            \
         }                                                                                          \
@@ -171,4 +171,4 @@ static const struct bench_row rows[] = {
     FLOW("lists-mixed", "24 to 1024 bytes, in lists", 3000000, 24, 1024, true),
 };
 
-BENCH_ROWS(rows)
+BENCH_ROWS(BENCH_WORKLOAD, rows)

@@ -26,14 +26,13 @@ static struct bench_sizes sizes;
 
 enum { BATCH = 1000 };
 
-static uint64_t run(struct gbench_state *state, int64_t ops, const void *context)
+static uint64_t run(struct gbench_state *state, const struct bench_run *how)
 {
-    const struct mix *mix = context;
+    const struct mix *mix = how->context;
     struct bench_random random = {3};
     void **slot = bench_table(mix->slots, sizeof(slot[0]));
     uint64_t sum = 0;
 
-    (void)ops;
     mix->fill(&sizes, mix->low, mix->high);
     for (uint32_t i = 0; i < mix->slots; i++)
         slot[i] = bench_alloc(bench_size(&sizes, bench_random(&random)));
@@ -100,14 +99,14 @@ static void cross_finish(void *context, size_t index)
         cross->sum[index] += bench_free(cross->slots[index][i]);
 }
 
-static uint64_t run_cross(struct gbench_state *state, int64_t ops, const void *context)
+static uint64_t run_cross(struct gbench_state *state, const struct bench_run *how)
 {
     static struct cross cross;
     uint64_t sum = 0;
-    cross.mix = context;
-    cross.ops_each = ops / CROSS_THREADS;
+    cross.mix = how->context;
+    cross.ops_each = how->ops / CROSS_THREADS;
     cross.mix->fill(&sizes, cross.mix->low, cross.mix->high);
-    while (gbench_keep_running_batch(state, ops)) {
+    while (gbench_keep_running_batch(state, how->ops)) {
         for (size_t i = 0; i < CROSS_THREADS; i++)
             cross.slots[i] = bench_table(cross.mix->slots, sizeof(void *));
         gbench_set_iteration_time(
@@ -127,13 +126,14 @@ static uint64_t run_cross(struct gbench_state *state, int64_t ops, const void *c
 
 static const struct bench_row rows[] = {
     {"random/pareto-1k", "131072 live blocks of 16 to 1024 bytes, Pareto", 2500000, BATCH,
-     GBENCH_PROCESS_CPU, run, MIX(bench_sizes_pareto, 16, 1024, 131072)},
+     GBENCH_PROCESS_CPU, run, .context = MIX(bench_sizes_pareto, 16, 1024, 131072)},
     {"random/uniform-16k", "4096 live blocks of 8 to 16000 bytes, uniform", 2000000, BATCH,
-     GBENCH_PROCESS_CPU, run, MIX(bench_sizes_uniform, 8, 16000, 4096)},
+     GBENCH_PROCESS_CPU, run, .context = MIX(bench_sizes_uniform, 8, 16000, 4096)},
     {"random/log-16k", "16384 live blocks of 8 to 16000 bytes, mostly small", 2000000, BATCH,
-     GBENCH_PROCESS_CPU, run, MIX(bench_sizes_log_uniform, 8, 16000, 16384)},
+     GBENCH_PROCESS_CPU, run, .context = MIX(bench_sizes_log_uniform, 8, 16000, 16384)},
     {"random/cross-16k", "8 to 16000 bytes, 2 threads, 1/4 handed across", 2000000, CROSS_THREADS,
-     GBENCH_MANUAL, run_cross, MIX(bench_sizes_log_uniform, 8, 16000, 8192)},
+     GBENCH_MANUAL, run_cross, .threads = CROSS_THREADS,
+     .context = MIX(bench_sizes_log_uniform, 8, 16000, 8192)},
 };
 
-BENCH_ROWS(rows)
+BENCH_ROWS(BENCH_WORKLOAD, rows)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Many threads with the same total working set: TOTAL_SLOTS live blocks are shared out among 2, 16
- * or 64 threads, which together do the same number of operations: a server with a thread for each
+ * Many threads with the same total working set: TOTAL_SLOTS live blocks are shared out among 1 to
+ * 256 threads, which together do the same number of operations: a server with a thread for each
  * connection. With more threads than cores, an allocator that keeps much for each thread, or waits
  * for a preempted one, shows it here. The working set is about what two second-level caches hold:
  * were it larger, the smaller shares of many threads would win by their locality alone.
@@ -53,15 +53,15 @@ static void finish(void *context, size_t index)
         shares->sum[index] += bench_free(shares->slot[index * each + i]);
 }
 
-static uint64_t run(struct gbench_state *state, int64_t ops, const void *context)
+static uint64_t run(struct gbench_state *state, const struct bench_run *how)
 {
-    struct shares shares = {.threads = *(const size_t *)context};
+    struct shares shares = {.threads = how->threads};
     uint64_t sum = 0;
     bench_sizes_log_uniform(&sizes, 16, 1024);
-    shares.ops_each = ops / (int64_t)shares.threads;
+    shares.ops_each = how->ops / (int64_t)shares.threads;
     shares.slot = bench_table(TOTAL_SLOTS, sizeof(shares.slot[0]));
     shares.sum = bench_table(shares.threads, sizeof(shares.sum[0]));
-    while (gbench_keep_running_batch(state, ops))
+    while (gbench_keep_running_batch(state, how->ops))
         gbench_set_iteration_time(state, bench_team_run(&(struct bench_team){
                                              shares.threads, prepare, work, finish, &shares}));
     for (size_t i = 0; i < shares.threads; i++)
@@ -71,16 +71,9 @@ static uint64_t run(struct gbench_state *state, int64_t ops, const void *context
     return sum;
 }
 
-#define SHARED_OUT(count)                                                                          \
-    {                                                                                              \
-        .name = "threads/" #count, .what = "8192 live blocks shared out to " #count " threads",    \
-        .ops = 4000000, .step = (count), .clock = GBENCH_MANUAL, .run = run,                       \
-        .context = &(const size_t)                                                                 \
-        {                                                                                          \
-            count                                                                                  \
-        }                                                                                          \
-    }
+static const struct bench_row rows[] = {
+    {"threads", "8192 live blocks, shared out to the threads", 2000000, 0, GBENCH_MANUAL, run,
+     .thread_counts = BENCH_THREAD_COUNTS(1, 2, 4, 16, 64, 256)},
+};
 
-static const struct bench_row rows[] = {SHARED_OUT(2), SHARED_OUT(16), SHARED_OUT(64)};
-
-BENCH_ROWS(rows)
+BENCH_ROWS(BENCH_MICRO, rows)
