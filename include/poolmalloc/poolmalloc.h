@@ -131,6 +131,7 @@ struct pm_stats {
     uint64_t decommitted_bytes; /* of free_bytes: not even committed (strict overcommit) */
     uint64_t purged_arenas;     /* given back to the system whole, so far */
     uint64_t purged_bytes;      /* the same, with parts of arenas */
+    uint64_t purges;            /* steps in which that happened, a system call or two each */
     uint64_t lock_acquisitions, lock_contended;
 };
 

@@ -50,6 +50,7 @@ bool pm_stats_get(struct pm_stats *stats)
         .span_held_bytes = arena.span_held_units << PM_UNIT_SHIFT,
         .purged_arenas = arena.purged_arenas,
         .purged_bytes = arena.purged_units << PM_UNIT_SHIFT,
+        .purges = arena.purges,
         .decommitted_bytes = arena.decommitted_arenas << PM_ARENA_SHIFT,
         .lock_acquisitions =
             heap.lock_acquisitions + arena.lock_acquisitions + floating.lock_acquisitions,
@@ -72,16 +73,33 @@ static const struct row {
     const char *name;
     size_t offset;
 } rows[] = {
-    STAT(mallocs),           STAT(frees),          STAT(remote_frees),
-    STAT(remote_batches),    STAT(refills),        STAT(adopted_pools),
-    STAT(floating_pools),    STAT(heaps),          STAT(heaps_in_use),
-    STAT(heap_bytes),        STAT(bytes_reserved), STAT(arenas),
-    STAT(arenas_in_use),     STAT(arena_bytes),    STAT(pool_bytes),
-    STAT(kept_bytes),        STAT(stash_bytes),    STAT(span_bytes),
-    STAT(span_held_bytes),   STAT(free_bytes),     STAT(dirty_bytes),
-    STAT(decommitted_bytes), STAT(purged_arenas),  STAT(purged_bytes),
-    STAT(lock_acquisitions), STAT(lock_contended),
+    STAT(mallocs),         STAT(frees),
+    STAT(remote_frees),    STAT(remote_batches),
+    STAT(refills),         STAT(adopted_pools),
+    STAT(floating_pools),  STAT(heaps),
+    STAT(heaps_in_use),    STAT(heap_bytes),
+    STAT(bytes_reserved),  STAT(arenas),
+    STAT(arenas_in_use),   STAT(arena_bytes),
+    STAT(pool_bytes),      STAT(kept_bytes),
+    STAT(stash_bytes),     STAT(span_bytes),
+    STAT(span_held_bytes), STAT(free_bytes),
+    STAT(dirty_bytes),     STAT(decommitted_bytes),
+    STAT(purged_arenas),   STAT(purged_bytes),
+    STAT(purges),          STAT(lock_acquisitions),
+    STAT(lock_contended),
 };
+
+static size_t format_events(char *text, size_t room)
+{
+#if PM_COUNT
+    return pm_format(text, room, "slow_paths: %lu\natomic_updates: %lu\n",
+                     (unsigned long)pm_load_relaxed(&pm_events[PM_EVENT_SLOW_PATH]),
+                     (unsigned long)pm_load_relaxed(&pm_events[PM_EVENT_ATOMIC_UPDATE]));
+#else
+    (void)text, (void)room;
+    return 0;
+#endif
+}
 
 static void report_at_exit(const char *path)
 {
@@ -95,6 +113,7 @@ static void report_at_exit(const char *path)
         used += pm_format(text + used, sizeof text - used, "%s: %lu\n", rows[i].name,
                           (unsigned long)value);
     }
+    used += format_events(text + used, sizeof text - used);
     if (!pm_os_append_file(path, text, used))
         pm_warn("cannot write statistics to \"%s\" (option stats_at_exit)", path);
 }

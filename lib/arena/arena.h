@@ -85,6 +85,7 @@ struct pm_arena_stats {
     uint64_t decommitted_arenas;
     uint64_t purged_arenas;
     uint64_t purged_units;
+    uint64_t purges;
     uint64_t pool_units; /* cut into pools, by the routes */
     uint64_t lock_acquisitions, lock_contended;
 };

@@ -40,6 +40,7 @@ void pm_arena_stats(struct pm_arena_stats *stats)
     stats->span_held_units = pm_arena_totals.span_held_units;
     stats->purged_arenas = pm_arena_totals.purged;
     stats->purged_units = pm_arena_totals.purged_units;
+    stats->purges = pm_arena_totals.purges;
     pm_lock_release(&pm_arena_lock);
     stats->lock_acquisitions =
         pm_load_relaxed(&pm_arena_lock.acquisitions) + pm_load_relaxed(&pm_grow_lock.acquisitions);
@@ -142,8 +143,9 @@ static void rebuild_window(struct pm_window *w, void *now_ns)
 
 void pm_arena_rebuild_in_child(void)
 {
-    uint64_t purged = pm_arena_totals.purged, purged_units = pm_arena_totals.purged_units;
-    pm_arena_totals = (struct pm_arena_totals){.purged = purged, .purged_units = purged_units};
+    const struct pm_arena_totals *old = &pm_arena_totals;
+    pm_arena_totals = (struct pm_arena_totals){
+        .purged = old->purged, .purged_units = old->purged_units, .purges = old->purges};
     pm_arena_lists_clear();
     uint64_t now_ns = pm_os_now_ns();
     pm_window_each(rebuild_window, &now_ns);

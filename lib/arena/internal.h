@@ -57,6 +57,7 @@ struct pm_arena_totals {
     size_t span_held_units; /* the same with what they leave of whole arenas */
     uint64_t purged;        /* arenas given back to the system so far */
     uint64_t purged_units;  /* units, of these arenas and others */
+    uint64_t purges;        /* steps in which that happened */
 };
 extern struct pm_arena_totals pm_arena_totals PM_HIDDEN;
 

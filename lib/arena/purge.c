@@ -115,6 +115,7 @@ static void purge_end(const struct purge *purge, uint64_t now_ns)
     pm_arena_add_units(a, purge->units, purge->still_dirty, now_ns);
     size_t units = pm_bits_count(purge->dirty);
     pm_arena_totals.purging_units -= pm_bits_count(purge->units);
+    pm_arena_totals.purges++;
     pm_arena_totals.purged += whole && purge->still_dirty == 0;
     pm_arena_totals.purged_units += units - pm_bits_count(purge->still_dirty);
     pm_arena_file(a);

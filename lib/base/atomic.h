@@ -8,6 +8,7 @@
 #define PM_BASE_ATOMIC_H
 
 #include "base/config.h"
+#include "base/count.h"
 #include "base/schedule.h"
 
 #include <stdatomic.h>
@@ -50,9 +51,11 @@
 #else
 #define PM_LOAD(p, order) atomic_load_explicit((p), order)
 #define PM_STORE(p, v, order) atomic_store_explicit((p), (v), order)
-#define PM_EXCHANGE(p, v, order) atomic_exchange_explicit((p), (v), order)
+#define PM_EXCHANGE(p, v, order)                                                                   \
+    (pm_count_event(PM_EVENT_ATOMIC_UPDATE), atomic_exchange_explicit((p), (v), order))
 #define PM_CAS(p, old, v, order, failure)                                                          \
-    atomic_compare_exchange_strong_explicit((p), (old), (v), order, failure)
+    (pm_count_event(PM_EVENT_ATOMIC_UPDATE),                                                       \
+     atomic_compare_exchange_strong_explicit((p), (old), (v), order, failure))
 #endif
 
 #define pm_load_relaxed(p) PM_LOAD(p, memory_order_relaxed)

@@ -25,6 +25,9 @@
 #ifndef PM_TSAN
 #define PM_TSAN 0
 #endif
+#ifndef PM_COUNT
+#define PM_COUNT 0 /* events that the benchmarks report are counted */
+#endif
 #ifndef PM_SCHEDULE
 #define PM_SCHEDULE 0 /* the schedule fuzzer: accesses to shared fields are points */
 #endif

@@ -36,6 +36,7 @@ static void *alloc_class_slow(unsigned class, bool *zero)
 {
     struct pm_heap *heap = pm_heap_get();
     void *block;
+    pm_count_event(PM_EVENT_SLOW_PATH);
     if (pm_likely(heap != NULL)) {
         pm_heap_enter(heap);
         block = pm_heap_refill(heap, class, zero);
@@ -55,6 +56,7 @@ PM_NOINLINE void *pm_heap_malloc_slow(size_t n)
 static PM_COLD void *alloc_span(size_t n, size_t align, bool *zero)
 {
     void *block = pm_heap_process_init() ? pm_span_alloc(n, align, zero) : NULL;
+    pm_count_event(PM_EVENT_SLOW_PATH);
     if (block == NULL)
         return out_of_memory();
     pm_asan_unpoison(block, pm_align_up(n, PM_UNIT_BYTES));

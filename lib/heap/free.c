@@ -75,6 +75,7 @@ static void flush_batch(struct pm_heap *heap, struct pm_batch *batch, const char
 {
     unsigned n = batch->count;
     void *head = batch->head;
+    pm_count_event(PM_EVENT_SLOW_PATH);
     batch->count = batch->limit = 0;
     batch->head = NULL;
     heap->batch_slots &= ~(1u << (batch - heap->batch));
@@ -153,6 +154,7 @@ static PM_NOINLINE void free_direct(void *ptr, struct pm_place_of at, uint64_t d
     struct pm_remote *remote = remote_of(at);
     struct pm_batch *batch = batch_of(heap, remote);
     char *base = pm_window_unit(at.window, at.unit);
+    pm_count_event(PM_EVENT_SLOW_PATH);
     if (pm_unlikely(!pm_remote_is_block(remote, pm_pool_offset(ptr, distance))))
         return free_no_block(ptr, function);
     asan_back(remote, ptr);
@@ -182,6 +184,7 @@ PM_INLINE void free_in_pool(struct pm_window *w, size_t unit, uint64_t route, vo
 static PM_NOINLINE void free_span(struct pm_window *w, void *ptr, const char *function)
 {
     uint64_t route = pm_load_relaxed(pm_window_route(w, pm_window_index(w, ptr)));
+    pm_count_event(PM_EVENT_SLOW_PATH);
     if ((route & ~PM_ROUTE_DISTANCE_MASK) != PM_ROUTE_SPAN)
         pm_span_fatal_void(w, ptr, function);
     pm_span_free(w, ptr, function);
@@ -233,6 +236,7 @@ PM_NOINLINE void pm_heap_pool_emptied(void *last, struct pm_pool *pool)
 {
     pm_assert(pool->free == last);
     (void)last;
+    pm_count_event(PM_EVENT_SLOW_PATH);
     struct pm_heap *heap = pm_heap_self;
     if (pool->place == PM_PLACE_CURRENT) { /* as many frees as the counter can count */
         pm_count_owner(&heap->frees, PM_COUNT_CURRENT);
