@@ -16,10 +16,14 @@ LIBRARIES = {
     "jemalloc": ("libjemalloc.so.2",),
     "mimalloc": ("libmimalloc.so.3", "libmimalloc.so.2.0", "libmimalloc.so.2", "libmimalloc.so"),
     "tcmalloc": ("libtcmalloc_minimal.so.4", "libtcmalloc.so.4"),
+    "tbbmalloc": ("libtbbmalloc_proxy.so.2", "libtbbmalloc_proxy.so"),
 }
-KNOWN = DEFAULT + ("mimalloc", "tcmalloc")
+OPTIONAL = ("mimalloc", "tcmalloc", "tbbmalloc")
+KNOWN = DEFAULT + OPTIONAL
 PACKAGES = {"jemalloc": "libjemalloc2", "mimalloc": "libmimalloc2.0",
-            "tcmalloc": "libtcmalloc-minimal4"}
+            "tcmalloc": "libtcmalloc-minimal4", "tbbmalloc": "libtbbmalloc2"}
+# The same as poolmalloc, but that it counts events, and is slower for it.
+COUNTED = "libpoolmalloc_counted.so"
 FOLDERS = ("/usr/lib/*-linux-gnu", "/usr/lib64", "/usr/lib", "/lib/*-linux-gnu", "/usr/local/lib")
 
 
@@ -28,6 +32,7 @@ class Allocator:
     name: str
     preload: str = None  # None: the C library's own, without a preload
     provider: str = None  # the file that served a probe run
+    version: str = None
 
     def environment(self, **extra):
         return environment(self.preload, **extra)
@@ -63,10 +68,32 @@ def find_in_build(build, name):
     return None
 
 
+def is_installed(name):
+    return find_library(LIBRARIES[name]) is not None
+
+
+def package_version(path):
+    """Of the Debian package that the file is of; None for any other file."""
+    try:
+        owner = subprocess.run(["dpkg-query", "-S", path], capture_output=True, text=True,
+                               check=True).stdout.split(":")[0]
+        return subprocess.run(["dpkg-query", "-W", "-f", "${Version}", owner],
+                              capture_output=True, text=True, check=True).stdout or None
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def libc_version():
+    try:
+        return os.confstr("CS_GNU_LIBC_VERSION").split()[-1]
+    except (ValueError, OSError, AttributeError):
+        return None  # another C library
+
+
 def find(name, build):
     """The allocator of that known name. Raises Failure when its library is not there."""
     if name == "glibc":
-        return Allocator(name)
+        return Allocator(name, version=libc_version())
     if name == SUBJECT:
         path = find_in_build(build, "libpoolmalloc.so")
         advice = "build it first: sh bench/compare.sh does"
@@ -74,8 +101,15 @@ def find(name, build):
         path = find_library(LIBRARIES[name])
         advice = "install the package " + PACKAGES[name]
     if path is None:
-        raise Failure("%s: library not found: %s" % (name, advice))
-    return Allocator(name, os.path.realpath(path))
+        raise Failure("library not found: %s" % advice)
+    path = os.path.realpath(path)
+    return Allocator(name, path, version=package_version(path))
+
+
+def counted(build):
+    """poolmalloc with its events counted, or None when it was not built."""
+    path = find_in_build(build, COUNTED)
+    return Allocator(SUBJECT, os.path.realpath(path)) if path else None
 
 
 def providers(allocator, program):
@@ -94,8 +128,8 @@ def probe(allocator, program, folder):
     """Raises Failure unless the allocator really serves a program that is run under it."""
     for function, path in providers(allocator, program).items():
         if not is_provider(allocator, path):
-            raise Failure("%s: the preload did not take effect: %s comes from %s"
-                          % (allocator.name, function, os.path.basename(path)))
+            raise Failure("the preload did not take effect: %s comes from %s"
+                          % (function, os.path.basename(path)))
         if function == "malloc":
             allocator.provider = path
     if allocator.name == SUBJECT:
@@ -108,5 +142,4 @@ def probe_counters(allocator, program, folder):
     env = with_stats_file(allocator.environment(), stats)
     run([program, "--row=batches/64-fifo", "--scale=0.001"], env, PROBE_SECONDS)
     if mallocs_counted(stats) < 5000:
-        raise Failure("%s: its own counters do not show the 5000 allocations of a probe run"
-                      % allocator.name)
+        raise Failure("its own counters do not show the 5000 allocations of a probe run")

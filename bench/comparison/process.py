@@ -71,7 +71,7 @@ def run(argv, env, timeout_seconds):
     except subprocess.TimeoutExpired:
         child.kill()
         out, err = child.communicate()
-        raise Failure("no result after %d s: killed" % timeout_seconds, last_lines(err)) from None
+        raise Failure("no result after %g s: killed" % timeout_seconds, last_lines(err)) from None
     except BaseException:
         child.kill()
         child.communicate()

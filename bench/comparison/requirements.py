@@ -67,7 +67,7 @@ def all_requirements(results, name):
         mean_requirement(results, name, "jemalloc", "time_ns", "time", TIME_TO_JEMALLOC),
         mean_requirement(results, name, "glibc", "time_ns", "time", TIME_TO_GLIBC),
         row_requirement(results, name),
-        mean_requirement(results, name, "jemalloc", "rss_kib", "peak RSS", RSS_TO_JEMALLOC),
+        mean_requirement(results, name, "jemalloc", "peak_rss_kib", "peak RSS", RSS_TO_JEMALLOC),
         prodcons_requirement(results, name, "glibc", PRODCONS_TO_GLIBC),
         prodcons_requirement(results, name, "jemalloc", PRODCONS_TO_JEMALLOC),
         threads_requirement(results, name),

@@ -7,7 +7,7 @@ import json
 from comparison import allocators
 from comparison.process import Failure, environment, run
 
-TIMEOUT_SECONDS = 120
+ROWS_SECONDS = 60  # for the list of rows
 
 
 @dataclasses.dataclass
@@ -21,6 +21,8 @@ class Sample:
 
 class Row:
     """A row of the table. What it measures for an allocator, measure() says, or raises Failure."""
+
+    timeout_seconds = 60  # a run that takes longer has failed
 
     def __init__(self, name, kind, clock, threads, what, unit="operation"):
         self.name = name
@@ -40,14 +42,19 @@ class Row:
 
 
 class MicroRow(Row):
-    def __init__(self, program, name, kind, clock, threads, what):
+    def __init__(self, program, counts, name, kind, clock, threads, what):
         super().__init__(name, kind, clock, int(threads), what)
         self.program = program
+        self.counts = counts  # of --threads
+
+    def command(self, program, scale):
+        """Runs this row once, by pm_bench or another program of the same options."""
+        counts = ["--threads=" + self.counts] if self.counts else []
+        return [program, "--row=" + self.name, "--scale=%g" % scale] + counts
 
     def measure(self, allocator, scale, _folder):
-        out = run([self.program, "--row=" + self.name, "--scale=%g" % scale,
-                   "--benchmark_format=json"],
-                  allocator.environment(), TIMEOUT_SECONDS)
+        out = run(self.command(self.program, scale) + ["--benchmark_format=json"],
+                  allocator.environment(), self.timeout_seconds)
         return parse(out, self.clock, allocator)
 
 
@@ -68,6 +75,8 @@ def parse(out, clock, allocator):
     return sample
 
 
-def all_rows(program):
-    out = run([program, "--rows"], environment(None), TIMEOUT_SECONDS)
-    return [MicroRow(program, *line.split("\t")) for line in out.splitlines()]
+def all_rows(program, threads=None):
+    """`threads`: counts for the rows that have several, as "1,2,8"; None: their own."""
+    counts = ["--threads=" + threads] if threads else []
+    out = run([program, "--rows"] + counts, environment(None), ROWS_SECONDS)
+    return [MicroRow(program, threads, *line.split("\t")) for line in out.splitlines()]

@@ -1,30 +1,104 @@
 # SPDX-License-Identifier: MIT
-"""Medians of per-round ratios, their spread, and means in which each family weighs the same."""
+"""Medians of per-round ratios, their intervals and verdicts, and means in which each family weighs
+the same."""
 
 import dataclasses
 import math
 import statistics
 
+CONFIDENCE = 0.95
+# Of Student's distribution, two-sided, for 1 to 4 degrees of freedom.
+T_QUANTILES = (12.706, 4.303, 3.182, 2.776)
+
+
+@dataclasses.dataclass
+class Field:
+    title: str
+    unit: str
+    words: tuple  # of an allocator whose ratio to another is below 1, and above
+    better: str = "lower"
+
+
+FIELDS = {
+    "time_ns": Field("time", "ns", ("faster", "slower")),
+    "peak_rss_kib": Field("peak resident memory", "KiB", ("less", "more")),
+    "page_faults": Field("page faults", "", ("less", "more")),
+    "throughput_per_s": Field("throughput", "1/s", ("lower", "higher"), better="higher"),
+    "p99_us": Field("99th percentile of the latency", "µs", ("faster", "slower")),
+    "rss_start_kib": Field("resident after a start without load", "KiB", ("less", "more")),
+    "rss_after_kib": Field("resident right after the load", "KiB", ("less", "more")),
+    "rss_later_kib": Field("resident a minute after the load", "KiB", ("less", "more")),
+}
+NO_DIFFERENCE, ONE_ROUND = "no difference", "one round"
+
 
 @dataclasses.dataclass
 class Ratio:
+    """A median over rounds, and the interval that holds the true one with CONFIDENCE."""
     median: float
-    spread: float  # half the interquartile range; None with a single round
+    low: float  # None with a single round
+    high: float
+    rounds: int
+
+    @property
+    def spread(self):
+        """Half the interval, relative to the median."""
+        if self.low is None:
+            return None
+        return (self.high - self.low) / 2 / self.median
+
+    def verdict(self, field):
+        if self.low is None:
+            return ONE_ROUND
+        if self.low <= 1 <= self.high:
+            return NO_DIFFERENCE
+        return FIELDS[field].words[0 if self.high < 1 else 1]
 
     def __str__(self):
         if self.spread is None:
             return "%.2f" % self.median
-        return "%.2f±%.2f" % (self.median, self.spread)
+        half = (self.high - self.low) / 2
+        return "%.2f±%.2f" % (self.median, half) if half < 9.995 else "%.2f±>9" % self.median
+
+
+def confidence_of(k, n):
+    """That the median lies between the k-th smallest and the k-th largest of n values."""
+    return 1 - 2 * sum(math.comb(n, i) for i in range(k)) / 2 ** n
+
+
+def interval_of_ranks(values):
+    """Of the median, whatever the distribution: order statistics, interpolated between ranks to
+    just the confidence wanted. Source: Hettmansperger, Sheather, "Confidence intervals based on
+    interpolated order statistics", Statistics & Probability Letters 4 (1986)."""
+    ordered, n = sorted(values), len(values)
+    k = max(k for k in range(1, n // 2 + 1) if confidence_of(k, n) >= CONFIDENCE)
+    inner, outer = confidence_of(k + 1, n), confidence_of(k, n)
+    part = (outer - CONFIDENCE) / (outer - inner)
+    weight = (n - k) * part / (k + (n - 2 * k) * part)
+    low = (1 - weight) * ordered[k - 1] + weight * ordered[k]
+    high = (1 - weight) * ordered[n - k] + weight * ordered[n - k - 1]
+    return low, high
+
+
+def interval_of_few(values):
+    """Of two to five ratios, of which ranks can say too little: Student's, of their logarithms."""
+    logs = [math.log(value) for value in values]
+    mean = statistics.fmean(logs)
+    half = T_QUANTILES[len(logs) - 2] * statistics.stdev(logs) / math.sqrt(len(logs))
+    middle = statistics.median(values)
+    return min(middle, math.exp(mean - half)), max(middle, math.exp(mean + half))
 
 
 def ratio_of(values):
     """None without values."""
     if not values:
         return None
+    middle = statistics.median(values)
     if len(values) == 1:
-        return Ratio(values[0], None)
-    low, _, high = statistics.quantiles(values, n=4, method="inclusive")
-    return Ratio(statistics.median(values), (high - low) / 2)
+        return Ratio(middle, None, None, 1)
+    enough = confidence_of(1, len(values)) >= CONFIDENCE
+    low, high = (interval_of_ranks if enough else interval_of_few)(values)
+    return Ratio(middle, low, high, len(values))
 
 
 def geometric_mean(values):
@@ -46,22 +120,38 @@ def family_mean(values):
 
 
 class Results:
-    """The samples of all runs: by row, allocator and round; and what failed."""
+    """The samples of all runs, by row, allocator and round; details of rows; and what failed."""
 
     def __init__(self, rows, names):
         self.rows = rows
         self.names = names
-        self.samples = {}  # (row name, allocator name, round): Sample
+        self.samples = {}  # row name: {allocator name: {round: {field: value}}}
+        self.details = {}  # row name: {allocator name: {key: value}}
         self.failures = {}  # (row name, allocator name): Failure
         self.partial = False  # not every row was run in full
+        self.notes = []
 
-    def add(self, row, name, round_number, sample):
-        self.samples[row.name, name, round_number] = sample
+    def add(self, row, name, round_number, values):
+        rounds = self.samples.setdefault(row.name, {}).setdefault(name, {})
+        rounds.setdefault(round_number, {}).update(values)
+
+    def add_details(self, row, name, details):
+        self.details.setdefault(row.name, {}).setdefault(name, {}).update(details)
+
+    def names_of(self, row):
+        """The allocators that were tried on the row, those of the comparison first."""
+        tried = set(self.samples.get(row.name, {}))
+        tried |= {name for row_name, name in self.failures if row_name == row.name}
+        known = [name for name in self.names if name in tried]
+        return known + sorted(tried - set(known))
+
+    def rounds_of(self, row):
+        return max((len(rounds) for rounds in self.samples.get(row.name, {}).values()), default=0)
 
     def values(self, row, name, field):
         """{round: value}"""
-        return {key[2]: getattr(sample, field) for key, sample in self.samples.items()
-                if key[0] == row.name and key[1] == name}
+        rounds = self.samples.get(row.name, {}).get(name, {})
+        return {number: values[field] for number, values in rounds.items() if field in values}
 
     def median(self, row, name, field):
         values = list(self.values(row, name, field).values())
@@ -69,12 +159,13 @@ class Results:
 
     def ratio(self, row, name, base, field):
         """name / base in the same round, over the rounds that both finished."""
-        ours, theirs = self.values(row, name, field), self.values(row, base, field)
-        return ratio_of([ours[r] / theirs[r] for r in sorted(ours) if r in theirs])
+        return self.ratio_between_rows(row, row, name, field, base)
 
-    def ratio_between_rows(self, row, base_row, name, field):
-        ours, theirs = self.values(row, name, field), self.values(base_row, name, field)
-        return ratio_of([ours[r] / theirs[r] for r in sorted(ours) if r in theirs])
+    def ratio_between_rows(self, row, base_row, name, field, base=None):
+        ours = self.values(row, name, field)
+        theirs = self.values(base_row, base or name, field)
+        return ratio_of([ours[r] / theirs[r] for r in sorted(ours)
+                         if theirs.get(r, 0) > 0 and ours[r] > 0])
 
     def medians(self, name, base, field):
         """{(family, row): median ratio} of the rows that both finished."""

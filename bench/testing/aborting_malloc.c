@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An allocator that works for a while and then aborts with a message. comparison/driver_test.py
- * checks that such an allocator is reported as a failed row, with that message.
+ * An allocator that works for a while and then aborts with a message, or, with HANGING=1, never
+ * returns. comparison/driver_test.py checks that such allocators are reported as failed rows.
  * It hands out fresh memory only; free does nothing.
  */
 #include <malloc.h>
@@ -38,6 +38,10 @@ EXPORT void *malloc(size_t size)
         static const char words[] = "aborting_malloc: that was one too many\n";
         ssize_t written = write(STDERR_FILENO, words, sizeof(words) - 1);
         (void)written;
+#if HANGING
+        for (;;)
+            pause();
+#endif
         abort();
     }
     uintptr_t block = take(size) + HEADER;

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: MIT
+"""How much a comparison measures: --quick, the default and --full."""
+
+import dataclasses
+
+SPREAD_WANTED = 0.03  # a row whose ratios' intervals are this narrow needs no more rounds
+SPREAD_OF_EQUALS = 0.01  # the same, before it is said that there is no difference
+ROUNDS_FOR_EQUALS = 20  # at most, for that
+
+
+@dataclasses.dataclass
+class Mode:
+    name: str
+    scale: float  # of a row's operations
+    rounds: int  # at least
+    program_rounds: int  # the same, of real programs
+    rounds_cap: int  # at most, of a row
+    seconds: float  # rounds are added, or left out, to end in that time
+    detail_runs: int  # instrumented runs of a row
+    instructions: bool  # count those of the fast paths by callgrind
+    optional_allocators: bool  # compare those, too, that happen to be installed
+
+
+QUICK = Mode("quick", 0.25, 2, 1, 2, 210, 1, False, False)
+DEFAULT = Mode("default", 1.0, 7, 3, 40, 26 * 60, 1, True, True)
+FULL = Mode("full", 1.0, 11, 5, 100, 55 * 60, 3, True, True)

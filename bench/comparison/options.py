@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: MIT
+"""The options of compare.py. A wrong one is one line that lists the known ones, and exit status 2."""
+
+import argparse
+import dataclasses
+import os
+import re
+
+from comparison import allocators, modes
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+THREADS_MAX = 256
+
+
+def positive(kind):
+    def parse(word):
+        value = kind(word)
+        if not value > 0:
+            raise argparse.ArgumentTypeError("%s is not above 0" % word)
+        return value
+    parse.__name__ = kind.__name__
+    return parse
+
+
+def regex(word):
+    try:
+        return re.compile(word)
+    except re.error as error:
+        raise argparse.ArgumentTypeError("%s is no regular expression: %s" % (word, error)) \
+            from None
+
+
+def named_library(word):
+    name, equals, path = word.partition("=")
+    if not equals or not re.fullmatch(r"[\w.-]+", name):
+        raise argparse.ArgumentTypeError("%s is not NAME=PATH" % word)
+    return name, path
+
+
+def thread_counts(word):
+    counts = word.split(",")
+    if not all(re.fullmatch(r"[0-9]+", c) and 1 <= int(c) <= THREADS_MAX for c in counts):
+        raise argparse.ArgumentTypeError("%s: give numbers of 1 to %d, as 1,2,8"
+                                         % (word, THREADS_MAX))
+    return ",".join(counts)
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message):
+        known = " ".join(action.option_strings[-1] for action in self._actions
+                         if action.help is not argparse.SUPPRESS)
+        listed = "" if "known are" in message else "; the options are: " + known
+        self.exit(2, "%s: %s%s\n" % (self.prog, message, listed))
+
+
+def add_extent(parser):
+    extent = parser.add_mutually_exclusive_group()
+    extent.add_argument("--quick", dest="mode", action="store_const", const=modes.QUICK,
+                        default=modes.DEFAULT,
+                        help="all rows, less of each: a smoke test, under 4 minutes")
+    extent.add_argument("--full", dest="mode", action="store_const", const=modes.FULL,
+                        help="more rounds, for figures to publish: up to an hour")
+    parser.add_argument("--only", type=regex, metavar="REGEX", default=regex(""),
+                        help="only rows whose name matches, as pairs/ or prodcons|threads")
+    parser.add_argument("--allocators", metavar="LIST",
+                        help="of %s (default: the first three, and those of the others\n"
+                        "that are installed, unless --quick)" % ", ".join(allocators.KNOWN))
+    parser.add_argument("--allocator", type=named_library, action="append", default=[],
+                        metavar="NAME=PATH", help="compare this library too; may be repeated")
+    parser.add_argument("--threads", type=thread_counts, metavar="LIST",
+                        help="other thread counts for the rows that have several, as 1,2,8")
+    parser.add_argument("--rounds", type=positive(int), metavar="N",
+                        help="just so many rounds of every row")
+    parser.add_argument("--timeout", type=positive(float), metavar="SECONDS", default=60,
+                        help="a run that takes longer has failed (60)")
+    parser.add_argument("--scale", type=positive(float), metavar="X",
+                        help="so many times the operations of a default run")
+
+
+def add_output(parser):
+    parser.add_argument("--output", metavar="DIR", help="for results.json, report.html and report.md"
+                        "\n(build/comparison)",
+                        default=os.path.join(ROOT, "build", "comparison"))
+    parser.add_argument("--json", metavar="FILE", help="write results.json there, too")
+    parser.add_argument("--build-dir", metavar="DIR", help="where the release build is",
+                        default=os.path.join(ROOT, "build", "release"))
+    parser.add_argument("--list", action="store_true", help="list the rows and stop")
+    # For compare.sh: to refuse a wrong option before it builds.
+    parser.add_argument("--check-options", action="store_true", help=argparse.SUPPRESS)
+
+
+def chosen_mode(arguments):
+    mode = dataclasses.replace(arguments.mode)
+    if arguments.rounds:
+        mode.rounds = mode.program_rounds = mode.rounds_cap = arguments.rounds
+    if arguments.scale:
+        mode.scale = arguments.scale
+    if mode != arguments.mode:
+        mode.name = "custom"
+    return mode
+
+
+def parse(description):
+    parser = Parser(prog="compare.sh", description=description,
+                    formatter_class=argparse.RawTextHelpFormatter, allow_abbrev=False)
+    add_extent(parser)
+    add_output(parser)
+    arguments = parser.parse_args()
+    arguments.mode = chosen_mode(arguments)
+    names = [name for name in (arguments.allocators or "").split(",") if name]
+    for name in names:
+        if name not in allocators.KNOWN:
+            parser.error("unknown allocator %s: known are %s; any other by --allocator NAME=PATH"
+                         % (name, ", ".join(allocators.KNOWN)))
+    arguments.allocators = names
+    return parser, arguments

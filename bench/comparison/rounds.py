@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: MIT
+"""The order of all runs: rounds that are interleaved over the rows, allocators that take turns,
+and more rounds for rows whose ratios are not yet known well."""
+
+import time
+
+from comparison import modes
+from comparison.process import Failure
+
+
+class Later:
+    """Values that are due a while after a run, as of a server left alone; collected between runs."""
+
+    def __init__(self, results):
+        self.results = results
+        self.waiting = []
+
+    def add(self, later, row, name, round_number):
+        self.waiting.append((later, row, name, round_number))
+
+    def collect(self, wait=None):
+        """What is due. With `wait`, a function of the seconds to come, waits for everything."""
+        while self.waiting:
+            self.waiting.sort(key=lambda entry: entry[0].due)
+            later, row, name, round_number = self.waiting[0]
+            seconds = later.due - time.monotonic()
+            if seconds > 0:
+                if wait is None:
+                    return
+                wait(seconds)
+            self.waiting.pop(0)
+            try:
+                self.results.add(row, name, round_number, later.collect())
+            except Failure as failure:
+                self.results.failures[row.name, name] = failure
+
+    def abandon(self):
+        while self.waiting:
+            self.waiting.pop()[0].abandon()
+
+
+class Measuring:
+    """Runs rows under allocators. `decided` are the ratios that more rounds are spent on: pairs
+    (name, base)."""
+
+    def __init__(self, results, served, decided, mode, folder_of_run, progress):
+        self.results = results
+        self.served = served
+        self.decided = decided
+        self.mode = mode
+        self.folder_of_run = folder_of_run  # a context manager: an empty folder
+        self.progress = progress
+        self.later = Later(results)
+        self.cost_seconds = {}  # of the last round of a row
+
+    def contestants(self, row):
+        return row.contestants(self.served)
+
+    def run_once(self, row, allocator, round_number):
+        if (row.name, allocator.name) in self.results.failures:
+            return
+        try:
+            with self.folder_of_run() as folder:
+                sample = row.measure(allocator, self.mode.scale, folder)
+        except Failure as failure:
+            self.results.failures[row.name, allocator.name] = failure
+            return
+        self.results.add(row, allocator.name, round_number, sample.values)
+        if sample.details is not None and round_number == 0:
+            self.results.add_details(row, allocator.name, sample.details)
+        if sample.later is not None:
+            if round_number == 0:
+                self.later.add(sample.later, row, allocator.name, round_number)
+            else:
+                sample.later.abandon()
+
+    def measure_row(self, row, round_number, contestants, step):
+        started = time.monotonic()
+        turn = (round_number + self.results.rows.index(row)) % len(contestants)
+        for allocator in contestants[turn:] + contestants[:turn]:
+            self.run_once(row, allocator, round_number)
+            self.later.collect()
+        self.cost_seconds[row.name] = time.monotonic() - started
+        self.progress.row(step, row, round_number, self.results, [a.name for a in contestants])
+
+    def base_rounds_of(self, row):
+        return self.mode.program_rounds if row.kind == "program" else self.mode.rounds
+
+    def fits(self, rows, reserve_seconds):
+        cost = sum(self.cost_seconds.get(row.name, 0) for row in rows)
+        return cost + reserve_seconds <= self.progress.left()
+
+    def base_rounds(self, reserve_seconds):
+        """The rounds of every row, programs first, as their servers have values to come. At least
+        two rounds, then as many as fit in the time but for what the rest will need."""
+        rounds = max(self.mode.rounds, self.mode.program_rounds)
+        for round_number in range(rounds):
+            rows = [row for row in self.results.rows if round_number < self.base_rounds_of(row)]
+            rows.sort(key=lambda row: row.kind != "program")
+            if round_number >= 2 and not self.fits(rows, reserve_seconds):
+                self.results.notes.append(
+                    "The time allowed %d rounds of the %d that were meant." % (round_number, rounds))
+                return
+            for index, row in enumerate(rows):
+                self.measure_row(row, round_number, self.contestants(row), "[round %d/%d, row %d/%d]"
+                                 % (round_number + 1, rounds, index + 1, len(rows)))
+
+    def pairs_of(self, row):
+        names = {allocator.name for allocator in self.contestants(row)}
+        return [(name, base) for name, base in self.decided
+                if {name, base} <= names and (row.name, name) not in self.results.failures
+                and (row.name, base) not in self.results.failures]
+
+    def is_known(self, ratio, rounds):
+        if ratio is None or ratio.spread is None:
+            return False
+        alike = ratio.low <= 1 <= ratio.high and rounds < modes.ROUNDS_FOR_EQUALS
+        return ratio.spread <= (modes.SPREAD_OF_EQUALS if alike else modes.SPREAD_WANTED)
+
+    def is_settled(self, row):
+        rounds = self.results.rounds_of(row)
+        if rounds >= self.mode.rounds_cap:
+            return True
+        return all(self.is_known(self.results.ratio(row, name, base, "time_ns"), rounds)
+                   for name, base in self.pairs_of(row))
+
+    def widest(self, row):
+        ratios = [self.results.ratio(row, *pair, "time_ns") for pair in self.pairs_of(row)]
+        return max((1 if ratio.spread is None else ratio.spread for ratio in ratios if ratio),
+                   default=0)
+
+    def unsettled(self):
+        """Rows with a wide interval come before those that only may be alike."""
+        rows = [row for row in self.results.rows if not self.is_settled(row)]
+        wide = [row for row in rows if self.widest(row) > modes.SPREAD_WANTED]
+        return sorted(wide or rows, key=lambda row: row.kind != "program")
+
+    def more_rounds(self):
+        """One round more for each row that is not settled, again and again, until all are, or the
+        time is up. Only those allocators that a decided ratio needs."""
+        while True:
+            rows = self.unsettled()
+            if not rows:
+                return
+            for index, row in enumerate(rows):
+                if not self.fits([row], 0):
+                    continue
+                needed = {name for pair in self.pairs_of(row) for name in pair}
+                contestants = [a for a in self.contestants(row) if a.name in needed]
+                self.measure_row(row, self.results.rounds_of(row), contestants,
+                                 "[±%.1f %%, %d rows to settle]"
+                                 % (100 * self.widest(row), len(rows) - index))
+            if not any(self.fits([row], 0) for row in rows):
+                self.results.notes.append("%d rows were not settled to ±%g %% when the time was up."
+                                          % (len(rows), 100 * modes.SPREAD_WANTED))
+                return
+
+    def wait_for_later(self):
+        def wait(seconds):
+            self.progress.line("waiting %d s for what servers keep" % (seconds + 1))
+            time.sleep(seconds)
+        self.later.collect(wait)

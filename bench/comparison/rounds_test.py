@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: MIT
+"""Tests of the order of runs, on rows that do not run anything."""
+
+import contextlib
+import time
+import types
+import unittest
+
+from comparison.modes import Mode
+from comparison.process import Failure
+from comparison.rounds import Measuring
+from comparison.rows import Row, Sample
+from comparison.stats import Results
+
+NAMES = ["glibc", "jemalloc", "poolmalloc"]
+DECIDED = [("poolmalloc", "glibc"), ("poolmalloc", "jemalloc")]
+
+
+class Later:
+    def __init__(self, seconds=0.0, log=None):
+        self.due = time.monotonic() + seconds
+        self.log = [] if log is None else log
+
+    def collect(self):
+        self.log.append("collected")
+        return {"rss_later_kib": 7}
+
+    def abandon(self):
+        self.log.append("abandoned")
+
+
+class MadeUp(Row):
+    """Gives what `times(allocator name, how often it ran)` says, or raises it."""
+
+    def __init__(self, name, times, kind="micro", later=None):
+        super().__init__(name, kind, "cpu", 1, "a test")
+        self.times = times
+        self.later = later
+        self.ran = []
+
+    def measure(self, allocator, scale, folder):
+        before = self.ran.count(allocator.name)
+        self.ran.append(allocator.name)
+        value = self.times(allocator.name, before)
+        if isinstance(value, BaseException):
+            raise value
+        return Sample({"time_ns": value}, later=self.later and self.later())
+
+
+class Quiet:
+    """A progress that says nothing, with `seconds` left for ever."""
+
+    def __init__(self, seconds=1000):
+        self.seconds = seconds
+
+    def left(self):
+        return self.seconds
+
+    def row(self, *_):
+        pass
+
+    def line(self, _):
+        pass
+
+
+def measuring(rows, seconds=1000, **changes):
+    settings = {"rounds": 6, "program_rounds": 3, "rounds_cap": 30} | changes
+    mode = Mode(name="test", scale=1, seconds=0, detail_runs=0, instructions=False,
+                optional_allocators=False, **settings)
+    served = [types.SimpleNamespace(name=name) for name in NAMES]
+    folder = lambda: contextlib.nullcontext("nowhere")
+    return Measuring(Results(rows, NAMES), served, DECIDED, mode, folder, Quiet(seconds))
+
+
+def steady(name, _before):
+    return {"glibc": 10, "jemalloc": 8, "poolmalloc": 5}[name]
+
+
+def noisy(name, before):
+    return steady(name, before) * (1 + 0.3 * (before % 2) * (name == "poolmalloc"))
+
+
+class BaseRoundsTest(unittest.TestCase):
+    def test_every_allocator_runs_each_round_and_each_goes_first_in_turn(self):
+        row = MadeUp("a/1", steady)
+        measuring([row]).base_rounds(0)
+        rounds = [row.ran[i:i + 3] for i in range(0, len(row.ran), 3)]
+        self.assertEqual([sorted(names) for names in rounds], [sorted(NAMES)] * 6)
+        self.assertEqual({names[0] for names in rounds}, set(NAMES))
+
+    def test_rows_are_interleaved(self):
+        order = []
+        def times(mark):
+            return lambda name, before: order.append(mark) or steady(name, before)
+        measuring([MadeUp("a/1", times("a")), MadeUp("b/1", times("b"))], rounds=2).base_rounds(0)
+        self.assertEqual("".join(order), "aaabbb" * 2)
+
+    def test_programs_run_fewer_rounds_and_first(self):
+        row, program = MadeUp("a/1", steady), MadeUp("p/1", steady, kind="program")
+        made = measuring([row, program])
+        made.base_rounds(0)
+        self.assertEqual((len(row.ran), len(program.ran)), (18, 9))
+
+    def test_what_failed_is_not_run_again_and_the_others_go_on(self):
+        failing = Failure("killed by SIGSEGV")
+        row = MadeUp("a/1", lambda n, b: failing if n == "jemalloc" and b == 1 else steady(n, b))
+        made = measuring([row])
+        made.base_rounds(0)
+        self.assertEqual(row.ran.count("jemalloc"), 2)
+        self.assertEqual(row.ran.count("poolmalloc"), 6)
+        self.assertEqual(made.results.failures, {("a/1", "jemalloc"): failing})
+
+    def test_without_time_there_are_two_rounds_and_a_note(self):
+        row = MadeUp("a/1", steady)
+        made = measuring([row], seconds=-1)
+        made.base_rounds(0)
+        self.assertEqual(len(row.ran), 6)
+        self.assertIn("2 rounds", made.results.notes[0])
+
+
+class MoreRoundsTest(unittest.TestCase):
+    def test_only_rows_with_wide_intervals_get_more(self):
+        calm, wild = MadeUp("a/1", steady), MadeUp("b/1", noisy)
+        made = measuring([calm, wild])
+        made.base_rounds(0)
+        made.more_rounds()
+        self.assertEqual(len(calm.ran), 18)
+        self.assertEqual(len(wild.ran), 30 * 3)
+
+    def test_equals_get_more_until_their_interval_is_narrow(self):
+        def alike(name, before):
+            return 10 + (0.2 * (before % 3) if name == "poolmalloc" else 0.2)
+        row = MadeUp("a/1", alike)
+        made = measuring([row])
+        made.base_rounds(0)
+        made.more_rounds()
+        self.assertGreater(made.results.rounds_of(row), 6)
+        self.assertLessEqual(made.results.rounds_of(row), 20)
+
+    def test_allocators_that_decide_nothing_are_left_out(self):
+        row = MadeUp("a/1", noisy)
+        made = measuring([row])
+        made.decided = [("poolmalloc", "glibc")]
+        made.base_rounds(0)
+        made.more_rounds()
+        self.assertEqual(row.ran.count("jemalloc"), 6)
+        self.assertEqual(row.ran.count("poolmalloc"), 30)
+
+    def test_the_time_ends_them_with_a_note(self):
+        row = MadeUp("a/1", noisy)
+        made = measuring([row])
+        made.base_rounds(0)
+        made.progress.seconds = -1
+        made.more_rounds()
+        self.assertEqual(len(row.ran), 18)
+        self.assertIn("1 rows were not settled", made.results.notes[0])
+
+    def test_a_row_that_failed_under_a_baseline_is_decided_by_the_other(self):
+        row = MadeUp("a/1", lambda n, b: Failure("no") if n == "glibc" else steady(n, b))
+        made = measuring([row])
+        made.base_rounds(0)
+        made.more_rounds()
+        self.assertEqual(made.pairs_of(row), [("poolmalloc", "jemalloc")])
+
+
+class LaterTest(unittest.TestCase):
+    def test_values_that_come_later_join_their_round(self):
+        row = MadeUp("p/1", steady, kind="program", later=Later)
+        made = measuring([row])
+        made.base_rounds(0)
+        made.wait_for_later()
+        self.assertEqual(made.results.values(row, "glibc", "rss_later_kib"), {0: 7})
+
+    def test_only_the_first_round_waits_for_them(self):
+        log = []
+        row = MadeUp("p/1", steady, kind="program", later=lambda: Later(0, log))
+        made = measuring([row])
+        made.base_rounds(0)
+        made.wait_for_later()
+        self.assertEqual((log.count("collected"), log.count("abandoned")), (3, 6))
+
+    def test_an_interruption_abandons_them(self):
+        log = []
+        def times(name, before):
+            return KeyboardInterrupt() if name == "poolmalloc" else steady(name, before)
+        row = MadeUp("p/1", times, kind="program", later=lambda: Later(60, log))
+        made = measuring([row])
+        with self.assertRaises(KeyboardInterrupt):
+            made.base_rounds(0)
+        made.later.abandon()
+        self.assertEqual(log, ["abandoned"] * 2)
+        self.assertEqual(made.results.values(row, "glibc", "time_ns"), {0: 10})
+
+
+if __name__ == "__main__":
+    unittest.main()

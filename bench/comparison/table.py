@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: MIT
+"""The table on stdout. It holds no host names; what a failed program said follows it."""
+
+import datetime
+import os
+
+from comparison import allocators, requirements, stats
+from comparison.document import cpu_model
+from comparison.words import size_words, time_words
+
+
+def subjects(results):
+    """The allocators that get a table: poolmalloc, and libraries given by their paths; without
+    them, all that are no baselines, or the last baseline."""
+    named = [name for name in results.names
+             if name == allocators.SUBJECT or name not in allocators.KNOWN]
+    others = [name for name in results.names if name not in allocators.BASELINES]
+    return named or others or results.names[-1:]
+
+
+def bases(results, name):
+    wanted = allocators.BASELINES
+    if name not in allocators.KNOWN:
+        wanted += (allocators.SUBJECT,)
+    return [base for base in wanted if base in results.names and base != name]
+
+
+def cell(value):
+    return str(value) if value is not None else "-"
+
+
+def table_line(label, cells):
+    return ("%-23s" % label + "".join("%13s" % text for text in cells)).rstrip()
+
+
+def verdicts(results, row, name):
+    """Against the baselines, in time."""
+    ratios = [results.ratio(row, name, base, "time_ns") for base in bases(results, name)]
+    words = [ratio.verdict("time_ns") if ratio else "-" for ratio in ratios]
+    return "   " + ", ".join(words)
+
+
+def row_line(results, row, name):
+    if (row.name, name) in results.failures:
+        return "%-23s  failed" % row.name
+    time_ns = results.median(row, name, "time_ns")
+    rss_kib = results.median(row, name, "peak_rss_kib")
+    if time_ns is None:
+        return "%-23s  not measured" % row.name
+    cells = [time_words(time_ns)]
+    cells += [cell(results.ratio(row, name, b, "time_ns")) for b in bases(results, name)]
+    cells += [size_words(rss_kib)]
+    cells += [cell(results.ratio(row, name, b, "peak_rss_kib")) for b in bases(results, name)]
+    return table_line(row.name, cells) + verdicts(results, row, name)
+
+
+def mean_line(results, name, label, mean):
+    cells = []
+    for field in ("time_ns", "peak_rss_kib"):
+        cells.append("")
+        for base in bases(results, name):
+            value = mean(results.medians(name, base, field))
+            cells.append("-" if value is None else "%.2f     " % value)
+    return table_line(label, cells)
+
+
+def table(results, name):
+    against = bases(results, name)
+    lines = ["",
+             "%s: time per operation and peak resident memory; ratios below 1 are better" % name,
+             "", table_line("row", ["time"] + ["/ " + b for b in against]
+                            + ["peak RSS"] + ["/ " + b for b in against])]
+    family = None
+    for row in results.rows:
+        if family not in (None, row.family):
+            lines.append("")
+        family = row.family
+        lines.append(row_line(results, row, name))
+    lines += ["", "geometric means"]
+    for family in dict.fromkeys(row.family for row in results.rows):
+        lines.append(mean_line(results, name, "  " + family,
+                               lambda m, f=family: stats.family_means(m).get(f)))
+    lines.append(mean_line(results, name, "all families", stats.family_mean))
+    return lines
+
+
+def requirement_lines(results, name):
+    lines = ["", "%s must reach%s" % (name, ", in a full run; this one was not"
+                                      if results.partial else "")]
+    for needed in requirements.all_requirements(results, name):
+        words = {True: "met", False: "MISSED", None: "not measured"}[needed.met]
+        measured = "-" if needed.measured is None else "%.2f" % needed.measured
+        lines.append("  %-52s %s %.2f   %6s   %s" % (needed.text, ">=" if needed.at_least else "<=",
+                                                   needed.limit, measured, words))
+        if needed.detail:
+            lines.append("      above: " + needed.detail)
+    return lines
+
+
+def failure_lines(results):
+    lines = []
+    for (row, name), failure in results.failures.items():
+        lines += ["", "FAILED: %s under %s: %s" % (row, name, failure)]
+        lines += ["    " + line for line in failure.detail]
+    return lines
+
+
+def text(results, mode):
+    rounds = [results.rounds_of(row) for row in results.rows]
+    lines = ["%s, %d cores, %s; rounds of a row: %d to %d%s" % (
+        cpu_model(), os.cpu_count(), datetime.date.today(), min(rounds), max(rounds),
+        "" if mode.scale == 1 else ", %g of the operations" % mode.scale),
+        "Each ratio is the median over the rounds, ± half of its 95 % interval. The last column "
+        "says what that is", "in time: where the interval holds 1 there is no difference."]
+    lines += results.notes
+    for name in subjects(results):
+        lines += table(results, name)
+    if allocators.SUBJECT in results.names:
+        lines += requirement_lines(results, allocators.SUBJECT)
+    return "\n".join(lines + failure_lines(results)) + "\n"
