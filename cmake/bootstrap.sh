@@ -13,8 +13,10 @@
 set -eu
 
 group_build="cmake ninja-build gcc g++ libc6-dev pkg-config python3"
-group_test="libcmocka-dev valgrind git perl sqlite3 redis-server redis-tools spin"
-group_bench="libbenchmark-dev libjemalloc2 redis-server redis-tools"
+group_test="libcmocka-dev valgrind git perl sqlite3 redis-server redis-tools spin
+    chromium chromium-driver python3-selenium"
+group_bench="libbenchmark-dev libjemalloc2 valgrind gnuplot-nox redis-server redis-tools memcached
+    nginx-light wrk postgresql lua5.4 ruby sqlite3"
 
 # Where invoke-rc.d asks whether a service may start; tests put it elsewhere.
 policy=${BOOTSTRAP_POLICY_RC_D:-/usr/sbin/policy-rc.d}
