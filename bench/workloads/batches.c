@@ -66,9 +66,9 @@ static const struct bench_row rows[] = {
     BATCH("64-fifo", "64 bytes, freed in order", 8000000, IN_ORDER, 64, 64),
     BATCH("64-lifo", "64 bytes, freed in reverse", 8000000, REVERSE, 64, 64),
     BATCH("64-random", "64 bytes, freed in random order", 8000000, RANDOM, 64, 64),
-    BATCH("mixed-fifo", "16 to 2048 bytes, freed in order", 3000000, IN_ORDER, 16, 2048),
-    BATCH("mixed-lifo", "16 to 2048 bytes, freed in reverse", 3000000, REVERSE, 16, 2048),
-    BATCH("mixed-random", "16 to 2048 bytes, freed in random order", 3000000, RANDOM, 16, 2048),
+    BATCH("mixed-fifo", "16 to 2048 bytes, freed in order", 2500000, IN_ORDER, 16, 2048),
+    BATCH("mixed-lifo", "16 to 2048 bytes, freed in reverse", 2500000, REVERSE, 16, 2048),
+    BATCH("mixed-random", "16 to 2048 bytes, freed in random order", 2500000, RANDOM, 16, 2048),
 };
 
 BENCH_ROWS(BENCH_MICRO, rows)

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Pairs: a block is allocated, written at both ends, read and freed at once: the temporary object
- * of a function call. Only the fast path runs, in the first-level cache.
+ * of a function call. Of the small ones only the fast path runs, in the first-level cache. Of the
+ * large ones only the first and the last page are touched, so that the row shows what finding the
+ * memory costs, and not what filling it does; large/ and calloc/ write every page.
  * Source: bench_fastpath_simple of gperftools' malloc_bench; bench-malloc-simple of glibc's
  * benchtests, with one block.
  */
 #include "workload.h"
 
-enum { BATCH = 1000 };
+enum { BATCH = 500, KIB = 1 << 10, MIB = 1 << 20 };
 
 static uint64_t run(struct gbench_state *state, const struct bench_run *how)
 {
@@ -20,9 +22,9 @@ static uint64_t run(struct gbench_state *state, const struct bench_run *how)
     return sum;
 }
 
-#define PAIRS(bytes, count)                                                                        \
+#define PAIRS(variant, bytes, words, count)                                                        \
     {                                                                                              \
-        .name = "pairs/" #bytes, .what = "malloc and free of one block of " #bytes " bytes",       \
+        .name = "pairs/" variant, .what = "malloc and free of one block of " words,                \
         .ops = (count), .step = BATCH, .clock = GBENCH_PROCESS_CPU, .run = run,                    \
         .context = &(const uint32_t)                                                               \
         {                                                                                          \
@@ -30,9 +32,20 @@ static uint64_t run(struct gbench_state *state, const struct bench_run *how)
         }                                                                                          \
     }
 
+#define ENDS ", of which the first and the last page are touched"
+
 static const struct bench_row rows[] = {
-    PAIRS(16, 15000000),   PAIRS(64, 15000000),  PAIRS(256, 15000000),
-    PAIRS(1024, 15000000), PAIRS(4096, 6000000), PAIRS(65536, 1000000),
+    PAIRS("8", 8, "8 bytes", 12000000),
+    PAIRS("16", 16, "16 bytes", 12000000),
+    PAIRS("64", 64, "64 bytes", 12000000),
+    PAIRS("256", 256, "256 bytes", 12000000),
+    PAIRS("1024", 1024, "1024 bytes", 12000000),
+    PAIRS("4096", 4096, "4096 bytes", 5000000),
+    PAIRS("16384", 16 * KIB, "16 KiB" ENDS, 5000000),
+    PAIRS("65536", 64 * KIB, "64 KiB" ENDS, 1500000),
+    PAIRS("1m", MIB, "1 MiB" ENDS, 1500000),
+    PAIRS("4m", 4 * MIB, "4 MiB" ENDS, 2000000),
+    PAIRS("64m", 64 * MIB, "64 MiB" ENDS, 30000),
 };
 
 BENCH_ROWS(BENCH_MICRO, rows)
