@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,16 +19,17 @@
 
 #include "gbench.h"
 
-enum { THREADS = 4, ITERATIONS = 1000, BATCH = 50, MANUAL_SECONDS = 3 };
+enum { THREADS = 4, ITERATIONS = 1000, BATCH = 50, MANUAL_SECONDS = 3, HELPER_MS = 40 };
 
 static struct {
     int64_t single_iterations, batch_iterations, batch_calls, reported_iterations;
     int64_t argument, first, second;
     atomic_int threads_seen[THREADS];
     atomic_int thread_count, iterations_of_all;
-    int setups, teardowns, other_setups, running_at_setup, running_at_teardown;
+    int setups, teardowns, other_setups, hooked_runs, runs_at_setup, runs_at_teardown;
     int64_t setup_argument, setup_threads;
-    int iterations_after_skip;
+    atomic_int runs_of[3][3]; /* of argument and thread count, each 1 or 2 */
+    int iterations_before_skip, iterations_after_skip;
     void *context;
 } seen;
 
@@ -39,8 +41,6 @@ static void one_by_one(struct gbench_state *state, void *context)
     seen.context = context;
     while (gbench_keep_running(state))
         seen.single_iterations++;
-    gbench_items(state, 7 * ITERATIONS);
-    gbench_bytes(state, 9 * ITERATIONS);
     gbench_label(state, "a label");
 }
 
@@ -71,6 +71,9 @@ static void in_threads(struct gbench_state *state, void *context)
         atomic_fetch_add(&seen.iterations_of_all, 1);
     atomic_fetch_add(&seen.threads_seen[gbench_thread_index(state)], 1);
     atomic_store(&seen.thread_count, gbench_thread_count(state));
+    gbench_items(state, 6);
+    gbench_bytes(state, 30);
+    gbench_counter(state, "six_each", 6, GBENCH_RATE);
     gbench_counter(state, "added", 2, GBENCH_VALUE);
     gbench_counter(state, "averaged", 2, GBENCH_AVERAGE);
 }
@@ -79,14 +82,16 @@ static void hooked(struct gbench_state *state, void *context)
 {
     (void)context;
     while (gbench_keep_running(state))
-        seen.running_at_teardown++;
+        ;
     seen.argument = gbench_range(state, 0);
+    if (gbench_thread_index(state) == 0)
+        seen.hooked_runs++;
 }
 
 static void setup(const struct gbench_state *state)
 {
     seen.setups++;
-    seen.running_at_setup = seen.running_at_teardown;
+    seen.runs_at_setup = seen.hooked_runs;
     seen.setup_argument = gbench_range(state, 0);
     seen.setup_threads = gbench_thread_count(state);
 }
@@ -95,6 +100,7 @@ static void teardown(const struct gbench_state *state)
 {
     (void)state;
     seen.teardowns++;
+    seen.runs_at_teardown = seen.hooked_runs;
 }
 
 static void other_setup(const struct gbench_state *state)
@@ -111,12 +117,53 @@ static void skipped(struct gbench_state *state, void *context)
         seen.iterations_after_skip++;
 }
 
+static void skipped_halfway(struct gbench_state *state, void *context)
+{
+    (void)context;
+    while (gbench_keep_running(state)) {
+        if (++seen.iterations_before_skip == ITERATIONS / 2)
+            gbench_skip(state, "halfway");
+    }
+}
+
+static void on_a_grid(struct gbench_state *state, void *context)
+{
+    (void)context;
+    while (gbench_keep_running(state))
+        ;
+    if (gbench_thread_index(state) == 0)
+        atomic_fetch_add(&seen.runs_of[gbench_range(state, 0)][gbench_thread_count(state)], 1);
+}
+
+static void *burn(void *unused)
+{
+    struct timespec used = {0};
+    while (used.tv_sec == 0 && used.tv_nsec < HELPER_MS * 1000 * 1000)
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+    return unused;
+}
+
+/* All of the work is done by a thread that the benchmark starts. */
+static void with_a_helper(struct gbench_state *state, void *context)
+{
+    (void)context;
+    while (gbench_keep_running(state)) {
+        pthread_t helper;
+        if (pthread_create(&helper, NULL, burn, NULL) != 0)
+            gbench_skip(state, "no thread");
+        else
+            pthread_join(helper, NULL);
+    }
+}
+
 static void timed_by_hand(struct gbench_state *state, void *context)
 {
     (void)context;
     while (gbench_keep_running(state))
         gbench_set_iteration_time(state, MANUAL_SECONDS);
     gbench_counter(state, "rate", 6, GBENCH_RATE);
+    gbench_items(state, 12);
+    gbench_bytes(state, 30);
 }
 
 /* Pauses for all but a moment: what is paused must not be in the time. */
@@ -137,23 +184,42 @@ static struct gbench *enter(const char *name, gbench_fn *fn, int64_t iterations)
     return bench;
 }
 
+static void enter_hooked(void)
+{
+    struct gbench *bench = enter("hooked", hooked, 1);
+    gbench_arg(bench, 33);
+    gbench_threads(bench, 2);
+    gbench_setup(bench, setup);
+    gbench_teardown(bench, teardown);
+    bench = enter("other_hooked", hooked, 1);
+    gbench_arg(bench, 44);
+    gbench_setup(bench, other_setup);
+}
+
+static void enter_grid(void)
+{
+    struct gbench *bench = enter("grid", on_a_grid, 1);
+    for (int i = 1; i <= 2; i++) {
+        gbench_arg(bench, i);
+        gbench_threads(bench, i);
+    }
+}
+
 static void enter_all(void)
 {
     enter("single", one_by_one, ITERATIONS);
     enter("batch", in_batches, ITERATIONS);
     gbench_args(enter("arguments", with_arguments, 1), (const int64_t[]){11, 22}, 2);
     gbench_threads(enter("threads", in_threads, ITERATIONS), THREADS);
-    struct gbench *bench = enter("hooked", hooked, 1);
-    gbench_arg(bench, 33);
-    gbench_setup(bench, setup);
-    gbench_teardown(bench, teardown);
-    bench = enter("other_hooked", hooked, 1);
-    gbench_arg(bench, 44);
-    gbench_setup(bench, other_setup);
-    gbench_clock(enter("skipped", skipped, 1), GBENCH_CPU);
+    enter_hooked();
+    enter_grid();
+    enter("skipped", skipped, 1);
+    enter("halfway", skipped_halfway, ITERATIONS);
+    gbench_clock(enter("own_cpu", with_a_helper, 1), GBENCH_CPU);
+    gbench_clock(enter("all_cpu", with_a_helper, 1), GBENCH_PROCESS_CPU);
     gbench_clock(enter("manual", timed_by_hand, 1), GBENCH_MANUAL);
     gbench_clock(enter("paused", paused, 1), GBENCH_WALL);
-    gbench_clock(enter("process", with_arguments, 1), GBENCH_PROCESS_CPU);
+    enter("excluded", with_arguments, 1);
     gbench_context("answer", "forty-two");
 }
 
@@ -164,7 +230,7 @@ static int run_all(void **unused)
     (void)unused;
     assert_true(file >= 0);
     snprintf(option, sizeof(option), "--benchmark_out=%s", path);
-    char *argv[] = {"gbench_test", option, "--benchmark_filter=-^process", NULL};
+    char *argv[] = {"gbench_test", option, "--benchmark_filter=-^excluded", NULL};
     int argc = 3;
     enter_all();
     status = gbench_run(&argc, argv);
@@ -231,9 +297,33 @@ static void hooks_run_once_per_run_around_it(void **unused)
     assert_int_equal(seen.setups, 1);
     assert_int_equal(seen.teardowns, 1);
     assert_int_equal(seen.other_setups, 1);
-    assert_int_equal(seen.running_at_setup, 0);
+    assert_int_equal(seen.runs_at_setup, 0);
+    assert_int_equal(seen.runs_at_teardown, 1);
     assert_int_equal(seen.setup_argument, 33);
-    assert_int_equal(seen.setup_threads, 1);
+    assert_int_equal(seen.setup_threads, 2);
+    assert_int_equal(seen.argument, 44);
+}
+
+static void each_argument_runs_with_each_thread_count(void **unused)
+{
+    (void)unused;
+    for (int argument = 1; argument <= 2; argument++)
+        for (int threads = 1; threads <= 2; threads++)
+            assert_int_equal(seen.runs_of[argument][threads], 1);
+}
+
+static void a_skip_in_the_loop_ends_it(void **unused)
+{
+    (void)unused;
+    assert_int_equal(seen.iterations_before_skip, ITERATIONS / 2);
+    assert_non_null(strstr(report, "\"error_message\": \"halfway\""));
+}
+
+static void only_the_process_clock_counts_helpers(void **unused)
+{
+    (void)unused;
+    assert_true(reported("own_cpu", "cpu_time") < HELPER_MS * 1e6 / 2);
+    assert_true(reported("all_cpu", "cpu_time") >= HELPER_MS * 1e6);
 }
 
 static void a_skipped_run_does_nothing_and_fails_the_program(void **unused)
@@ -249,6 +339,8 @@ static void manual_time_is_taken_as_given(void **unused)
     (void)unused;
     assert_true(reported("manual", "real_time") == MANUAL_SECONDS * 1e9);
     assert_true(reported("manual", "rate") == 6.0 / MANUAL_SECONDS);
+    assert_true(reported("manual", "items_per_second") == 12.0 / MANUAL_SECONDS);
+    assert_true(reported("manual", "bytes_per_second") == 30.0 / MANUAL_SECONDS);
 }
 
 static void paused_time_is_not_measured(void **unused)
@@ -257,26 +349,31 @@ static void paused_time_is_not_measured(void **unused)
     assert_true(reported("paused", "real_time") < 50e6);
 }
 
-static void items_bytes_and_label_are_reported(void **unused)
+static void assert_near(double measured, double expected)
 {
-    (void)unused;
-    double items = reported("single", "items_per_second");
-    double bytes = reported("single", "bytes_per_second");
-    assert_true(items > 0);
-    assert_true(bytes / items > 9.0 / 7 - 1e-6 && bytes / items < 9.0 / 7 + 1e-6);
-    assert_non_null(strstr(report, "\"label\": \"a label\""));
+    assert_true(measured > expected * (1 - 1e-6) && measured < expected * (1 + 1e-6));
 }
 
-static void context_is_reported(void **unused)
+static void items_and_bytes_add_up_over_threads(void **unused)
 {
     (void)unused;
+    double rate = reported("threads", "six_each");
+    assert_true(rate > 0);
+    assert_near(reported("threads", "items_per_second"), rate);
+    assert_near(reported("threads", "bytes_per_second"), rate * 30 / 6);
+}
+
+static void label_and_context_are_reported(void **unused)
+{
+    (void)unused;
+    assert_non_null(strstr(report, "\"label\": \"a label\""));
     assert_non_null(strstr(report, "\"answer\": \"forty-two\""));
 }
 
 static void what_the_filter_excludes_is_not_run(void **unused)
 {
     (void)unused;
-    assert_null(strstr(report, "\"process"));
+    assert_null(strstr(report, "\"excluded"));
 }
 
 int main(void)
@@ -291,8 +388,11 @@ int main(void)
         cmocka_unit_test(a_skipped_run_does_nothing_and_fails_the_program),
         cmocka_unit_test(manual_time_is_taken_as_given),
         cmocka_unit_test(paused_time_is_not_measured),
-        cmocka_unit_test(items_bytes_and_label_are_reported),
-        cmocka_unit_test(context_is_reported),
+        cmocka_unit_test(each_argument_runs_with_each_thread_count),
+        cmocka_unit_test(a_skip_in_the_loop_ends_it),
+        cmocka_unit_test(only_the_process_clock_counts_helpers),
+        cmocka_unit_test(items_and_bytes_add_up_over_threads),
+        cmocka_unit_test(label_and_context_are_reported),
         cmocka_unit_test(what_the_filter_excludes_is_not_run),
     };
     return cmocka_run_group_tests(tests, run_all, NULL);
