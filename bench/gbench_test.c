@@ -9,17 +9,12 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "gbench.h"
+#include "testing/gbench_report.h"
 
-enum { THREADS = 4, ITERATIONS = 1000, BATCH = 50, MANUAL_SECONDS = 3, HELPER_MS = 40 };
+enum { THREADS = 4, ITERATIONS = 1000, BATCH = 50 };
 
 static struct {
     int64_t single_iterations, batch_iterations, batch_calls, reported_iterations;
@@ -33,7 +28,6 @@ static struct {
     void *context;
 } seen;
 
-static char report[1 << 16];
 static int status;
 
 static void one_by_one(struct gbench_state *state, void *context)
@@ -135,48 +129,6 @@ static void on_a_grid(struct gbench_state *state, void *context)
         atomic_fetch_add(&seen.runs_of[gbench_range(state, 0)][gbench_thread_count(state)], 1);
 }
 
-static void *burn(void *unused)
-{
-    struct timespec used = {0};
-    while (used.tv_sec == 0 && used.tv_nsec < HELPER_MS * 1000 * 1000)
-        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
-    return unused;
-}
-
-/* All of the work is done by a thread that the benchmark starts. */
-static void with_a_helper(struct gbench_state *state, void *context)
-{
-    (void)context;
-    while (gbench_keep_running(state)) {
-        pthread_t helper;
-        if (pthread_create(&helper, NULL, burn, NULL) != 0)
-            gbench_skip(state, "no thread");
-        else
-            pthread_join(helper, NULL);
-    }
-}
-
-static void timed_by_hand(struct gbench_state *state, void *context)
-{
-    (void)context;
-    while (gbench_keep_running(state))
-        gbench_set_iteration_time(state, MANUAL_SECONDS);
-    gbench_counter(state, "rate", 6, GBENCH_RATE);
-    gbench_items(state, 12);
-    gbench_bytes(state, 30);
-}
-
-/* Pauses for all but a moment: what is paused must not be in the time. */
-static void paused(struct gbench_state *state, void *context)
-{
-    (void)context;
-    while (gbench_keep_running(state)) {
-        gbench_pause(state);
-        nanosleep(&(struct timespec){.tv_nsec = 100 * 1000 * 1000}, NULL);
-        gbench_resume(state);
-    }
-}
-
 static struct gbench *enter(const char *name, gbench_fn *fn, int64_t iterations)
 {
     struct gbench *bench = gbench_register(name, fn, &seen);
@@ -215,42 +167,15 @@ static void enter_all(void)
     enter_grid();
     enter("skipped", skipped, 1);
     enter("halfway", skipped_halfway, ITERATIONS);
-    gbench_clock(enter("own_cpu", with_a_helper, 1), GBENCH_CPU);
-    gbench_clock(enter("all_cpu", with_a_helper, 1), GBENCH_PROCESS_CPU);
-    gbench_clock(enter("manual", timed_by_hand, 1), GBENCH_MANUAL);
-    gbench_clock(enter("paused", paused, 1), GBENCH_WALL);
     enter("excluded", with_arguments, 1);
     gbench_context("answer", "forty-two");
 }
 
 static int run_all(void **unused)
 {
-    char path[] = "/tmp/gbench-test-XXXXXX", option[64];
-    int file = mkstemp(path);
     (void)unused;
-    assert_true(file >= 0);
-    snprintf(option, sizeof(option), "--benchmark_out=%s", path);
-    char *argv[] = {"gbench_test", option, "--benchmark_filter=-^excluded", NULL};
-    int argc = 3;
     enter_all();
-    status = gbench_run(&argc, argv);
-    ssize_t length = read(file, report, sizeof(report) - 1);
-    close(file);
-    unlink(path);
-    return length > 0 ? 0 : -1;
-}
-
-/* A number of the report: the first `field` after the benchmark's name. */
-static double reported(const char *name, const char *field)
-{
-    char key[64];
-    snprintf(key, sizeof(key), "\"name\": \"%s/", name);
-    const char *at = strstr(report, key);
-    assert_non_null(at);
-    snprintf(key, sizeof(key), "\"%s\": ", field);
-    at = strstr(at, key);
-    assert_non_null(at);
-    return strtod(at + strlen(key), NULL);
+    return gbench_report_run("-^excluded", &status) ? 0 : -1;
 }
 
 static void fixed_iterations_are_exact(void **unused)
@@ -287,8 +212,8 @@ static void each_thread_runs_once_with_its_own_index(void **unused)
 static void counters_add_up_or_average_over_threads(void **unused)
 {
     (void)unused;
-    assert_true(reported("threads", "added") == 2 * THREADS);
-    assert_true(reported("threads", "averaged") == 2);
+    assert_true(gbench_report_number("threads", "added") == 2 * THREADS);
+    assert_true(gbench_report_number("threads", "averaged") == 2);
 }
 
 static void hooks_run_once_per_run_around_it(void **unused)
@@ -316,37 +241,15 @@ static void a_skip_in_the_loop_ends_it(void **unused)
 {
     (void)unused;
     assert_int_equal(seen.iterations_before_skip, ITERATIONS / 2);
-    assert_non_null(strstr(report, "\"error_message\": \"halfway\""));
-}
-
-static void only_the_process_clock_counts_helpers(void **unused)
-{
-    (void)unused;
-    assert_true(reported("own_cpu", "cpu_time") < HELPER_MS * 1e6 / 2);
-    assert_true(reported("all_cpu", "cpu_time") >= HELPER_MS * 1e6);
+    assert_true(gbench_report_has("\"error_message\": \"halfway\""));
 }
 
 static void a_skipped_run_does_nothing_and_fails_the_program(void **unused)
 {
     (void)unused;
     assert_int_equal(seen.iterations_after_skip, 0);
-    assert_non_null(strstr(report, "\"error_message\": \"not on this machine\""));
+    assert_true(gbench_report_has("\"error_message\": \"not on this machine\""));
     assert_int_equal(status, 1);
-}
-
-static void manual_time_is_taken_as_given(void **unused)
-{
-    (void)unused;
-    assert_true(reported("manual", "real_time") == MANUAL_SECONDS * 1e9);
-    assert_true(reported("manual", "rate") == 6.0 / MANUAL_SECONDS);
-    assert_true(reported("manual", "items_per_second") == 12.0 / MANUAL_SECONDS);
-    assert_true(reported("manual", "bytes_per_second") == 30.0 / MANUAL_SECONDS);
-}
-
-static void paused_time_is_not_measured(void **unused)
-{
-    (void)unused;
-    assert_true(reported("paused", "real_time") < 50e6);
 }
 
 static void assert_near(double measured, double expected)
@@ -357,23 +260,23 @@ static void assert_near(double measured, double expected)
 static void items_and_bytes_add_up_over_threads(void **unused)
 {
     (void)unused;
-    double rate = reported("threads", "six_each");
+    double rate = gbench_report_number("threads", "six_each");
     assert_true(rate > 0);
-    assert_near(reported("threads", "items_per_second"), rate);
-    assert_near(reported("threads", "bytes_per_second"), rate * 30 / 6);
+    assert_near(gbench_report_number("threads", "items_per_second"), rate);
+    assert_near(gbench_report_number("threads", "bytes_per_second"), rate * 30 / 6);
 }
 
 static void label_and_context_are_reported(void **unused)
 {
     (void)unused;
-    assert_non_null(strstr(report, "\"label\": \"a label\""));
-    assert_non_null(strstr(report, "\"answer\": \"forty-two\""));
+    assert_true(gbench_report_has("\"label\": \"a label\""));
+    assert_true(gbench_report_has("\"answer\": \"forty-two\""));
 }
 
 static void what_the_filter_excludes_is_not_run(void **unused)
 {
     (void)unused;
-    assert_null(strstr(report, "\"excluded"));
+    assert_false(gbench_report_has("\"excluded"));
 }
 
 int main(void)
@@ -386,11 +289,8 @@ int main(void)
         cmocka_unit_test(counters_add_up_or_average_over_threads),
         cmocka_unit_test(hooks_run_once_per_run_around_it),
         cmocka_unit_test(a_skipped_run_does_nothing_and_fails_the_program),
-        cmocka_unit_test(manual_time_is_taken_as_given),
-        cmocka_unit_test(paused_time_is_not_measured),
         cmocka_unit_test(each_argument_runs_with_each_thread_count),
         cmocka_unit_test(a_skip_in_the_loop_ends_it),
-        cmocka_unit_test(only_the_process_clock_counts_helpers),
         cmocka_unit_test(items_and_bytes_add_up_over_threads),
         cmocka_unit_test(label_and_context_are_reported),
         cmocka_unit_test(what_the_filter_excludes_is_not_run),
