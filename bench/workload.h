@@ -25,6 +25,21 @@
 
 #include "gbench.h"
 
+/* What the blocks below come from. pm_detail is compiled from the same sources with BENCH_DETAIL:
+ * there, the calls are counted and some are timed. */
+#ifndef BENCH_DETAIL
+#define BENCH_DETAIL 0
+#endif
+#if BENCH_DETAIL
+#include "detail/calls.h"
+#else
+#define detail_malloc(size) malloc(size)
+#define detail_calloc(size) calloc(1, size)
+#define detail_posix_memalign(block, alignment, size) posix_memalign(block, alignment, size)
+#define detail_realloc(block, old_size, size) realloc(block, size)
+#define detail_free(block, size) free(block)
+#endif
+
 enum bench_kind {
     BENCH_MICRO,   /* one function or habit of a program, alone */
     BENCH_WORKLOAD /* what a program does, with its sizes, lifetimes and threads */
@@ -147,13 +162,13 @@ static inline void *bench_marked(void *allocated, const char *function, uint32_t
 
 static inline void *bench_alloc(uint32_t size)
 {
-    return bench_marked(malloc(size), "malloc", size);
+    return bench_marked(detail_malloc(size), "malloc", size);
 }
 
 /* Zero at both ends, or the run fails. */
 static inline void *bench_alloc_zeroed(uint32_t size)
 {
-    unsigned char *block = calloc(1, size);
+    unsigned char *block = detail_calloc(size);
     if (__builtin_expect(block != NULL && (block[0] != 0 || block[size - 1] != 0), 0))
         bench_die("calloc of %u bytes returned memory that is not zeroed", size);
     return bench_marked(block, "calloc", size);
@@ -162,7 +177,7 @@ static inline void *bench_alloc_zeroed(uint32_t size)
 static inline void *bench_alloc_aligned(size_t alignment, uint32_t size)
 {
     void *block = NULL;
-    if (__builtin_expect(posix_memalign(&block, alignment, size) != 0, 0))
+    if (__builtin_expect(detail_posix_memalign(&block, alignment, size) != 0, 0))
         block = NULL;
     if (__builtin_expect((uintptr_t)block % alignment != 0, 0))
         bench_die("posix_memalign returned %p, not aligned to %zu", block, alignment);
@@ -181,7 +196,7 @@ static inline uint32_t bench_block_size(const void *block)
 static inline uint32_t bench_free(void *block)
 {
     uint32_t size = bench_block_size(block);
-    free(block);
+    detail_free(block, size);
     return size;
 }
 
@@ -189,7 +204,7 @@ static inline uint32_t bench_free(void *block)
 static inline void *bench_resize(void *block, uint32_t size)
 {
     uint32_t old = bench_block_size(block);
-    unsigned char *moved = realloc(block, size);
+    unsigned char *moved = detail_realloc(block, old, size);
     if (__builtin_expect(moved == NULL, 0))
         bench_die("realloc to %u bytes returned NULL", size);
     if (__builtin_expect(*(uint32_t *)(void *)moved != old, 0) ||
