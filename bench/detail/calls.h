@@ -8,6 +8,8 @@
  * A timed call during which the thread was preempted is dropped: the time went to another program.
  * Only that: when a thread gives up the processor inside malloc, because it waits for a lock of the
  * allocator or of the kernel's memory management, this wait is what the caller gets, and it stays.
+ * The longer a call takes, the likelier it is preempted: where many samples of a row of large
+ * blocks were dropped, its tail is longer than what is left says.
  */
 #ifndef BENCH_DETAIL_CALLS_H
 #define BENCH_DETAIL_CALLS_H
