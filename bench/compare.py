@@ -101,7 +101,7 @@ def check_writable(path):
 def measure_all(measuring, extra):
     """True: all of it; False: Ctrl-C came in between."""
     try:
-        measuring.base_rounds(extra.seconds_needed())
+        measuring.base_rounds(extra.seconds_needed)
         extra.measure()
         measuring.more_rounds()
         measuring.wait_for_later()

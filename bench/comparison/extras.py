@@ -2,14 +2,75 @@
 """What is measured besides the rounds: instrumented runs for latencies and memory over time, the
 events that poolmalloc counts, instructions of the fast paths."""
 
+import os
+
+from comparison import allocators, details, instructions
+from comparison.process import Failure
+
+INSTRUCTIONS_SECONDS = 3.0  # of a row and an allocator, to plan with
+INSTRUMENTED_PART = 1.5  # what an instrumented run takes, of a plain one
+
 
 class Extras:
     def __init__(self, measuring, build):
         self.measuring = measuring
-        self.build = build
+        self.results = measuring.results
+        self.mode = measuring.mode
+        self.program = os.path.join(build, "bench", "pm_bench")
+        self.detail_program = os.path.join(build, "bench", "pm_detail")
+        self.counted = allocators.counted(build)
+        self.rows = [row for row in self.results.rows if row.kind != "program"]
+        self.counted_rows = [row for row in self.rows if instructions.applies(row)]
 
     def seconds_needed(self):
-        return 0
+        """What measure() will take, once each row was measured."""
+        cost = sum(self.measuring.cost_seconds.get(row.name, 0) for row in self.rows)
+        seconds = cost * self.mode.detail_runs * INSTRUMENTED_PART
+        if self.mode.instructions:
+            seconds += INSTRUCTIONS_SECONDS * len(self.counted_rows) * len(self.results.names)
+        return seconds
+
+    def without_failure(self, row, allocator, measure):
+        """What `measure(folder)` returns; a failure is that of the row under the allocator."""
+        if (row.name, allocator.name) in self.results.failures:
+            return None
+        try:
+            with self.measuring.folder_of_run() as folder:
+                return measure(folder)
+        except Failure as failure:
+            self.results.failures[row.name, allocator.name] = failure
+            return None
+
+    def instrumented(self, row, allocator):
+        def one_run(folder):
+            return details.run_details(self.detail_program, row, allocator, self.mode.scale, folder,
+                                       self.counted)
+        runs = [self.without_failure(row, allocator, one_run)
+                for _ in range(self.mode.detail_runs)]
+        if None not in runs:
+            self.results.add_details(row, allocator.name, details.combine(runs))
+
+    def count_instructions(self, row, allocator):
+        count = self.without_failure(
+            row, allocator,
+            lambda folder: instructions.measure(self.program, row, allocator, folder))
+        if count is not None:
+            self.results.add_details(row, allocator.name, {"instructions": count})
+
+    def each(self, rows, step, measure):
+        for index, row in enumerate(rows):
+            for allocator in self.measuring.contestants(row):
+                measure(row, allocator)
+                self.measuring.later.collect()
+            self.measuring.progress.line("[%s, row %d/%d] %s"
+                                         % (step, index + 1, len(rows), row.name))
 
     def measure(self):
-        pass
+        if self.mode.detail_runs:
+            self.each(self.rows, "latency and memory", self.instrumented)
+        if not self.mode.instructions:
+            return
+        if not instructions.available():
+            self.results.notes.append("valgrind is not installed: no instructions were counted.")
+            return
+        self.each(self.counted_rows, "instructions", self.count_instructions)

@@ -25,6 +25,7 @@ VALGRIND = "valgrind"
 ROWS = re.compile(r"pairs/(8|16|32|64|128|256|512|1024|2048|3000|4096)$"
                   r"|calloc/(reused-)?64$")
 FEW, MANY = 0.002, 0.012  # scales
+SLOWER = 10  # the program with so few operations, of a plain run; generously
 SUMMARY = re.compile(r"^(?:summary|totals):\s+(\d+)", re.MULTILINE)
 
 
@@ -42,7 +43,7 @@ def run_once(program, row, allocator, scale, folder):
     # The preloaded library also serves valgrind's own start: no more than a few calls, uncounted.
     command = [VALGRIND, "--tool=callgrind", "--callgrind-out-file=" + path]
     out = run(command + row.command(program, scale) + ["--benchmark_format=json"],
-              allocator.environment(), row.timeout_seconds)
+              allocator.environment(), row.timeout_seconds * SLOWER)
     try:
         report = json.loads(out)
         provider = report["context"]["malloc_provider"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The options of compare.py. A wrong one is one line that lists the known ones, and exit status 2."""
+"""The options of compare.py. A wrong one is one line that lists the known ones, with status 2."""
 
 import argparse
 import dataclasses
@@ -60,6 +60,8 @@ def add_extent(parser):
                         help="all rows, less of each: a smoke test, under 4 minutes")
     extent.add_argument("--full", dest="mode", action="store_const", const=modes.FULL,
                         help="more rounds, for figures to publish: up to an hour")
+    parser.add_argument("--no-details", action="store_true",
+                        help="no latencies, memory over time, counters and instructions")
     parser.add_argument("--only", type=regex, metavar="REGEX", default=regex(""),
                         help="only rows whose name matches, as pairs/ or prodcons|threads")
     parser.add_argument("--allocators", metavar="LIST",
@@ -78,8 +80,8 @@ def add_extent(parser):
 
 
 def add_output(parser):
-    parser.add_argument("--output", metavar="DIR", help="for results.json, report.html and report.md"
-                        "\n(build/comparison)",
+    parser.add_argument("--output", metavar="DIR",
+                        help="for results.json, report.html and report.md\n(build/comparison)",
                         default=os.path.join(ROOT, "build", "comparison"))
     parser.add_argument("--json", metavar="FILE", help="write results.json there, too")
     parser.add_argument("--build-dir", metavar="DIR", help="where the release build is",
@@ -95,6 +97,8 @@ def chosen_mode(arguments):
         mode.rounds = mode.program_rounds = mode.rounds_cap = arguments.rounds
     if arguments.scale:
         mode.scale = arguments.scale
+    if arguments.no_details:
+        mode.detail_runs, mode.instructions = 0, False
     if mode != arguments.mode:
         mode.name = "custom"
     return mode

@@ -9,7 +9,7 @@ from comparison.process import Failure
 
 
 class Later:
-    """Values that are due a while after a run, as of a server left alone; collected between runs."""
+    """Values that are due a while after a run, as of an idle server; collected between runs."""
 
     def __init__(self, results):
         self.results = results
@@ -90,20 +90,21 @@ class Measuring:
         cost = sum(self.cost_seconds.get(row.name, 0) for row in rows)
         return cost + reserve_seconds <= self.progress.left()
 
-    def base_rounds(self, reserve_seconds):
+    def base_rounds(self, reserve_seconds=lambda: 0):
         """The rounds of every row, programs first, as their servers have values to come. At least
-        two rounds, then as many as fit in the time but for what the rest will need."""
+        two rounds, then as many as fit in the time but for `reserve_seconds()`, of other things."""
         rounds = max(self.mode.rounds, self.mode.program_rounds)
         for round_number in range(rounds):
             rows = [row for row in self.results.rows if round_number < self.base_rounds_of(row)]
             rows.sort(key=lambda row: row.kind != "program")
-            if round_number >= 2 and not self.fits(rows, reserve_seconds):
+            if round_number >= 2 and not self.fits(rows, reserve_seconds()):
                 self.results.notes.append(
-                    "The time allowed %d rounds of the %d that were meant." % (round_number, rounds))
+                    "The time allowed %d rounds of the %d that were meant."
+                    % (round_number, rounds))
                 return
             for index, row in enumerate(rows):
-                self.measure_row(row, round_number, self.contestants(row), "[round %d/%d, row %d/%d]"
-                                 % (round_number + 1, rounds, index + 1, len(rows)))
+                step = "[round %d/%d, row %d/%d]" % (round_number + 1, rounds, index + 1, len(rows))
+                self.measure_row(row, round_number, self.contestants(row), step)
 
     def pairs_of(self, row):
         names = {allocator.name for allocator in self.contestants(row)}

@@ -83,7 +83,7 @@ def noisy(name, before):
 class BaseRoundsTest(unittest.TestCase):
     def test_every_allocator_runs_each_round_and_each_goes_first_in_turn(self):
         row = MadeUp("a/1", steady)
-        measuring([row]).base_rounds(0)
+        measuring([row]).base_rounds()
         rounds = [row.ran[i:i + 3] for i in range(0, len(row.ran), 3)]
         self.assertEqual([sorted(names) for names in rounds], [sorted(NAMES)] * 6)
         self.assertEqual({names[0] for names in rounds}, set(NAMES))
@@ -92,20 +92,20 @@ class BaseRoundsTest(unittest.TestCase):
         order = []
         def times(mark):
             return lambda name, before: order.append(mark) or steady(name, before)
-        measuring([MadeUp("a/1", times("a")), MadeUp("b/1", times("b"))], rounds=2).base_rounds(0)
+        measuring([MadeUp("a/1", times("a")), MadeUp("b/1", times("b"))], rounds=2).base_rounds()
         self.assertEqual("".join(order), "aaabbb" * 2)
 
     def test_programs_run_fewer_rounds_and_first(self):
         row, program = MadeUp("a/1", steady), MadeUp("p/1", steady, kind="program")
         made = measuring([row, program])
-        made.base_rounds(0)
+        made.base_rounds()
         self.assertEqual((len(row.ran), len(program.ran)), (18, 9))
 
     def test_what_failed_is_not_run_again_and_the_others_go_on(self):
         failing = Failure("killed by SIGSEGV")
         row = MadeUp("a/1", lambda n, b: failing if n == "jemalloc" and b == 1 else steady(n, b))
         made = measuring([row])
-        made.base_rounds(0)
+        made.base_rounds()
         self.assertEqual(row.ran.count("jemalloc"), 2)
         self.assertEqual(row.ran.count("poolmalloc"), 6)
         self.assertEqual(made.results.failures, {("a/1", "jemalloc"): failing})
@@ -113,7 +113,7 @@ class BaseRoundsTest(unittest.TestCase):
     def test_without_time_there_are_two_rounds_and_a_note(self):
         row = MadeUp("a/1", steady)
         made = measuring([row], seconds=-1)
-        made.base_rounds(0)
+        made.base_rounds()
         self.assertEqual(len(row.ran), 6)
         self.assertIn("2 rounds", made.results.notes[0])
 
@@ -122,7 +122,7 @@ class MoreRoundsTest(unittest.TestCase):
     def test_only_rows_with_wide_intervals_get_more(self):
         calm, wild = MadeUp("a/1", steady), MadeUp("b/1", noisy)
         made = measuring([calm, wild])
-        made.base_rounds(0)
+        made.base_rounds()
         made.more_rounds()
         self.assertEqual(len(calm.ran), 18)
         self.assertEqual(len(wild.ran), 30 * 3)
@@ -132,7 +132,7 @@ class MoreRoundsTest(unittest.TestCase):
             return 10 + (0.2 * (before % 3) if name == "poolmalloc" else 0.2)
         row = MadeUp("a/1", alike)
         made = measuring([row])
-        made.base_rounds(0)
+        made.base_rounds()
         made.more_rounds()
         self.assertGreater(made.results.rounds_of(row), 6)
         self.assertLessEqual(made.results.rounds_of(row), 20)
@@ -141,7 +141,7 @@ class MoreRoundsTest(unittest.TestCase):
         row = MadeUp("a/1", noisy)
         made = measuring([row])
         made.decided = [("poolmalloc", "glibc")]
-        made.base_rounds(0)
+        made.base_rounds()
         made.more_rounds()
         self.assertEqual(row.ran.count("jemalloc"), 6)
         self.assertEqual(row.ran.count("poolmalloc"), 30)
@@ -149,7 +149,7 @@ class MoreRoundsTest(unittest.TestCase):
     def test_the_time_ends_them_with_a_note(self):
         row = MadeUp("a/1", noisy)
         made = measuring([row])
-        made.base_rounds(0)
+        made.base_rounds()
         made.progress.seconds = -1
         made.more_rounds()
         self.assertEqual(len(row.ran), 18)
@@ -158,7 +158,7 @@ class MoreRoundsTest(unittest.TestCase):
     def test_a_row_that_failed_under_a_baseline_is_decided_by_the_other(self):
         row = MadeUp("a/1", lambda n, b: Failure("no") if n == "glibc" else steady(n, b))
         made = measuring([row])
-        made.base_rounds(0)
+        made.base_rounds()
         made.more_rounds()
         self.assertEqual(made.pairs_of(row), [("poolmalloc", "jemalloc")])
 
@@ -167,7 +167,7 @@ class LaterTest(unittest.TestCase):
     def test_values_that_come_later_join_their_round(self):
         row = MadeUp("p/1", steady, kind="program", later=Later)
         made = measuring([row])
-        made.base_rounds(0)
+        made.base_rounds()
         made.wait_for_later()
         self.assertEqual(made.results.values(row, "glibc", "rss_later_kib"), {0: 7})
 
@@ -175,7 +175,7 @@ class LaterTest(unittest.TestCase):
         log = []
         row = MadeUp("p/1", steady, kind="program", later=lambda: Later(0, log))
         made = measuring([row])
-        made.base_rounds(0)
+        made.base_rounds()
         made.wait_for_later()
         self.assertEqual((log.count("collected"), log.count("abandoned")), (3, 6))
 
@@ -186,7 +186,7 @@ class LaterTest(unittest.TestCase):
         row = MadeUp("p/1", times, kind="program", later=lambda: Later(60, log))
         made = measuring([row])
         with self.assertRaises(KeyboardInterrupt):
-            made.base_rounds(0)
+            made.base_rounds()
         made.later.abandon()
         self.assertEqual(log, ["abandoned"] * 2)
         self.assertEqual(made.results.values(row, "glibc", "time_ns"), {0: 10})

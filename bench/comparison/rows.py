@@ -13,7 +13,7 @@ ROWS_SECONDS = 60  # for the list of rows
 @dataclasses.dataclass
 class Sample:
     """What one run measured: {field: value}. `later`, if any, has values that come after a wait:
-    it is `due` at a time of time.monotonic(), and then asked to `collect()` them, or `abandon()`ed."""
+    it is `due` at a time of time.monotonic(), then asked to `collect()` them, or `abandon()`ed."""
     values: dict
     later: object = None
     details: dict = None  # of the report, as {"memory": [[ms, resident_kib, None], ...]}

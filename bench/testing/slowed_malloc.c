@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * poolmalloc with two instructions more in each call: a pair of malloc and free takes four more than
- * about forty. The comparison must tell it from the real one (`compare.sh --allocator slowed=PATH`);
- * if it does not, nobody should believe what it says about smaller differences.
+ * poolmalloc with two instructions more in each call: a pair of malloc and free takes four more
+ * than about forty. The comparison must tell it from the real one (`compare.sh --allocator
+ * slowed=PATH`); if it does not, nobody should believe what it says about smaller differences.
  */
 #include <poolmalloc/poolmalloc.h>
 
