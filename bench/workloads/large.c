@@ -41,7 +41,7 @@ static uint64_t run(struct gbench_state *state, const struct bench_run *how)
 }
 
 static const struct bench_row rows[] = {
-    {"large/one", "blocks of 5 to 25 MiB, one after another", 50, 1, GBENCH_PROCESS_CPU, run,
+    {"large/one", "blocks of 5 to 25 MiB, one after another", 100, 1, GBENCH_PROCESS_CPU, run,
      .context = &(const uint32_t){1}},
     {"large/eight", "blocks of 5 to 25 MiB, eight alive", 50, 1, GBENCH_PROCESS_CPU, run,
      .context = &(const uint32_t){LIVE_MAX}},

@@ -8,6 +8,7 @@
  * rpmalloc-benchmark (M. Jansson), whose linear and exponential size modes are `uniform` and
  * `log`; and its cross-thread mode, where threads free what others allocated, is `cross`.
  */
+#include "cores.h"
 #include "workload.h"
 
 #include <stdatomic.h>
@@ -66,6 +67,7 @@ static void cross_prepare(void *context, size_t index)
 {
     struct cross *cross = context;
     struct bench_random random = {100 + index};
+    bench_take_core(index, CROSS_THREADS);
     for (uint32_t i = 0; i < cross->mix->slots; i++)
         cross->slots[index][i] = bench_alloc(bench_size(&sizes, bench_random(&random)));
 }
@@ -116,8 +118,10 @@ static uint64_t run_cross(struct gbench_state *state, const struct bench_run *ho
             sum += cross.sum[i];
             bench_table_drop(cross.slots[i], cross.mix->slots, sizeof(void *));
         }
-        for (size_t i = 0; i < SHARED_SLOTS; i++)
-            free(atomic_exchange_explicit(&cross.shared[i], NULL, memory_order_relaxed));
+        for (size_t i = 0; i < SHARED_SLOTS; i++) {
+            void *block = atomic_exchange_explicit(&cross.shared[i], NULL, memory_order_relaxed);
+            sum += block == NULL ? 0 : bench_free(block);
+        }
     }
     return sum;
 }
@@ -125,13 +129,15 @@ static uint64_t run_cross(struct gbench_state *state, const struct bench_run *ho
 #define MIX(...) (&(const struct mix){__VA_ARGS__})
 
 static const struct bench_row rows[] = {
-    {"random/pareto-1k", "131072 live blocks of 16 to 1024 bytes, Pareto", 2500000, BATCH,
+    {"random/pareto-1k", "131072 live blocks of 16 to 1024 bytes, Pareto", 1200000, BATCH,
      GBENCH_PROCESS_CPU, run, .context = MIX(bench_sizes_pareto, 16, 1024, 131072)},
-    {"random/uniform-16k", "4096 live blocks of 8 to 16000 bytes, uniform", 2000000, BATCH,
+    {"random/pareto-large", "400000 live blocks of 32 to 8192 bytes, Pareto, about 55 MiB", 400000,
+     BATCH, GBENCH_PROCESS_CPU, run, .context = MIX(bench_sizes_pareto, 32, 8192, 400000)},
+    {"random/uniform-16k", "4096 live blocks of 8 to 16000 bytes, uniform", 1000000, BATCH,
      GBENCH_PROCESS_CPU, run, .context = MIX(bench_sizes_uniform, 8, 16000, 4096)},
-    {"random/log-16k", "16384 live blocks of 8 to 16000 bytes, mostly small", 2000000, BATCH,
+    {"random/log-16k", "16384 live blocks of 8 to 16000 bytes, mostly small", 1200000, BATCH,
      GBENCH_PROCESS_CPU, run, .context = MIX(bench_sizes_log_uniform, 8, 16000, 16384)},
-    {"random/cross-16k", "8 to 16000 bytes, 2 threads, 1/4 handed across", 2000000, CROSS_THREADS,
+    {"random/cross-16k", "8 to 16000 bytes, 2 threads, 1/4 handed across", 1400000, CROSS_THREADS,
      GBENCH_MANUAL, run_cross, .threads = CROSS_THREADS,
      .context = MIX(bench_sizes_log_uniform, 8, 16000, 8192)},
 };
