@@ -12,13 +12,12 @@ Exit status: 0 when every row ran under every allocator, whatever the ratios;
 130 after Ctrl-C, which keeps what was measured so far.
 """
 
-import contextlib
 import os
 import shutil
 import sys
 import tempfile
 
-from comparison import allocators, document, extras, options, rows, table
+from comparison import allocators, document, extras, options, programs, rows, table
 from comparison.process import Failure
 from comparison.progress import Progress
 from comparison.rounds import Measuring
@@ -80,13 +79,15 @@ class Folders:
         self.parent = parent
         self.count = 0
 
-    @contextlib.contextmanager
-    def one(self):
+    def make(self):
         self.count += 1
         path = os.path.join(self.parent, str(self.count))
         os.mkdir(path)
         os.chmod(path, 0o755)
-        yield path
+        return path
+
+    def drop(self, path):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def check_writable(path):
@@ -125,7 +126,7 @@ def compare(arguments, selected, program, folder):
     results.notes += ["%s could not be preloaded and was skipped." % name for name in skipped]
     progress = Progress(mode.seconds)
     folders = Folders(folder)
-    measuring = Measuring(results, served, decided_ratios(arguments, served), mode, folders.one,
+    measuring = Measuring(results, served, decided_ratios(arguments, served), mode, folders,
                           progress)
     extra = extras.Extras(measuring, arguments.build_dir)
     finished = measure_all(measuring, extra)
@@ -140,7 +141,7 @@ def compare(arguments, selected, program, folder):
 
 
 def select(parser, arguments, program):
-    every = rows.all_rows(program, arguments.threads)
+    every = rows.all_rows(program, arguments.threads) + programs.all_rows(arguments.build_dir)
     selected = [row for row in every if arguments.only.search(row.name)]
     if not selected:
         families = dict.fromkeys(row.family for row in every)

@@ -3,7 +3,7 @@
  * The program that runs the workloads; bench/compare.py starts it once per row and allocator.
  *
  *     pm_bench --rows              the rows: name, kind (micro or workload), clock (cpu or wall),
- *                                  threads, what it stands for
+ *                                  threads, unit, series of thread counts, what it stands for
  *     pm_bench --provider          which file provides malloc, calloc, realloc and free
  *     pm_bench [--row=NAME] [--scale=0.2] [--threads=1,2,8] [Google Benchmark's options]
  *

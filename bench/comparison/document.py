@@ -86,12 +86,6 @@ def row_ratios(results, row, fields):
     return ratios
 
 
-def series_of(row):
-    """What rows have in common that differ only in their number of threads."""
-    head, slash, last = row.name.rpartition("/")
-    return head if slash and last == str(row.threads) and row.kind != "program" else None
-
-
 def row_samples(results, row, name, fields):
     rounds = results.samples.get(row.name, {}).get(name, {})
     numbers = range(max(rounds, default=-1) + 1)
@@ -103,7 +97,7 @@ def row_as_json(results, row):
     names = results.names_of(row)
     return {
         "name": row.name, "family": row.family, "kind": row.kind, "clock": row.clock,
-        "threads": row.threads, "what": row.what, "unit": row.unit, "series": series_of(row),
+        "threads": row.threads, "what": row.what, "unit": row.unit, "series": row.series,
         "rounds": results.rounds_of(row),
         "samples": {name: row_samples(results, row, name, fields) for name in names},
         "medians": {name: {field: results.median(row, name, field) for field in fields

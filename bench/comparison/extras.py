@@ -34,12 +34,14 @@ class Extras:
         """What `measure(folder)` returns; a failure is that of the row under the allocator."""
         if (row.name, allocator.name) in self.results.failures:
             return None
+        folder = self.measuring.folders.make()
         try:
-            with self.measuring.folder_of_run() as folder:
-                return measure(folder)
+            return measure(folder)
         except Failure as failure:
             self.results.failures[row.name, allocator.name] = failure
             return None
+        finally:
+            self.measuring.folders.drop(folder)
 
     def instrumented(self, row, allocator):
         def one_run(folder):

@@ -11,18 +11,19 @@ from comparison.process import Failure
 class Later:
     """Values that are due a while after a run, as of an idle server; collected between runs."""
 
-    def __init__(self, results):
+    def __init__(self, results, folders):
         self.results = results
+        self.folders = folders
         self.waiting = []
 
-    def add(self, later, row, name, round_number):
-        self.waiting.append((later, row, name, round_number))
+    def add(self, later, row, name, round_number, folder):
+        self.waiting.append((later, row, name, round_number, folder))
 
     def collect(self, wait=None):
         """What is due. With `wait`, a function of the seconds to come, waits for everything."""
         while self.waiting:
             self.waiting.sort(key=lambda entry: entry[0].due)
-            later, row, name, round_number = self.waiting[0]
+            later, row, name, round_number, folder = self.waiting[0]
             seconds = later.due - time.monotonic()
             if seconds > 0:
                 if wait is None:
@@ -33,24 +34,27 @@ class Later:
                 self.results.add(row, name, round_number, later.collect())
             except Failure as failure:
                 self.results.failures[row.name, name] = failure
+            self.folders.drop(folder)
 
     def abandon(self):
         while self.waiting:
-            self.waiting.pop()[0].abandon()
+            later, _, _, _, folder = self.waiting.pop()
+            later.abandon()
+            self.folders.drop(folder)
 
 
 class Measuring:
     """Runs rows under allocators. `decided` are the ratios that more rounds are spent on: pairs
     (name, base)."""
 
-    def __init__(self, results, served, decided, mode, folder_of_run, progress):
+    def __init__(self, results, served, decided, mode, folders, progress):
         self.results = results
         self.served = served
         self.decided = decided
         self.mode = mode
-        self.folder_of_run = folder_of_run  # a context manager: an empty folder
+        self.folders = folders  # make() gives an empty one, drop(folder) removes it
         self.progress = progress
-        self.later = Later(results)
+        self.later = Later(results, folders)
         self.cost_seconds = {}  # of the last round of a row
 
     def contestants(self, row):
@@ -59,20 +63,32 @@ class Measuring:
     def run_once(self, row, allocator, round_number):
         if (row.name, allocator.name) in self.results.failures:
             return
+        folder = self.folders.make()
+        lingers = False
         try:
-            with self.folder_of_run() as folder:
-                sample = row.measure(allocator, self.mode.scale, folder)
+            sample = row.measure(allocator, self.mode.scale, folder)
+            self.keep(row, allocator.name, round_number, sample)
+            lingers = self.let_linger(row, allocator.name, round_number, sample.later, folder)
         except Failure as failure:
             self.results.failures[row.name, allocator.name] = failure
-            return
-        self.results.add(row, allocator.name, round_number, sample.values)
+        finally:
+            if not lingers:
+                self.folders.drop(folder)
+
+    def keep(self, row, name, round_number, sample):
+        self.results.add(row, name, round_number, sample.values)
         if sample.details is not None and round_number == 0:
-            self.results.add_details(row, allocator.name, sample.details)
-        if sample.later is not None:
-            if round_number == 0:
-                self.later.add(sample.later, row, allocator.name, round_number)
-            else:
-                sample.later.abandon()
+            self.results.add_details(row, name, sample.details)
+
+    def let_linger(self, row, name, round_number, later, folder):
+        """Once for each row and allocator is enough."""
+        if later is None:
+            return False
+        if round_number > 0:
+            later.abandon()
+            return False
+        self.later.add(later, row, name, round_number, folder)
+        return True
 
     def measure_row(self, row, round_number, contestants, step):
         started = time.monotonic()

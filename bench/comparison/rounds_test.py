@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Tests of the order of runs, on rows that do not run anything."""
 
-import contextlib
 import time
 import types
 import unittest
@@ -47,6 +46,21 @@ class MadeUp(Row):
         return Sample({"time_ns": value}, later=self.later and self.later())
 
 
+class Folders:
+    """Numbers for folders, of which it knows the open ones."""
+
+    def __init__(self):
+        self.made, self.open = 0, set()
+
+    def make(self):
+        self.made += 1
+        self.open.add(self.made)
+        return self.made
+
+    def drop(self, folder):
+        self.open.remove(folder)
+
+
 class Quiet:
     """A progress that says nothing, with `seconds` left for ever."""
 
@@ -68,8 +82,7 @@ def measuring(rows, seconds=1000, **changes):
     mode = Mode(name="test", scale=1, seconds=0, detail_runs=0, instructions=False,
                 optional_allocators=False, **settings)
     served = [types.SimpleNamespace(name=name) for name in NAMES]
-    folder = lambda: contextlib.nullcontext("nowhere")
-    return Measuring(Results(rows, NAMES), served, DECIDED, mode, folder, Quiet(seconds))
+    return Measuring(Results(rows, NAMES), served, DECIDED, mode, Folders(), Quiet(seconds))
 
 
 def steady(name, _before):
@@ -170,6 +183,15 @@ class LaterTest(unittest.TestCase):
         made.base_rounds()
         made.wait_for_later()
         self.assertEqual(made.results.values(row, "glibc", "rss_later_kib"), {0: 7})
+        self.assertEqual(made.folders.open, set())
+
+    def test_their_folder_stays_until_then(self):
+        row = MadeUp("p/1", steady, kind="program", later=lambda: Later(60))
+        made = measuring([row])
+        made.base_rounds()
+        self.assertEqual(len(made.folders.open), 3)
+        made.later.abandon()
+        self.assertEqual(made.folders.open, set())
 
     def test_only_the_first_round_waits_for_them(self):
         log = []

@@ -23,6 +23,7 @@ class Row:
     """A row of the table. What it measures for an allocator, measure() says, or raises Failure."""
 
     timeout_seconds = 60  # a run that takes longer has failed
+    series = None  # the name that rows share which differ in their threads alone
 
     def __init__(self, name, kind, clock, threads, what, unit="operation"):
         self.name = name
@@ -42,8 +43,9 @@ class Row:
 
 
 class MicroRow(Row):
-    def __init__(self, program, counts, name, kind, clock, threads, what):
-        super().__init__(name, kind, clock, int(threads), what)
+    def __init__(self, program, counts, name, kind, clock, threads, unit, series, what):
+        super().__init__(name, kind, clock, int(threads), what, unit)
+        self.series = None if series == "-" else series
         self.program = program
         self.counts = counts  # of --threads
 

@@ -196,11 +196,6 @@ class ReportTest(unittest.TestCase):
                          0.5)
         self.assertEqual([a["name"] for a in made["allocators"]], ["pymalloc"])
 
-    def test_rows_of_several_thread_counts_are_a_series(self):
-        many = Row("larson/8", "workload", "wall", 8, "a test")
-        self.assertEqual(document.series_of(many), "larson")
-        self.assertIsNone(document.series_of(Row("pairs/64", "micro", "cpu", 1, "a test")))
-
     def test_words_choose_the_unit(self):
         self.assertEqual([time_words(ns) for ns in (9.87, 1234, 5.6e6, 2e9)],
                          ["9.9 ns", "1.23 µs", "5.60 ms", "2.00 s"])

@@ -201,10 +201,10 @@ static uint64_t run(struct gbench_state *state, const struct bench_run *how)
 }
 
 static const struct bench_row rows[] = {
-    {"json/messages", "JSON trees of about 10000 blocks, objects and text; time of one tree", 180,
-     1, GBENCH_PROCESS_CPU, run, .context = &(const struct shape){new_messages}},
-    {"json/coordinates", "JSON trees of about 9200 blocks, arrays of points; time of one tree", 400,
-     1, GBENCH_PROCESS_CPU, run, .context = &(const struct shape){new_outlines}},
+    {"json/messages", "JSON trees of about 10000 blocks, objects and text", 180, 1,
+     GBENCH_PROCESS_CPU, run, .context = &(const struct shape){new_messages}, .unit = "tree"},
+    {"json/coordinates", "JSON trees of about 9200 blocks, arrays of points", 400, 1,
+     GBENCH_PROCESS_CPU, run, .context = &(const struct shape){new_outlines}, .unit = "tree"},
 };
 
 BENCH_ROWS(BENCH_WORKLOAD, rows)

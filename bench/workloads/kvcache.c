@@ -200,8 +200,8 @@ static uint64_t run(struct gbench_state *state, const struct bench_run *how)
 }
 
 static const struct bench_row rows[] = {
-    {"kvcache/drift", "a key-value cache of 32 MiB with eviction, sizes drift; time of a request",
-     450000, BATCH, GBENCH_PROCESS_CPU, run, .context = NULL},
+    {"kvcache/drift", "a key-value cache of 32 MiB with eviction, sizes drift", 450000, BATCH,
+     GBENCH_PROCESS_CPU, run, .unit = "request"},
 };
 
 BENCH_ROWS(BENCH_WORKLOAD, rows)

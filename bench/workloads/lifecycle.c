@@ -72,7 +72,7 @@ static uint64_t run(struct gbench_state *state, const struct bench_run *how)
     {                                                                                              \
         .name = "lifecycle/" variant, .what = "start and end of a thread, 2 at once: " words,      \
         .ops = (count), .step = AT_ONCE, .clock = GBENCH_PROCESS_CPU, .run = run,                  \
-        .threads = AT_ONCE, .context = &(const struct life)                                        \
+        .threads = AT_ONCE, .unit = "thread", .context = &(const struct life)                      \
         {                                                                                          \
             __VA_ARGS__                                                                            \
         }                                                                                          \
