@@ -4,6 +4,7 @@
 The checks run inside the page; each returns a list of complaints, empty when all is well.
 """
 
+import base64
 import os
 import shutil
 
@@ -117,9 +118,11 @@ return ids.filter((id, at) => ids.indexOf(id) !== at);
 class Browser:
     def __init__(self, phone=False):
         options = Options()
-        for word in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu",
+        for word in ("--headless=new", "--disable-dev-shm-usage", "--disable-gpu",
                      "--hide-scrollbars", "--window-size=%(width)d,%(height)d" % DESKTOP):
             options.add_argument(word)
+        if os.geteuid() == 0:
+            options.add_argument("--no-sandbox")  # Chromium does not start as root with it
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         if phone:
             options.add_experimental_option("mobileEmulation", {"deviceMetrics": PHONE})
@@ -152,6 +155,5 @@ class Browser:
         shot = self.driver.execute_cdp_cmd("Page.captureScreenshot", {
             "captureBeyondViewport": True, "clip": {
                 "x": x, "y": y, "width": width, "height": height, "scale": 1}})
-        import base64
         with open(path, "wb") as file:
             file.write(base64.b64decode(shot["data"]))

@@ -98,7 +98,7 @@ def kind_section(document, slots, kind):
                                for field, what in wanted))
     if kind == "program":
         section.tables += present(tables.server_memory_table(document, rows))
-    section.notes = ["%s under %s: %s" % failure for failure in document.failures(rows)]
+    section.notes = ["Failed: %s under %s: %s" % failure for failure in document.failures(rows)]
     return section
 
 

@@ -69,11 +69,19 @@ def bars_figures(document, slots, bars, field, title, caption):
     return figures
 
 
+def mean_bar(document, field):
+    """The means over all families, as a bar whose whiskers have no length."""
+    means = [(base, document.mean(document.subject, base, field)) for base in document.baselines]
+    return [("all families", [(base, documents.Ratio(mean, mean, mean, None, 0, "", ""))
+                              for base, mean in means if mean])] if any(m for _, m in means) else []
+
+
 def headline(document, slots):
     """The plot that goes into a README: all families in one, wide, with a legend inside."""
     bars = family_bars(document, "time_ns")
     if not bars:
         return None
+    bars = mean_bar(document, "time_ns") + bars
     bases = [base for base in slots if any(base == b for _, ratios in bars for b, _ in ratios)]
     slotted = [(label, [(slots[base], ratio) for base, ratio in ratios]) for label, ratios in bars]
     return plots.ratio_bars(slotted, HINTS["time_ns"], width=760, heading=plots.own_heading(

@@ -133,7 +133,8 @@ class Rewriter:
             return
         attributes = self.classes(element)
         for name in ("stroke-dasharray", "fill-opacity"):
-            if element.get(name):
+            # gnuplot dashes the grid whatever it is told.
+            if element.get(name) and "k-grid" not in attributes:
                 attributes += ' %s="%s"' % (name, short(element.get(name)))
         if "k-" in attributes and width not in (None, "1.00"):
             attributes += ' stroke-width="%s"' % short(width)

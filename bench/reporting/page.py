@@ -81,7 +81,12 @@ def cell(one, heads_row, is_number):
         attributes += ' data-v="%.6g"' % one.sort
     if one.title:
         attributes += ' title="%s"' % escape(one.title)
-    text = "<strong>%s</strong>" % escape(one.text) if one.strong else escape(one.text)
+    text = escape(one.text)
+    if heads_row:
+        # A long name breaks between its parts, if it must.
+        text = "<span>%s</span>" % text.replace("/", "/<wbr>")
+    if one.strong:
+        text = "<strong>%s</strong>" % text
     if one.under:
         text += '<span class="under">%s</span>' % escape(one.under)
     return ('<th scope="row"%s>%s</th>' if heads_row else "<td%s>%s</td>") % (attributes, text)
@@ -116,20 +121,22 @@ def card(document, base):
     for field, what in (("time_ns", "time"), ("peak_rss_kib", "peak memory")):
         mean = document.mean(document.subject, base, field)
         if mean is not None:
-            families = words.plural(len(document.families(document.subject, base, field)), "family")
-            parts.append('<div><div class="big">%s×</div><div>its %s: %s<br>mean of %s</div></div>'
-                         % (words.ratio(mean), what, escape(words.change(mean)),
-                            families.replace("familys", "families")))
+            parts.append('<div><div class="big">%s×</div><div>its %s<br>(%s)</div></div>'
+                         % (words.ratio(mean), what, escape(words.change(mean))))
     verdicts = document.verdicts(base)
+    families = len(document.families(document.subject, base, "time_ns"))
     if not parts and not verdicts:
         return ""
     named = {"better": "faster", "same": "no difference", "unsure": "one round", "worse": "slower"}
     shares = [(verdicts[j], j) for j in ORDER if verdicts[j]]
     return ('<div class="card"><h3>%s against %s</h3><div class="two">%s</div>'
-            '<div class="share" aria-hidden="true">%s</div><div class="muted">Rows: %s</div></div>'
+            '<div class="share" aria-hidden="true">%s</div><div class="muted">%s: %s</div>'
+            '<div class="muted small">The big figures are geometric means over %s.</div></div>'
             % (escape(document.subject), escape(base), "".join(parts),
                "".join('<i class="%s" style="flex:%d"></i>' % (j, n) for n, j in shares),
-               ", ".join("%d %s %s" % (n, tables.SYMBOLS[j], named[j]) for n, j in shares)))
+               words.plural(sum(verdicts.values()), "row"),
+               ", ".join("%d %s %s" % (n, tables.SYMBOLS[j], named[j]) for n, j in shares),
+               words.plural(families, "family")))
 
 
 def head(document):
@@ -165,14 +172,14 @@ def opening(document):
 def html(document, drawer):
     slots = figures.slots_of(document)
     sections = content.sections(document, slots)
-    links = "".join('<a href="#%s">%s</a>' % (one.anchor, escape(one.title.split(",")[0]))
+    links = "".join('<a href="#%s">%s</a>' % (one.anchor, one.anchor.capitalize())
                     for one in sections)
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         '<meta name="color-scheme" content="light dark"><title>How %s compares</title>\n'
         "<style>%s</style></head>\n<body>%s\n<nav aria-label=\"Sections\"><div>%s"
-        '<button type="button" id="theme" hidden>Theme</button></div></nav>\n'
+        '</div><button type="button" id="theme" hidden>Theme</button></nav>\n'
         "<main>%s\n%s\n</main>\n<footer>Made by bench/report.py from the JSON document of "
         "bench/compare.sh; plots by gnuplot.</footer>\n<script>%s</script></body></html>\n" % (
             escape(document.subject), style(), head(document), links, opening(document),

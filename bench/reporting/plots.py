@@ -14,13 +14,11 @@ WIDTH = 520
 POINTS_MAX = 120
 BAR_PIXELS, BETWEEN_ROWS = 16, 9
 HEADING_PIXELS = 66
-LETTER_PIXELS = 8  # of the widest usual font, on average
+LETTER_PIXELS = 8.4  # of the widest usual font, on average
 LABEL_LETTERS = 22
-TICKS = ([0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.3, 1.4, 1.5, 1.7, 2],
-         [0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.4, 1.6], [0.6, 0.8, 1, 1.25, 1.5],
-         [0.25, 0.35, 0.5, 0.7, 1, 1.4, 2, 3, 4],
-         [0.1, 0.2, 0.5, 1, 2, 5, 10], [0.25, 0.5, 1, 2, 4], [0.1, 0.3, 1, 3, 10],
-         [10.0 ** n for n in range(-4, 5)], [10.0 ** n for n in range(-12, 13, 3)])
+# Of a logarithmic axis of ratios, the most wanted first.
+TICKS = [1, .5, 2, .2, 5, .1, 10, .05, 20, .02, 50, .01, 100, .001, 1000, .7, 1.5, .3, 3, .9, 1.1,
+         .8, 1.2, .6, .4, .15, 7]
 TICK_PIXELS = 44
 
 
@@ -33,15 +31,13 @@ def colour(slot):
 
 
 def log_ticks(low, high, pixels):
-    """The finest set of ticks whose labels do not touch."""
-    scale = pixels / math.log(high / low)
-    for ticks in TICKS:
-        inside = [tick for tick in ticks if low <= tick <= high]
-        gaps = [scale * math.log(b / a) for a, b in zip(inside, inside[1:])]
-        if len(inside) >= 2 and min(gaps) >= TICK_PIXELS and ticks[0] <= low * 1.5 \
-                and ticks[-1] >= high / 1.5:
-            return inside
-    return [1]
+    """As many as there is room for, the most wanted first."""
+    scale, found = pixels / math.log(high / low), []
+    for tick in TICKS:
+        if low <= tick <= high and all(abs(scale * math.log(tick / other)) >= TICK_PIXELS
+                                       for other in found):
+            found.append(tick)
+    return found
 
 
 def ratio_range(bars):
@@ -74,15 +70,15 @@ def ratio_bars(bars, hint, width=WIDTH, heading=None):
     found, labels, last = bar_rows(bars, low, high)
     top = HEADING_PIXELS if heading else 8
     area = last + BAR_PIXELS * 2
-    plot = Plot(width, round(top + area + 50))
+    plot = Plot(width, round(top + area + 58))
     longest = min(LABEL_LETTERS, max(len(label) for label, _ in bars))
-    left, right = longest * LETTER_PIXELS + 16, width - 52
-    plot.add("set logscale x", "set xrange [%g:%g]" % (low, high),
+    left, right = longest * LETTER_PIXELS + 20, width - 52
+    plot.add("set logscale x", "set xrange [%.9g:%.9g]" % (low, high),
              "set yrange [%g:%g]" % (last + BAR_PIXELS, -BAR_PIXELS),
              "set lmargin at screen %g" % (left / width),
              "set rmargin at screen %g" % (right / width),
              "set tmargin at screen %g" % (1 - top / plot.height),
-             "set bmargin at screen %g" % (50 / plot.height),
+             "set bmargin at screen %g" % (58 / plot.height),
              "set border 1 lc %s" % role("axis"), "set mxtics 1",
              "set grid xtics lc %s lw 1 dt solid" % role("grid"),
              "set ytics scale 0 (%s)" % ", ".join(
@@ -93,7 +89,7 @@ def ratio_bars(bars, hint, width=WIDTH, heading=None):
              "set arrow 1 from 1,graph 0 to 1,graph 1 nohead front lw 1.5 lc %s" % role("one"),
              "set label 1 %s at screen 0.5,%g center tc %s" % (
                  plot.text(hint), 14 / plot.height, role("muted")),
-             "set errorbars small", "set style fill solid 1 noborder")
+             "set errorbars 0.7", "set style fill solid 1 noborder")
     if heading:
         heading(plot)
     draw_bars(plot, found, high)
@@ -108,7 +104,7 @@ def draw_bars(plot, found, high):
     whiskers = plot.data([[bar[7], bar[1], bar[5], bar[6]] for bar in found])
     plot.draw("%s using 1:2:3:4 with xerrorbars lc %s lw 1.6 pt 1 ps 0.35"
               % (whiskers, role("whisker")))
-    values = plot.data([[high, bar[1], plot.text(words.ratio(bar[7]))] for bar in found])
+    values = plot.data([[high * 0.9999, bar[1], plot.text(words.ratio(bar[7]))] for bar in found])
     plot.draw("%s using 1:2:3 with labels left offset 0.6,0 tc %s" % (values, role("text")))
 
 
@@ -134,7 +130,7 @@ def frame(height=270, extra=()):
     plot = Plot(WIDTH, height)
     plot.add("set border 3 lc %s" % role("axis"), "set tics scale 0.4",
              "set grid ytics lc %s lw 1 dt solid" % role("grid"),
-             "set lmargin at screen %g" % (76 / WIDTH), "set rmargin at screen %g" % (502 / WIDTH),
+             "set lmargin at screen %g" % (76 / WIDTH), "set rmargin at screen %g" % ((WIDTH - 34) / WIDTH),
              "set tmargin at screen %g" % (1 - 34 / height),
              "set bmargin at screen %g" % (54 / height), *extra)
     return plot
@@ -184,26 +180,32 @@ def log_points(points):
             if 0 <= point[0] < 1 and point[1] and point[1] > 0]
 
 
+def time_ticks(low, high):
+    """(text, ns): powers of ten, and what lies between where there are few of them."""
+    decades = math.log10(high / low)
+    steps = (1, 2, 5) if decades < 2 else (1, 3) if decades < 4 else (1,)
+    found = [step * 10.0 ** power for power in range(-1, 12) for step in steps]
+    units = ((1e9, "s"), (1e6, "ms"), (1e3, "µs"), (1, "ns"))
+    return [("%g %s" % next((ns / size, unit) for size, unit in units
+                            if ns >= size or size == 1), ns) for ns in found if low <= ns <= high]
+
+
 def latency_plot(lines):
     """[(slot, [[quantile, ns], ...])]"""
     lines = [(slot, log_points(points)) for slot, points in lines]
     every = [point for _, points in lines for point in points]
-    low = 10 ** math.floor(math.log10(min(ns for _, ns in every)))
-    high = max(10 ** math.ceil(math.log10(max(ns for _, ns in every))), low * 10)
-    shares = [(share, nines(share)) for share in (0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999)]
-    last = max(x for x, _ in every)
+    low, high = min(ns for _, ns in every) / 1.4, max(ns for _, ns in every) * 1.4
+    last = max(max(x for x, _ in every), 1)
     first = min(min(x for x, _ in every), nines(0.5))
     plot = frame(extra=(
-        "set logscale y", "set mytics 1", "set yrange [%g:%g]" % (low, high),
-        "set xrange [%g:%g]" % (first, max(last, 1) + 0.1),
+        "set logscale y", "set mytics 1", "set yrange [%.9g:%.9g]" % (low, high),
+        "set xrange [%g:%g]" % (first, last * 1.02),
         "set grid xtics lc %s lw 1 dt solid" % role("grid")))
     plot.add("set xtics (%s)" % ", ".join(
-        "%s %g" % (plot.text("%g %%" % (share * 100)), x)
-        for share, x in shares if x <= max(last, 1) + 0.05))
-    step = 1 if high / low <= 1e5 else 2
-    powers = range(round(math.log10(low)), round(math.log10(high)) + 1, step)
-    plot.add("set ytics (%s)" % ", ".join(
-        "%s %g" % (plot.text(words.time(10.0 ** power)), 10.0 ** power) for power in powers))
+        "%s %g" % (plot.text("%g %%" % (share * 100)), nines(share))
+        for share in (0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999) if nines(share) <= last + 0.01),
+        "set ytics (%s)" % ", ".join(
+            "%s %g" % (plot.text(text), ns) for text, ns in time_ticks(low, high)))
     draw_lines(plot, lines, True)
     axis_words(plot, "share of the calls that took no longer", "time of one call")
     return plot

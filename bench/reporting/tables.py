@@ -114,8 +114,9 @@ def means_table(document):
                          if mean is None else Cell(words.ratio(mean), mean))
         if any(cell.sort is not None for cell in cells):
             version = document.versions.get(name)
-            rows.append([Cell(name, css="name", under=str(version) if version else "",
-                              strong=name == document.subject)] + cells)
+            for one in cells:
+                one.strong = name == document.subject
+            rows.append([Cell(name, css="name", under=str(version) if version else "")] + cells)
     return Table("Geometric means over the families, each family weighing the same; "
                  "below 1 is less than the base", [("allocator", False)] + [
                      ("%s / %s" % (title, base), True) for base, _, title in columns],
@@ -123,17 +124,17 @@ def means_table(document):
 
 
 def requirement_cells(one):
-    met = {True: ("✓ met", "verdict better"), False: ("✗ missed", "verdict worse")}.get(
-        one.get("met"), ("? not measured", "verdict unsure"))
+    met = {True: ("✓ met", "word better"), False: ("✗ missed", "word worse")}.get(
+        one.get("met"), ("? not measured", "word unsure"))
     limit, measured = words.number(one.get("limit")), words.number(one.get("measured"))
-    return [Cell(str(one.get("text", "")), css="name"),
-            Cell("%s %s" % ("≥" if one.get("at_least") else "≤", words.ratio(limit)), limit),
-            Cell(words.ratio(measured), measured), Cell(met[0], css=met[1])]
+    return [Cell(str(one.get("text", "")), css="name wide"), Cell(met[0], css=met[1]),
+            Cell(words.ratio(measured), measured),
+            Cell("%s %s" % ("≥" if one.get("at_least") else "≤", words.ratio(limit)), limit)]
 
 
 def requirements_table(document):
     return Table("What the project has promised to reach, beside what was measured",
-                 [("requirement", False), ("limit", True), ("measured", True), ("", False)],
+                 [("requirement", False), ("verdict", False), ("measured", True), ("limit", True)],
                  [requirement_cells(one) for one in document.requirements]) \
         if document.requirements else None
 
@@ -161,7 +162,7 @@ def latency_cell(found):
     values = [words.number((found or {}).get(key)) for key in ("p50", "p99", "p999")]
     if None in values:
         return Cell(words.NOTHING)
-    return Cell(" · ".join(words.time(value) for value in values), values[1],
+    return Cell(words.times(values), values[1],
                 title="longest %s; %s calls, %s dropped" % (
                     words.time(words.number(found.get("max"))),
                     words.count(words.number(found.get("samples"))),

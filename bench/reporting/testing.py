@@ -228,6 +228,11 @@ def strange():
     return whole(rows, allocators, notes=[STRANGE], version=STRANGE)
 
 
+def one_allocator():
+    document = full(("poolmalloc",))
+    return whole([row for row in document["rows"] if row["family"] != "python"], ("poolmalloc",))
+
+
 def one_row():
     maker = Maker(ALL[:3], 7, True)
     return whole([maker.row("pairs/64", "micro")], ALL[:3], mode="custom", partial=True)
@@ -237,7 +242,7 @@ DOCUMENTS = {
     "full": full,
     "three": lambda: full(ALL[:3]),
     "large": large,
-    "one-allocator": lambda: full(("poolmalloc",)),
+    "one-allocator": one_allocator,
     "one-round": lambda: dict(full(ALL[:4], 1), mode="quick"),
     "no-details": lambda: full(ALL[:3], 7, False),
     "all-failed": all_failed,

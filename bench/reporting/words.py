@@ -39,6 +39,15 @@ def time(ns):
     return NOTHING if ns is None else scaled(ns, ((1e9, "s"), (1e6, "ms"), (1e3, "µs"), (1, "ns")))
 
 
+def times(values):
+    """Several times in one cell; a unit that all have is said once."""
+    texts = [time(value) for value in values]
+    units = {text.rpartition(" ")[2] for text in texts}
+    if len(units) == 1:
+        texts = [text.rpartition(" ")[0] for text in texts[:-1]] + texts[-1:]
+    return " · ".join(texts)
+
+
 def micros(us):
     return NOTHING if us is None else time(us * 1e3)
 
@@ -72,7 +81,7 @@ def percent(share):
     """Of a spread: 0.023 is 2 %."""
     if share is None:
         return NOTHING
-    return ("%.1f %%" if share < 0.00995 else "%.0f %%") % (share * 100)
+    return ("%.1f %%" if share < 0.0095 else "%.0f %%") % (share * 100)
 
 
 def change(value):
@@ -87,7 +96,9 @@ def change(value):
 
 
 def plural(amount, word):
-    return "%d %s%s" % (amount, word, "" if amount == 1 else "s")
+    if amount != 1:
+        word = word[:-1] + "ies" if word.endswith("y") else word + "s"
+    return "%d %s" % (amount, word)
 
 
 def escape(text):
