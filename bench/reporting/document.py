@@ -87,7 +87,8 @@ class Row:
         return any(self.median(name, field) is not None for name in self._medians)
 
     def bases(self, allocator):
-        return list(path(self._ratios, allocator) or {})
+        found = path(self._ratios, allocator)
+        return list(found) if isinstance(found, dict) else []
 
     def ratio(self, allocator, base, field):
         found = path(self._ratios, allocator, base, field)
@@ -109,7 +110,8 @@ class Row:
         if not isinstance(found, list):
             return []
         return [[words.number(value) for value in point] for point in found
-                if isinstance(point, list) and len(point) >= 2 and words.number(point[0]) is not None]
+                if isinstance(point, list) and len(point) >= 2
+                and words.number(point[0]) is not None]
 
 
 class Document:
@@ -135,7 +137,8 @@ class Document:
         rows = part(raw, "rows", list, None)
         need(rows is not None, "it has no list of rows")
         self.rows = [Row(row, self.fields) for row in rows]
-        self.summary = part(raw, "summary", dict, {})
+        self.summary = {name: of for name, of in part(raw, "summary", dict, {}).items()
+                        if isinstance(of, dict)}
         self.requirements = [one for one in part(raw, "requirements", list, [])
                              if isinstance(one, dict)]
         self.notes = [str(note) for note in part(raw, "notes", list, [])]
@@ -155,7 +158,8 @@ class Document:
             b for b in found if b not in self.baselines]
 
     def mean(self, allocator, base, field):
-        return words.number(path(self.summary, allocator, base, field, "mean"))
+        found = words.number(path(self.summary, allocator, base, field, "mean"))
+        return found if found and found > 0 else None
 
     def families(self, allocator, base, field):
         found = path(self.summary, allocator, base, field, "families")

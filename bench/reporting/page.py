@@ -53,9 +53,10 @@ class Drawer:
         self.program = program
         self.missing = False
         self.failures = []
+        self.reason = ""  # why the last plot was not drawn
 
     def draw(self, plot, title, form):
-        """The SVG, or None; then why() says the reason."""
+        """The SVG; None, with the reason kept, where there is none."""
         try:
             return form(plot, gnuplot.render(plot, self.program), title)
         except gnuplot.Missing as missing:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Tests of the page as a reader sees it: in headless Chromium, light, dark, and on a phone.
 
-PM_BENCH_SCREENSHOTS names a folder that keeps the screenshots, for a person to look at.
+PM_BENCH_SCREENSHOTS names a folder that keeps screenshots of the whole pages, for a person to
+look at; without it they are of the top only, and go.
 """
 
 import json
@@ -14,6 +15,7 @@ import report
 from reporting import browser, gnuplot, testing
 
 SMALLEST_PIXELS = 9
+TOP_PIXELS = 1600
 CONTRAST = 4.5  # WCAG AA, of text
 MARKS = re.compile(r'(<g class="mark">)(.*?)(</g>)', re.S)
 
@@ -31,7 +33,8 @@ class PageTest(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         cls.addClassCleanup(folder.cleanup)
         cls.folder = folder.name
-        cls.shots = os.environ.get("PM_BENCH_SCREENSHOTS") or cls.folder
+        kept = os.environ.get("PM_BENCH_SCREENSHOTS")
+        cls.shots, cls.shot_height = kept or cls.folder, None if kept else TOP_PIXELS
         os.makedirs(cls.shots, exist_ok=True)
         cls.browser = browser.Browser(cls.phone)
         cls.addClassCleanup(cls.browser.quit)
@@ -51,7 +54,7 @@ class PageTest(unittest.TestCase):
         """Opens it, takes the screenshot, and asserts what must hold of every page."""
         self.browser.open(path, dark)
         target = os.path.join(self.shots, shot + ".png")
-        self.browser.screenshot(target)
+        self.browser.screenshot(target, self.shot_height)
         self.assertGreater(os.path.getsize(target), 10000)
         self.assertEqual(self.browser.errors(), [])
         for script, arguments in ((browser.EMPTY_PLOTS, ()), (browser.CROWDED_TEXT, ()),

@@ -130,7 +130,8 @@ def frame(height=270, extra=()):
     plot = Plot(WIDTH, height)
     plot.add("set border 3 lc %s" % role("axis"), "set tics scale 0.4",
              "set grid ytics lc %s lw 1 dt solid" % role("grid"),
-             "set lmargin at screen %g" % (76 / WIDTH), "set rmargin at screen %g" % ((WIDTH - 34) / WIDTH),
+             "set lmargin at screen %g" % (76 / WIDTH),
+             "set rmargin at screen %g" % ((WIDTH - 34) / WIDTH),
              "set tmargin at screen %g" % (1 - 34 / height),
              "set bmargin at screen %g" % (54 / height), *extra)
     return plot

@@ -2,6 +2,7 @@
 """The tables of a report, from the document."""
 
 from reporting import words
+from reporting.document import path
 from reporting.model import Cell, Table
 
 SYMBOLS = {"better": "✓", "worse": "✗", "same": "=", "unsure": "?"}
@@ -58,7 +59,7 @@ def best(document, field, cells):
     """The allocator's cells of a row: the best value stands out, if more than one is there."""
     measured = [cell for cell in cells if cell.sort is not None]
     if len(measured) > 1:
-        higher = (document.fields.get(field) or {}).get("better") == "higher"
+        higher = path(document.fields, field, "better") == "higher"
         (max if higher else min)(measured, key=lambda cell: cell.sort).strong = True
     return cells
 
@@ -100,7 +101,7 @@ def server_memory_table(document, rows):
 def means_table(document):
     """Geometric means over the families, of every allocator that was compared."""
     bases = list(document.baselines) + [
-        base for name in document.summary for base in (document.summary[name] or {})
+        base for of in document.summary.values() for base in of
         if base not in document.baselines]
     columns = [(base, field, title) for base in dict.fromkeys(bases)
                for field, title in (("time_ns", "time"), ("peak_rss_kib", "peak memory"))
@@ -124,8 +125,8 @@ def means_table(document):
 
 
 def requirement_cells(one):
-    met = {True: ("✓ met", "word better"), False: ("✗ missed", "word worse")}.get(
-        one.get("met"), ("? not measured", "word unsure"))
+    met = ("✓ met", "word better") if one.get("met") is True else (
+        "✗ missed", "word worse") if one.get("met") is False else ("? not measured", "word unsure")
     limit, measured = words.number(one.get("limit")), words.number(one.get("measured"))
     return [Cell(str(one.get("text", "")), css="name wide"), Cell(met[0], css=met[1]),
             Cell(words.ratio(measured), measured),
@@ -159,7 +160,7 @@ def detail_table(document, rows, caption, keys, form):
 
 
 def latency_cell(found):
-    values = [words.number((found or {}).get(key)) for key in ("p50", "p99", "p999")]
+    values = [words.number(path(found, key)) for key in ("p50", "p99", "p999")]
     if None in values:
         return Cell(words.NOTHING)
     return Cell(words.times(values), values[1],

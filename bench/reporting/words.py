@@ -16,6 +16,8 @@ def number(value):
 
 def digits(value):
     """Three significant digits, without an exponent."""
+    if value is None:
+        return NOTHING
     size = abs(value)
     if size == 0:
         return "0"
