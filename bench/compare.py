@@ -17,6 +17,7 @@ import shutil
 import sys
 import tempfile
 
+import report
 from comparison import allocators, document, extras, options, programs, rows, table
 from comparison.process import Failure
 from comparison.progress import Progress
@@ -130,14 +131,26 @@ def compare(arguments, selected, program, folder):
                           progress)
     extra = extras.Extras(measuring, arguments.build_dir)
     finished = measure_all(measuring, extra)
-    results.partial = not finished or mode.scale != 1 or arguments.only.pattern != ""
+    results.partial = not finished or arguments.only.pattern != ""
     made = document.make(results, served, mode, progress.elapsed())
     print(table.text(results, mode), end="")
-    for path in {os.path.join(arguments.output, "results.json"), arguments.json} - {None}:
-        document.write(path, made)
+    drawn = write_all(arguments, made)
     if not finished:
         return 130
-    return 1 if results.failures or skipped else 0
+    return 1 if results.failures or skipped or not drawn else 0
+
+
+def write_all(arguments, made):
+    """The document and the report. False: a part of the report could not be made, and why was
+    said."""
+    paths = {name: os.path.join(arguments.output, name)
+             for name in ("results.json", "report.html", "report.md", "headline.svg")}
+    for path in {paths["results.json"], arguments.json} - {None}:
+        document.write(path, made)
+    drawn = report.main([paths["results.json"], "--html", paths["report.html"],
+                         "--markdown", paths["report.md"], "--headline", paths["headline.svg"]])
+    say("the report: %s" % os.path.relpath(paths["report.html"]))
+    return drawn == 0
 
 
 def select(parser, arguments, program):

@@ -114,10 +114,17 @@ def mean_as_json(results, name, base, field):
     return {"mean": stats.family_mean(medians), "families": stats.family_means(medians)}
 
 
+def extra_names(results):
+    """Of allocators that only some rows have, as pymalloc."""
+    return sorted({name for row in results.rows for name in results.names_of(row)}
+                  - set(results.names))
+
+
 def summary(results):
+    extra = extra_names(results)
     return {name: {base: {field: mean_as_json(results, name, base, field)
                           for field in ("time_ns", "peak_rss_kib")}
-                   for base in bases(results, name)} for name in results.names}
+                   for base in bases(results, name) + extra} for name in results.names}
 
 
 def requirements_as_json(results):
@@ -130,15 +137,13 @@ def requirements_as_json(results):
 
 def make(results, served, mode, seconds):
     """`served`: the allocators of the comparison."""
-    extra = sorted({name for row in results.rows for name in results.names_of(row)}
-                   - set(results.names))
     return {
         "format": FORMAT, "date": str(datetime.date.today()), "mode": mode.name,
         "scale": mode.scale, "partial": results.partial, "seconds": round(seconds),
         "version": version(), "machine": machine(), "subject": allocators.SUBJECT,
         "baselines": [name for name in allocators.BASELINES if name in results.names],
         "allocators": [{"name": a.name, "version": a.version} for a in served]
-        + [{"name": name, "version": None} for name in extra],
+        + [{"name": name, "version": None} for name in extra_names(results)],
         "fields": {name: {"title": field.title, "unit": field.unit, "better": field.better}
                    for name, field in stats.FIELDS.items()},
         "rows": [row_as_json(results, row) for row in results.rows],
@@ -148,7 +153,27 @@ def make(results, served, mode, seconds):
     }
 
 
+def rounded(value):
+    """To six digits, which is more than anything here is good for."""
+    if isinstance(value, float):
+        return float("%.6g" % value)
+    if isinstance(value, dict):
+        return {key: rounded(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [rounded(inner) for inner in value]
+    return value
+
+
+def lines_of(document):
+    """A line for each key, and for each row: what is wrong with one is found with grep."""
+    for key, value in document.items():
+        text = json.dumps(value, separators=(",", ":"))
+        if key == "rows":
+            rows = [json.dumps(row, separators=(",", ":")) for row in value]
+            text = "[\n%s\n]" % ",\n".join(rows)
+        yield "%s: %s" % (json.dumps(key), text)
+
+
 def write(path, document):
     with open(path, "w", encoding="utf-8") as file:
-        json.dump(document, file, indent=1)
-        file.write("\n")
+        file.write("{\n%s\n}\n" % ",\n".join(lines_of(rounded(document))))

@@ -84,9 +84,9 @@ def table(results, name):
     return lines
 
 
-def requirement_lines(results, name):
-    lines = ["", "%s must reach%s" % (name, ", in a full run; this one was not"
-                                      if results.partial else "")]
+def requirement_lines(results, name, mode):
+    whole = not results.partial and mode.scale >= 1
+    lines = ["", "%s must reach%s" % (name, "" if whole else ", in a whole run; this one was not")]
     for needed in requirements.all_requirements(results, name):
         words = {True: "met", False: "MISSED", None: "not measured"}[needed.met]
         measured = "-" if needed.measured is None else "%.2f" % needed.measured
@@ -116,5 +116,5 @@ def text(results, mode):
     for name in subjects(results):
         lines += table(results, name)
     if allocators.SUBJECT in results.names:
-        lines += requirement_lines(results, allocators.SUBJECT)
+        lines += requirement_lines(results, allocators.SUBJECT, mode)
     return "\n".join(lines + failure_lines(results)) + "\n"

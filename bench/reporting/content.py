@@ -74,8 +74,8 @@ def headline_section(document, slots):
         if bars:
             parts += figures.bars_figures(
                 document, slots, bars, "time_ns", "Time by family: " + title.lower(),
-                "The bar is the geometric mean of the family's rows; the whisker spans the "
-                "intervals of all of them.")
+                "The bar is the geometric mean of the family's rows; the whisker reaches from the "
+                "lowest of them to the highest.")
     return Section("summary", "By family", [], parts, present(tables.means_table(document)))
 
 

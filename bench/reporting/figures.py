@@ -17,7 +17,7 @@ def bar_legend(document, bases, slots):
 
 
 def family_bars(document, field, kinds=documents.KINDS):
-    """[(family, [(base, Ratio)])]: the mean, and whiskers around all of the family's rows."""
+    """[(family, [(base, Ratio)])]: the mean, and whiskers from the least row to the greatest."""
     bars = []
     for family in dict.fromkeys(row.family for row in document.rows if row.kind in kinds):
         rows = [row for row in document.rows if row.family == family and row.kind in kinds]
@@ -26,9 +26,9 @@ def family_bars(document, field, kinds=documents.KINDS):
             inside = [r for r in (row.ratio(document.subject, base, field) for row in rows) if r]
             mean = documents.log_middle([ratio.median for ratio in inside])
             if mean:
-                ratios.append((base, documents.Ratio(
-                    mean, min(r.low for r in inside), max(r.high for r in inside), None,
-                    len(inside), "", "")))
+                medians = [ratio.median for ratio in inside]
+                ratios.append((base, documents.Ratio(mean, min(medians), max(medians), None,
+                                                     len(inside), "", "")))
         if ratios:
             bars.append((family, ratios))
     return bars

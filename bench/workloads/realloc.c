@@ -5,7 +5,7 @@
  *
  * grow: one array from 16 bytes to its full size, again and again; each page that is added is
  * written, as by a program that fills it. An allocator gains by growing in place, or by moving
- * pages instead of bytes. side-by-side: several such arrays grow in turn, so that each stands in
+ * pages instead of bytes. many: several such arrays grow in turn, so that each stands in
  * the way of the others, as do the columns of a table that is being read.
  * Source: the documentation of folly's FBVector, on its growth by 1.5 and on what realloc that
  * stays in place would save.
@@ -120,9 +120,9 @@ static const struct bench_row rows[] = {
          GROWTHS_TO_1M, 1, MIB),
     GROW("grow-256m", "an array grows by half from 16 bytes to 256 MiB and is filled", 1,
          GROWTHS_TO_256M, 1, 256 * MIB),
-    GROW("side-by-side-4k", "64 arrays grow by half in turn from 16 bytes to 4 KiB", 1500,
+    GROW("many-4k", "64 arrays grow by half in turn from 16 bytes to 4 KiB", 1500,
          GROWTHS_TO_4K, 64, 4 * KIB),
-    GROW("side-by-side-1m", "8 arrays grow by half in turn from 16 bytes to 1 MiB", 32,
+    GROW("many-1m", "8 arrays grow by half in turn from 16 bytes to 1 MiB", 32,
          GROWTHS_TO_1M, 8, MIB),
     {"realloc/cut", "buffers of 4 KiB, cut to 16 to 4096 bytes, of which 1024 are kept", 1000000,
      CUT_STEP, GBENCH_PROCESS_CPU, run_cut, .context = &(const struct cut){4 * KIB, 16}},
