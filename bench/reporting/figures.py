@@ -85,8 +85,8 @@ def headline(document, slots):
     bases = [base for base in slots if any(base == b for _, ratios in bars for b, _ in ratios)]
     slotted = [(label, [(slots[base], ratio) for base, ratio in ratios]) for label, ratios in bars]
     return plots.ratio_bars(slotted, HINTS["time_ns"], width=760, heading=plots.own_heading(
-        bases, slots, "time of %s / %%s" % document.subject.replace("%", "%%"),
-        words.shortened("%s; %s" % (machine_words(document), document.date), 90)))
+        bases, slots, document.subject.replace("%", "%%") + " / %s",
+        words.shortened("Time; %s; %s" % (document.date, machine_words(document)), 84)))
 
 
 def series_points(document, rows, name):

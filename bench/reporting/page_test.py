@@ -85,6 +85,24 @@ class DesktopTest(PageTest):
             with self.subTest(name):
                 self.look(self.page(name), "desktop-" + name)
 
+    def test_the_headline_plot_alone_shows_its_data_and_cuts_off_no_word(self):
+        source, target = (os.path.join(self.folder, "full" + end) for end in (".json", ".svg"))
+        self.assertEqual(report.main([source, "--headline", target]), 0)
+        with open(target, encoding="utf-8") as file:
+            svg = file.read().replace("<svg ", '<svg class="plot" ', 1)
+        path = os.path.join(self.folder, "headline.html")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("<!DOCTYPE html><title>x</title><figure><h3>headline</h3>%s</figure>" % svg)
+        for dark in (False, True):
+            self.browser.open(path, dark)
+            self.browser.screenshot(os.path.join(
+                self.shots, "headline-%s.png" % ("dark" if dark else "light")))
+            for script in (browser.EMPTY_PLOTS, browser.CROWDED_TEXT):
+                self.assertEqual(self.browser.run(script), [])
+            paper = self.browser.run(
+                "return getComputedStyle(document.querySelector('.paper')).fill")
+            self.assertEqual(int(re.search(r"\d+", paper).group()) < 60, dark)
+
     def emptied(self, change):
         """What the check says of a page whose first plot was changed so."""
         with open(self.full, encoding="utf-8") as file:

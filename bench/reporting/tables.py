@@ -72,7 +72,7 @@ def field_table(document, rows, field, caption):
     names, subject = document.measured(rows), document.subject
     bases = document.bases(rows)
     return Table(
-        caption, [("row", False)] + [("%s / %s" % (subject, base), True) for base in bases]
+        caption, [("row", False)] + [("%s /\u00a0%s" % (subject, base), True) for base in bases]
         + [(name, True) for name in names],
         [[row_cell(row)] + [ratio_cell(row, subject, base, field) for base in bases]
          + best(document, field, [value_cell(row, name, field, bases) for name in names])
@@ -120,7 +120,7 @@ def means_table(document):
             rows.append([Cell(name, css="name", under=str(version) if version else "")] + cells)
     return Table("Geometric means over the families, each family weighing the same; "
                  "below 1 is less than the base", [("allocator", False)] + [
-                     ("%s / %s" % (title, base), True) for base, _, title in columns],
+                     ("%s /\u00a0%s" % (title, base), True) for base, _, title in columns],
                  rows) if rows and columns else None
 
 
