@@ -124,7 +124,6 @@ def compare(arguments, selected, program, folder):
         raise Failure("no allocator is left to measure")
     mode = arguments.mode
     results = Results(selected, [allocator.name for allocator in served])
-    results.notes += ["%s could not be preloaded and was skipped." % name for name in skipped]
     progress = Progress(mode.seconds)
     folders = Folders(folder)
     measuring = Measuring(results, served, decided_ratios(arguments, served), mode, folders,
@@ -132,7 +131,7 @@ def compare(arguments, selected, program, folder):
     extra = extras.Extras(measuring, arguments.build_dir)
     finished = measure_all(measuring, extra)
     results.partial = not finished or arguments.only.pattern != ""
-    made = document.make(results, served, mode, progress.elapsed())
+    made = document.make(results, served, skipped, mode, progress.elapsed())
     print(table.text(results, mode), end="")
     drawn = write_all(arguments, made)
     if not finished:

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * pm_load SOCKET BATCHES ENDING CONNECTIONS: sends prepared requests to a server and times the
- * replies. comparison/programs/load.py writes the file BATCHES and reads what is printed here.
+ * replies. comparison/programs/replay.py writes the file BATCHES and reads what is printed here.
  *
  * BATCHES is a row of records: a uint32_t of the machine's byte order, then so many bytes, which
  * are sent at once. A batch ends with a request whose reply is ENDING, which no other reply may

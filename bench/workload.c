@@ -5,6 +5,8 @@
  */
 #include "workload.h"
 
+#include "workloads/cores.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -189,6 +191,7 @@ static void *run_member(void *argument)
 {
     struct member *member = argument;
     const struct bench_team *team = member->team;
+    bench_take_core(member->index, team->threads);
     if (team->prepare != NULL)
         team->prepare(team->context, member->index);
     pthread_barrier_wait(member->start);

@@ -201,7 +201,7 @@ static inline uint32_t bench_free(void *block)
     return size;
 }
 
-/* The old contents up to the smaller size are checked at both ends of what was kept. */
+/* The old contents are checked at their start, and at their end if the block did not shrink. */
 static inline void *bench_resize(void *block, uint32_t size)
 {
     uint32_t old = bench_block_size(block);
@@ -219,7 +219,8 @@ static inline void *bench_resize(void *block, uint32_t size)
 void *bench_table(size_t count, size_t size);
 void bench_table_drop(void *table, size_t count, size_t size);
 
-/* A team runs `work(context, index)` in `threads` threads at once. All of them start together and
+/* A team runs `work(context, index)` in `threads` threads at once, each on a core of its own where
+ * there are as many (workloads/cores.h says why). All of them start together and
  * the time is that from the first start to the last end: thread creation and what `prepare` and
  * `finish` do (either may be NULL) is outside. */
 struct bench_team {

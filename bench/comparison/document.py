@@ -28,12 +28,26 @@ def memory_gib():
     return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2 ** 30, 1)
 
 
+def setting(path):
+    """What a file of the kernel says; of several choices, the one in brackets."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read().strip()
+    except OSError:
+        return "unknown"
+    chosen = re.search(r"\[(.*?)\]", text)
+    return chosen.group(1) if chosen else text
+
+
 def machine():
     return {"processor": cpu_model(), "architecture": platform.machine(),
             "cores": os.cpu_count(), "memory_gib": memory_gib(),
             "kernel": platform.release().split("-")[0],
             "page_bytes": os.sysconf("SC_PAGE_SIZE"),
-            "libc": " ".join(platform.libc_ver()).strip() or "unknown"}
+            "libc": " ".join(platform.libc_ver()).strip() or "unknown",
+            "huge_pages": setting("/sys/kernel/mm/transparent_hugepage/enabled"),
+            "randomize_va_space": setting("/proc/sys/kernel/randomize_va_space"),
+            "overcommit_memory": setting("/proc/sys/vm/overcommit_memory")}
 
 
 def version():
@@ -135,15 +149,16 @@ def requirements_as_json(results):
             for n in requirements.all_requirements(results, allocators.SUBJECT)]
 
 
-def make(results, served, mode, seconds):
-    """`served`: the allocators of the comparison."""
+def make(results, served, skipped, mode, seconds):
+    """`served`: the allocators of the comparison; `skipped`: names of those that do not serve."""
     return {
         "format": FORMAT, "date": str(datetime.date.today()), "mode": mode.name,
         "scale": mode.scale, "partial": results.partial, "seconds": round(seconds),
         "version": version(), "machine": machine(), "subject": allocators.SUBJECT,
         "baselines": [name for name in allocators.BASELINES if name in results.names],
-        "allocators": [{"name": a.name, "version": a.version} for a in served]
-        + [{"name": name, "version": None} for name in extra_names(results)],
+        "allocators": [{"name": a.name, "version": a.version, "serves": True} for a in served]
+        + [{"name": name, "version": None, "serves": True} for name in extra_names(results)]
+        + [{"name": name, "version": None, "serves": False} for name in skipped],
         "fields": {name: {"title": field.title, "unit": field.unit, "better": field.better}
                    for name, field in stats.FIELDS.items()},
         "rows": [row_as_json(results, row) for row in results.rows],

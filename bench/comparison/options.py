@@ -3,6 +3,7 @@
 
 import argparse
 import dataclasses
+import math
 import os
 import re
 
@@ -74,7 +75,7 @@ def add_extent(parser):
     parser.add_argument("--rounds", type=positive(int), metavar="N",
                         help="just so many rounds of every row")
     parser.add_argument("--timeout", type=positive(float), metavar="SECONDS", default=60,
-                        help="a run that takes longer has failed (60)")
+                        help="a run of pm_bench that takes longer has failed (60)")
     parser.add_argument("--scale", type=positive(float), metavar="X",
                         help="so many times the operations of a default run")
 
@@ -95,11 +96,12 @@ def chosen_mode(arguments):
     mode = dataclasses.replace(arguments.mode)
     if arguments.rounds:
         mode.rounds = mode.program_rounds = mode.rounds_cap = arguments.rounds
+        mode.seconds = math.inf  # just so many, however long it takes
     if arguments.scale:
         mode.scale = arguments.scale
     if arguments.no_details:
         mode.detail_runs, mode.instructions = 0, False
-    if mode != arguments.mode:
+    if mode != arguments.mode or arguments.threads:
         mode.name = "custom"
     return mode
 

@@ -9,8 +9,8 @@ STDERR_LINES = 6
 # Settings of an allocator in the caller's environment would measure something
 # else than what users get. POOLMALLOC_OPTIONS is kept: trying options is what
 # this tool is for.
-DROPPED_PREFIXES = ("LD_PRELOAD", "MALLOC_", "GLIBC_TUNABLES", "_RJEM_MALLOC_CONF", "MIMALLOC_",
-                    "TCMALLOC_")
+DROPPED_PREFIXES = ("LD_", "MALLOC_", "GLIBC_TUNABLES", "_RJEM_MALLOC_CONF", "MIMALLOC_",
+                    "TCMALLOC_", "TBB_MALLOC_", "PYTHON", "RUBY", "LUA_")
 
 
 class Failure(Exception):

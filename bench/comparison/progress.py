@@ -2,6 +2,7 @@
 """What the user sees while it runs, on stderr: a line for each row that was measured, with the time
 that is left."""
 
+import math
 import sys
 import time
 
@@ -16,6 +17,7 @@ class Progress:
     def __init__(self, seconds):
         self.start = time.monotonic()
         self.end = self.start + seconds
+        self.expected_end = None
 
     def elapsed(self):
         return time.monotonic() - self.start
@@ -23,9 +25,20 @@ class Progress:
     def left(self):
         return self.end - time.monotonic()
 
+    def expect(self, seconds):
+        """What is still to do takes about so long, when nothing ends it before."""
+        self.expected_end = time.monotonic() + seconds
+
+    def left_words(self):
+        if self.left() < math.inf:
+            return ", at most %s left" % clock_words(self.left())
+        if self.expected_end is None:
+            return ""
+        return ", about %s left" % clock_words(self.expected_end - time.monotonic())
+
     def line(self, text):
-        print("[%s, at most %s left] %s" % (clock_words(self.elapsed()), clock_words(self.left()),
-                                            text), file=sys.stderr, flush=True)
+        print("[%s%s] %s" % (clock_words(self.elapsed()), self.left_words(), text),
+              file=sys.stderr, flush=True)
 
     def row(self, step, row, round_number, results, names):
         """One row in one round: what each allocator took."""

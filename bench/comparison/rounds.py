@@ -106,6 +106,12 @@ class Measuring:
         cost = sum(self.cost_seconds.get(row.name, 0) for row in rows)
         return cost + reserve_seconds <= self.progress.left()
 
+    def expected_seconds(self, rounds_done, reserve_seconds):
+        """Of the base rounds that are left, and of other things."""
+        return reserve_seconds + sum(
+            self.cost_seconds.get(row.name, 0) * max(0, self.base_rounds_of(row) - rounds_done)
+            for row in self.results.rows)
+
     def base_rounds(self, reserve_seconds=lambda: 0):
         """The rounds of every row, programs first, as their servers have values to come. At least
         two rounds, then as many as fit in the time but for `reserve_seconds()`, of other things."""
@@ -121,6 +127,7 @@ class Measuring:
             for index, row in enumerate(rows):
                 step = "[round %d/%d, row %d/%d]" % (round_number + 1, rounds, index + 1, len(rows))
                 self.measure_row(row, round_number, self.contestants(row), step)
+            self.progress.expect(self.expected_seconds(round_number + 1, reserve_seconds()))
 
     def pairs_of(self, row):
         names = {allocator.name for allocator in self.contestants(row)}

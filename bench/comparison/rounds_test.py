@@ -76,6 +76,9 @@ class Quiet:
     def line(self, _):
         pass
 
+    def expect(self, _):
+        pass
+
 
 def measuring(rows, seconds=1000, **changes):
     settings = {"rounds": 6, "program_rounds": 3, "rounds_cap": 30} | changes

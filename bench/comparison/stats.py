@@ -158,12 +158,18 @@ class Results:
         return statistics.median(values) if values else None
 
     def ratio(self, row, name, base, field):
-        """name / base in the same round, over the rounds that both finished."""
+        """name / base in the same round, over the rounds that both finished; none of a row under
+        which one of them failed, at whatever time."""
         return self.ratio_between_rows(row, row, name, field, base)
 
+    def has_failed(self, row, name):
+        return (row.name, name) in self.failures
+
     def ratio_between_rows(self, row, base_row, name, field, base=None):
-        ours = self.values(row, name, field)
-        theirs = self.values(base_row, base or name, field)
+        base = base or name
+        if self.has_failed(row, name) or self.has_failed(base_row, base):
+            return None
+        ours, theirs = self.values(row, name, field), self.values(base_row, base, field)
         return ratio_of([ours[r] / theirs[r] for r in sorted(ours)
                          if theirs.get(r, 0) > 0 and ours[r] > 0])
 

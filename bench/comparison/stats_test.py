@@ -181,17 +181,23 @@ class ReportTest(unittest.TestCase):
         self.assertIn("/some/where: boom", text)
 
     def test_json_can_be_read_back_and_holds_no_path(self):
-        text = json.dumps(document.make(self.failed(), [], modes.DEFAULT, 1))
+        text = json.dumps(document.make(self.failed(), [], ["gone"], modes.DEFAULT, 1))
         back = json.loads(text)
         self.assertEqual(back["rows"][0]["ratios"]["poolmalloc"]["jemalloc"]["time_ns"]["median"],
                          0.5)
         self.assertEqual(back["rows"][1]["failures"], {"poolmalloc": "killed by SIGSEGV"})
+        self.assertEqual(back["allocators"], [{"name": "gone", "version": None, "serves": False}])
         self.assertNotIn("/some/where", text)
+
+    def test_what_failed_later_is_in_no_ratio(self):
+        results = results_of({"a/1": even((10, 20, 10)), "a/2": even((10, 20, 20))})
+        results.failures["a/1", "poolmalloc"] = Failure("killed by SIGSEGV")
+        self.assertEqual(results.medians("poolmalloc", "glibc", "time_ns"), {("a", "a/2"): 2.0})
 
     def test_an_allocator_of_one_row_alone_is_compared_there(self):
         results = results_of({"python/a": even((10, 20, 10))})
         results.add(results.rows[0], "pymalloc", 0, {"time_ns": 20})
-        made = document.make(results, [], modes.DEFAULT, 1)
+        made = document.make(results, [], [], modes.DEFAULT, 1)
         self.assertEqual(made["rows"][0]["ratios"]["poolmalloc"]["pymalloc"]["time_ns"]["median"],
                          0.5)
         self.assertEqual([a["name"] for a in made["allocators"]], ["pymalloc"])

@@ -42,7 +42,7 @@ def status_words(document):
         found.append("Failed: %s. They are marked in the tables, and take no part in any mean."
                      % words.plural(len(failures), "cell"))
     if document.absent:
-        found.append("Not measured, since the preload took no effect: %s."
+        found.append("Skipped, as it is not installed or could not be preloaded: %s."
                      % ", ".join(document.absent))
     return found
 
@@ -93,7 +93,7 @@ def kind_section(document, slots, kind):
     wanted = [("time_ns", TIME_CAPTION[kind]), ("peak_rss_kib", "peak resident memory")]
     if kind == "program":
         wanted[1:1] = [("throughput_per_s", "requests a second (more is better)"),
-                       ("p99_us", "99th percentile of a request's time")]
+                       ("p99_us", "99th percentile of the latency, of what the row says")]
     section.tables = present(*(tables.field_table(document, rows, field, "%s: %s" % (title, what))
                                for field, what in wanted))
     if kind == "program":
@@ -154,12 +154,12 @@ def method_section(document):
         "of the process, program and libraries included.",
         "Limits: one machine, %sgives no word about machines with many cores, other page sizes or "
         "other processors. Threads beyond the cores measure how an allocator bears crowding, not "
-        "how it scales. Latencies contain the cost of reading the clock. Programs contain much "
+        "how it scales. Programs contain much "
         "that is not allocation: small differences are what they are." % (
             "with %s, " % words.plural(int(words.number(document.machine.get("cores"))), "core")
             if words.number(document.machine.get("cores")) else ""),
         "To repeat it, on Debian 12: %s, then bench/report.py results.json --html report.html. "
-        "bench/README.md has the options and the sources of the rows." % FULL_COMMAND],
+        "docs/benchmarks.md has the options and the sources of the rows." % FULL_COMMAND],
         notes=document.notes)
 
 

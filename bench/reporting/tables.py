@@ -93,7 +93,7 @@ def server_memory_table(document, rows):
             else:
                 values = [value_cell(row, name, field, []) for field, _ in RESIDENT]
             lines.append([Cell(row.name, css="name"), Cell(name)] + values)
-    return Table("Resident memory of the servers: without load, at the peak, and given back",
+    return Table("Resident memory: a start without load, the peak, and what servers give back",
                  [("row", False), ("allocator", False)] + [(title, True) for _, title in RESIDENT],
                  lines) if lines else None
 

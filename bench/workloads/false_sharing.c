@@ -53,7 +53,6 @@ static void alloc_by_turns(struct sharing *sharing, size_t index, void **block)
 static void prepare(void *context, size_t index)
 {
     struct sharing *sharing = context;
-    bench_take_core(index, THREADS);
     if (sharing->passive)
         for (unsigned i = 0; i < BLOCKS; i++)
             sharing->sum[index] += bench_free(sharing->given[index][i]);

@@ -135,12 +135,6 @@ static void consume_lists(struct run *run)
     run->sum = sum;
 }
 
-static void take_core(void *context, size_t role)
-{
-    (void)context;
-    bench_take_core(role, ROLES);
-}
-
 static void work(void *context, size_t role)
 {
     struct run *run = context;
@@ -163,7 +157,7 @@ static uint64_t run_flow(struct gbench_state *state, const struct bench_run *how
         bench_sizes_log_uniform(&run->sizes, run->flow->low, run->flow->high);
     while (gbench_keep_running_batch(state, how->ops))
         gbench_set_iteration_time(
-            state, bench_team_run(&(struct bench_team){ROLES, take_core, work, NULL, run}));
+            state, bench_team_run(&(struct bench_team){ROLES, NULL, work, NULL, run}));
     uint64_t sum = run->sum;
     bench_table_drop(run, 1, sizeof(*run));
     return sum;

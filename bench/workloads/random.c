@@ -8,7 +8,6 @@
  * rpmalloc-benchmark (M. Jansson), whose linear and exponential size modes are `uniform` and
  * `log`; and its cross-thread mode, where threads free what others allocated, is `cross`.
  */
-#include "cores.h"
 #include "workload.h"
 
 #include <stdatomic.h>
@@ -67,7 +66,6 @@ static void cross_prepare(void *context, size_t index)
 {
     struct cross *cross = context;
     struct bench_random random = {100 + index};
-    bench_take_core(index, CROSS_THREADS);
     for (uint32_t i = 0; i < cross->mix->slots; i++)
         cross->slots[index][i] = bench_alloc(bench_size(&sizes, bench_random(&random)));
 }

@@ -9,11 +9,12 @@
  */
 #include "workload.h"
 
-#include <sched.h>
+#include "cores.h"
+
 #include <stdalign.h>
 #include <stdatomic.h>
 
-enum { SIDES = 2, BATCH = 2000, LINE = 64, SPINS = 200 };
+enum { SIDES = 2, BATCH = 2000, LINE = 64 };
 
 /* A row is what the two threads do in a round, and how many blocks that is. */
 struct exchange {
@@ -43,10 +44,8 @@ static void meet(struct run *run, size_t index, uint64_t rounds)
     atomic_store_explicit(&run->side[index].rounds_done, rounds, memory_order_release);
     /* Acquire: what the other side did in this round is visible; pairs with its store above. */
     for (unsigned spins = 0;
-         atomic_load_explicit(&other->rounds_done, memory_order_acquire) < rounds; spins++) {
-        if (spins >= SPINS)
-            sched_yield(); /* it may need this core */
-    }
+         atomic_load_explicit(&other->rounds_done, memory_order_acquire) < rounds; spins++)
+        bench_wait_a_little(spins);
 }
 
 static void allocate_batch(struct run *run, void **batch, uint64_t round)

@@ -11,7 +11,6 @@
  * C++ Server Workloads", ASPLOS 2020: footprints of servers that vary widely over time, and
  * fragmentation by long-lived objects that were allocated at the peak.
  */
-#include "cores.h"
 #include "workload.h"
 
 #include <stdatomic.h>
@@ -139,11 +138,6 @@ static void answer_from(struct server *server, struct worker *worker, size_t fir
     }
 }
 
-static void prepare(void *context, size_t index)
-{
-    bench_take_core(index, ((struct server *)context)->threads);
-}
-
 /* The threads enter each phase together: the burst is the server's, not a thread's. */
 static void work(void *context, size_t index)
 {
@@ -189,7 +183,7 @@ static uint64_t run(struct gbench_state *state, const struct bench_run *how)
         server->worker[i] = (struct worker){bench_table(slots, sizeof(void *)), {950 + i}, 0};
     while (gbench_keep_running_batch(state, how->ops))
         gbench_set_iteration_time(
-            state, bench_team_run(&(struct bench_team){how->threads, prepare, work, NULL, server}));
+            state, bench_team_run(&(struct bench_team){how->threads, NULL, work, NULL, server}));
     uint64_t sum = drop_shared(server);
     for (size_t i = 0; i < how->threads; i++) {
         sum += server->worker[i].sum;

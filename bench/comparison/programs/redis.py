@@ -3,12 +3,13 @@
 
 Debian's redis-server is linked to jemalloc. So for glibc the C library itself is preloaded, which
 puts its malloc first again; and after each run jemalloc's own counters (MEMORY MALLOC-STATS) must
-say that it served everything (jemalloc) or next to nothing (all others).
+say that it served most of it (jemalloc), or not (all others).
 """
 
 import random
 import re
 
+from comparison import allocators
 from comparison.process import Failure, environment
 from comparison.programs import replay, tools
 from comparison.programs.server import Load, Server
@@ -75,6 +76,8 @@ def check_served(allocator, memory, counters):
         return
     served = int(by_jemalloc.group(1))
     used = int(re.search(r"used_memory:(\d+)", memory).group(1))
+    if allocator.name not in allocators.KNOWN:
+        return  # it may be a jemalloc of the user's own
     if (served > used / 2) != (allocator.name == "jemalloc"):
         raise Failure("jemalloc served %d of the %d bytes in use" % (served, used))
 

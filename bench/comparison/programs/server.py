@@ -2,8 +2,8 @@
 """Rows of servers: a fresh server for each sample, on loopback or a unix socket, always ended.
 
 Time is the CPU time of the server, user and system, all its processes, per request of the load.
-Throughput and the latencies are the load generator's, which has a core to itself and is the same
-for every allocator. Of the memory: after the start, at the peak, right after the load when its
+Throughput and the latencies are the load generator's, which runs on the same machine, without a
+preload. Of the memory: after the start, at the peak, right after the load when its
 clients have gone, and LATER_SECONDS after that; until then the server lingers, and other rows run.
 """
 
@@ -24,7 +24,8 @@ LOAD_SECONDS = 120
 STOP_SECONDS = 30
 POLL_SECONDS = 0.01
 SAMPLE_SECONDS = 0.05
-LINGER_SAMPLE_SECONDS = 1
+SAMPLE_SECONDS_OF_MANY = 0.2  # reading what processes share takes a lock of each
+LINGER_SAMPLE_SECONDS = 10
 # The server has to notice that its clients have gone; and one process a client has to end.
 AFTER_SECONDS = 0.2
 PROCESSES_GONE_SECONDS = 5
@@ -54,7 +55,7 @@ class Server:
                                      **(user or {}))
         self.child = child
         self.family = Family(child, many)
-        self.sampler = Sampler(self.family, SAMPLE_SECONDS)
+        self.sampler = Sampler(self.family, SAMPLE_SECONDS_OF_MANY if many else SAMPLE_SECONDS)
 
     def failure(self, words):
         with open(self.log_path, encoding="utf-8", errors="replace") as log:
