@@ -5,7 +5,7 @@ events that poolmalloc counts, instructions of the fast paths."""
 import os
 
 from comparison import allocators, details, instructions
-from comparison.process import Failure
+from comparison.process import Failure, as_failure
 
 INSTRUCTIONS_SECONDS = 3.0  # of a row and an allocator, to plan with
 INSTRUMENTED_PART = 1.5  # what an instrumented run takes, of a plain one
@@ -34,14 +34,15 @@ class Extras:
         """What `measure(folder)` returns; a failure is that of the row under the allocator."""
         if (row.name, allocator.name) in self.results.failures:
             return None
-        folder = self.measuring.folders.make()
         try:
-            return measure(folder)
-        except Failure as failure:
-            self.results.failures[row.name, allocator.name] = failure
+            folder = self.measuring.folders.make()
+            try:
+                return measure(folder)
+            finally:
+                self.measuring.folders.drop(folder)
+        except (Failure, OSError) as error:
+            self.results.failures[row.name, allocator.name] = as_failure(error)
             return None
-        finally:
-            self.measuring.folders.drop(folder)
 
     def instrumented(self, row, allocator):
         def one_run(folder):

@@ -21,6 +21,16 @@ class Failure(Exception):
         self.detail = list(detail)
 
 
+def as_failure(error):
+    """A Failure for a Failure or an OSError, as of a full disk; without the folders of a path."""
+    if isinstance(error, Failure):
+        return error
+    words = error.strerror or type(error).__name__
+    if isinstance(error.filename, str):
+        words = "%s: %s" % (os.path.basename(error.filename), words)
+    return Failure(words)
+
+
 def environment(preload, **extra):
     kept = {name: value for name, value in os.environ.items()
             if not name.startswith(DROPPED_PREFIXES)}

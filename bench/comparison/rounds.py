@@ -5,7 +5,7 @@ and more rounds for rows whose ratios are not yet known well."""
 import time
 
 from comparison import modes
-from comparison.process import Failure
+from comparison.process import Failure, as_failure
 
 
 class Later:
@@ -32,8 +32,8 @@ class Later:
             self.waiting.pop(0)
             try:
                 self.results.add(row, name, round_number, later.collect())
-            except Failure as failure:
-                self.results.failures[row.name, name] = failure
+            except (Failure, OSError) as error:
+                self.results.failures[row.name, name] = as_failure(error)
             self.folders.drop(folder)
 
     def abandon(self):
@@ -61,16 +61,20 @@ class Measuring:
         return row.contestants(self.served)
 
     def run_once(self, row, allocator, round_number):
+        """An error of the system, too, is one cell's: what was measured is not lost to it."""
         if (row.name, allocator.name) in self.results.failures:
             return
-        folder = self.folders.make()
+        try:
+            self.run_in(self.folders.make(), row, allocator, round_number)
+        except (Failure, OSError) as error:
+            self.results.failures[row.name, allocator.name] = as_failure(error)
+
+    def run_in(self, folder, row, allocator, round_number):
         lingers = False
         try:
             sample = row.measure(allocator, self.mode.scale, folder)
             self.keep(row, allocator.name, round_number, sample)
             lingers = self.let_linger(row, allocator.name, round_number, sample.later, folder)
-        except Failure as failure:
-            self.results.failures[row.name, allocator.name] = failure
         finally:
             if not lingers:
                 self.folders.drop(folder)
