@@ -140,10 +140,13 @@ class Measuring:
                 and (row.name, base) not in self.results.failures]
 
     def is_known(self, ratio, rounds):
+        """Close to 1, on whichever side of it the interval ends: were it enough that 1 has just
+        fallen out of a wide interval, one look in six at equal allocators would see a winner."""
         if ratio is None or ratio.spread is None:
             return False
-        alike = ratio.low <= 1 <= ratio.high and rounds < modes.ROUNDS_FOR_EQUALS
-        return ratio.spread <= (modes.SPREAD_OF_EQUALS if alike else modes.SPREAD_WANTED)
+        narrow = modes.SPREAD_OF_EQUALS
+        alike = ratio.low - narrow < 1 < ratio.high + narrow and rounds < modes.ROUNDS_FOR_EQUALS
+        return ratio.spread <= (narrow if alike else modes.SPREAD_WANTED)
 
     def is_settled(self, row):
         rounds = self.results.rounds_of(row)
