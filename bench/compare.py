@@ -14,6 +14,7 @@ Exit status: 0 when every row ran under every allocator, whatever the ratios;
 
 import os
 import shutil
+import signal
 import sys
 import tempfile
 
@@ -91,13 +92,63 @@ class Folders:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def check_writable(path):
-    """Before the runs, whose results would else be lost."""
+def check_writable(paths):
+    """Before the runs, whose results would else be lost. {path: option}"""
+    for path, option in paths.items():
+        try:
+            if option == "--output":
+                os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "a", encoding="utf-8"):
+                pass
+        except OSError as error:
+            raise Failure("%s: %s" % (option, error)) from None
+
+
+def write_all(paths, made):
+    """True when all could be written; of the others it is said why not."""
+    written = True
+    for path in paths:
+        try:
+            document.write(path, made)
+        except OSError as error:
+            say("compare: %s: %s" % (path, error))
+            written = False
+    return written
+
+
+def make_report(output):
+    """False: a part of it could not be made, and why was said."""
+    page = os.path.join(output, "report.html")
+    status = report.main([os.path.join(output, "results.json"), "--html", page,
+                          "--markdown", os.path.join(output, "report.md"),
+                          "--headline", os.path.join(output, "headline.svg")])
+    say("the report: %s" % os.path.relpath(page))
+    return status == 0
+
+
+def print_table(text):
+    """After the files were written, which must not depend on whether somebody reads this."""
     try:
-        with open(path, "a", encoding="utf-8"):
-            pass
-    except OSError as error:
-        raise Failure("--json: %s" % error) from None
+        print(text, end="", flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+
+def end_like_ctrl_c():
+    """Else servers, in sessions of their own, would go on for ever when this process is ended."""
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(ending) is not signal.SIG_IGN:  # as nohup asks for
+            signal.signal(ending, interrupt)
+
+
+def ignore_interruptions():
+    """From now on: a second Ctrl-C must not stop the clearing away, or lose the results."""
+    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, signal.SIG_IGN)
 
 
 def measure_all(measuring, extra):
@@ -109,16 +160,19 @@ def measure_all(measuring, extra):
         measuring.wait_for_later()
         return True
     except KeyboardInterrupt:
+        ignore_interruptions()
         say("interrupted: what was measured so far:")
         return False
     finally:
+        ignore_interruptions()
         measuring.later.abandon()
 
 
 def compare(arguments, selected, program, folder):
-    os.makedirs(arguments.output, exist_ok=True)
+    paths = {os.path.join(arguments.output, "results.json"): "--output"}
     if arguments.json:
-        check_writable(arguments.json)
+        paths[arguments.json] = "--json"
+    check_writable(paths)
     served, skipped = find_allocators(arguments, program, folder)
     if not served:
         raise Failure("no allocator is left to measure")
@@ -132,24 +186,11 @@ def compare(arguments, selected, program, folder):
     finished = measure_all(measuring, extra)
     results.partial = not finished or arguments.only.pattern != ""
     made = document.make(results, served, skipped, mode, progress.elapsed())
-    print(table.text(results, mode), end="")
-    drawn = write_all(arguments, made)
+    written = write_all(paths, made) and make_report(arguments.output)
+    print_table(table.text(results, mode))
     if not finished:
         return 130
-    return 1 if results.failures or skipped or not drawn else 0
-
-
-def write_all(arguments, made):
-    """The document and the report. False: a part of the report could not be made, and why was
-    said."""
-    paths = {name: os.path.join(arguments.output, name)
-             for name in ("results.json", "report.html", "report.md", "headline.svg")}
-    for path in {paths["results.json"], arguments.json} - {None}:
-        document.write(path, made)
-    drawn = report.main([paths["results.json"], "--html", paths["report.html"],
-                         "--markdown", paths["report.md"], "--headline", paths["headline.svg"]])
-    say("the report: %s" % os.path.relpath(paths["report.html"]))
-    return drawn == 0
+    return 1 if results.failures or skipped or not written else 0
 
 
 def select(parser, arguments, program):
@@ -181,6 +222,7 @@ def main():
     if not os.path.isfile(program):
         say("compare: pm_bench is not built: run sh bench/compare.sh")
         return 1
+    end_like_ctrl_c()
     folder = tempfile.mkdtemp(prefix="pm-bench-")
     try:
         selected = select(parser, arguments, program)
@@ -191,6 +233,9 @@ def main():
     except Failure as failure:
         say("\n".join(["compare: %s" % failure] + ["    " + d for d in failure.detail]))
         return 1
+    except KeyboardInterrupt:
+        say("interrupted, before anything was measured")
+        return 130
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
