@@ -22,9 +22,13 @@ class Requirement:
     at_least: bool = False
     measured: float = None  # None: the rows it needs were not run
     detail: str = ""
+    is_about: object = lambda row: True
+    failed: tuple = ()  # rows it is about that failed, and are in no mean
 
     @property
     def met(self):
+        if self.failed:
+            return False
         if self.measured is None:
             return None
         return self.measured >= self.limit if self.at_least else self.measured <= self.limit
@@ -50,11 +54,13 @@ def row_requirement(results, name):
 def prodcons_requirement(results, name, base, limit):
     family = stats.family_means(results.medians(name, base, "time_ns")).get("prodcons")
     return Requirement("throughput of producer/consumer, of %s's" % base, limit, at_least=True,
-                       measured=None if family is None else 1 / family)
+                       measured=None if family is None else 1 / family,
+                       is_about=lambda row: row.family == "prodcons")
 
 
 def threads_requirement(results, name):
-    needed = Requirement("time with 64 threads, of that with 2", MANY_TO_FEW_THREADS)
+    needed = Requirement("time with 64 threads, of that with 2", MANY_TO_FEW_THREADS,
+                         is_about=lambda row: row.name in (FEW_THREADS, MANY_THREADS))
     rows = {row.name: row for row in results.rows}
     if FEW_THREADS in rows and MANY_THREADS in rows:
         ratio = results.ratio_between_rows(rows[MANY_THREADS], rows[FEW_THREADS], name, "time_ns")
@@ -62,8 +68,20 @@ def threads_requirement(results, name):
     return needed
 
 
+def add_failed_rows(results, name, requirements):
+    """Without: what crashes on its worst row has the better means for it. A row that failed under
+    everybody says nothing about `name`: its program may not be installed."""
+    def failed(row, one):
+        return (row.name, one) in results.failures
+    rows = [row for row in results.rows if failed(row, name)
+            and not all(failed(row, other) for other in results.names_of(row))]
+    for needed in requirements:
+        needed.failed = tuple(row.name for row in rows if needed.is_about(row))
+    return requirements
+
+
 def all_requirements(results, name):
-    return [
+    return add_failed_rows(results, name, [
         mean_requirement(results, name, "jemalloc", "time_ns", "time", TIME_TO_JEMALLOC),
         mean_requirement(results, name, "glibc", "time_ns", "time", TIME_TO_GLIBC),
         row_requirement(results, name),
@@ -71,4 +89,4 @@ def all_requirements(results, name):
         prodcons_requirement(results, name, "glibc", PRODCONS_TO_GLIBC),
         prodcons_requirement(results, name, "jemalloc", PRODCONS_TO_JEMALLOC),
         threads_requirement(results, name),
-    ]
+    ])

@@ -94,6 +94,8 @@ def requirement_lines(results, name, mode):
                                                    needed.limit, measured, words))
         if needed.detail:
             lines.append("      above: " + needed.detail)
+        if needed.failed:
+            lines.append("      failed: " + ", ".join(needed.failed))
     return lines
 
 
