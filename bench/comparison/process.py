@@ -10,7 +10,9 @@ STDERR_LINES = 6
 # else than what users get. POOLMALLOC_OPTIONS is kept: trying options is what
 # this tool is for.
 DROPPED_PREFIXES = ("LD_", "MALLOC_", "GLIBC_TUNABLES", "_RJEM_MALLOC_CONF", "MIMALLOC_",
-                    "TCMALLOC_", "TBB_MALLOC_", "PYTHON", "RUBY", "LUA_")
+                    "TCMALLOC_", "TBB_MALLOC_",
+                    # So would those of the programs of the rows.
+                    "PYTHON", "RUBY", "LUA_", "PG")
 
 
 class Failure(Exception):
