@@ -9,6 +9,11 @@ from comparison.process import Failure, as_failure
 
 INSTRUCTIONS_SECONDS = 3.0  # of a row and an allocator, to plan with
 INSTRUMENTED_PART = 1.5  # what an instrumented run takes, of a plain one
+INSTRUMENTED, COUNTED_INSTRUCTIONS = "latency and memory", "instructions"
+
+
+def label(row, what):
+    return "%s (%s)" % (row.name, what)
 
 
 class Extras:
@@ -30,9 +35,11 @@ class Extras:
             seconds += INSTRUCTIONS_SECONDS * len(self.counted_rows) * len(self.results.names)
         return seconds
 
-    def without_failure(self, row, allocator, measure):
-        """What `measure(folder)` returns; a failure is that of the row under the allocator."""
-        if (row.name, allocator.name) in self.results.failures:
+    def without_failure(self, row, allocator, what, measure):
+        """What `measure(folder)` returns. A failure is that of `what`, not of the row: its time was
+        measured, and stays."""
+        if {(row.name, allocator.name), (label(row, what), allocator.name)} \
+                & self.results.failures.keys():
             return None
         try:
             folder = self.measuring.folders.make()
@@ -41,21 +48,24 @@ class Extras:
             finally:
                 self.measuring.folders.drop(folder)
         except (Failure, OSError) as error:
-            self.results.failures[row.name, allocator.name] = as_failure(error)
+            failure = as_failure(error)
+            self.results.failures[label(row, what), allocator.name] = failure
+            self.results.notes.append("Not measured: %s under %s: %s"
+                                      % (label(row, what), allocator.name, failure))
             return None
 
     def instrumented(self, row, allocator):
         def one_run(folder):
             return details.run_details(self.detail_program, row, allocator, self.mode.scale, folder,
                                        self.counted)
-        runs = [self.without_failure(row, allocator, one_run)
+        runs = [self.without_failure(row, allocator, INSTRUMENTED, one_run)
                 for _ in range(self.mode.detail_runs)]
         if None not in runs:
             self.results.add_details(row, allocator.name, details.combine(runs))
 
     def count_instructions(self, row, allocator):
         count = self.without_failure(
-            row, allocator,
+            row, allocator, COUNTED_INSTRUCTIONS,
             lambda folder: instructions.measure(self.program, row, allocator, folder))
         if count is not None:
             self.results.add_details(row, allocator.name, {"instructions": count})
@@ -70,10 +80,10 @@ class Extras:
 
     def measure(self):
         if self.mode.detail_runs:
-            self.each(self.rows, "latency and memory", self.instrumented)
+            self.each(self.rows, INSTRUMENTED, self.instrumented)
         if not self.mode.instructions:
             return
         if not instructions.available():
             self.results.notes.append("valgrind is not installed: no instructions were counted.")
             return
-        self.each(self.counted_rows, "instructions", self.count_instructions)
+        self.each(self.counted_rows, COUNTED_INSTRUCTIONS, self.count_instructions)
