@@ -4,7 +4,7 @@
 Of two runs that differ in the number of operations only: what the start, the
 warm-up and the end take cancels out. Counted is all that the program executes,
 as in the time per operation: malloc and free, and the loop around them, which
-calls them, writes the block and checks it (20 for a pair, the same for every
+calls them, writes the block and checks it (24 for a pair, the same for every
 allocator). The loop is not subtracted: a pair that takes more instructions takes
 as many more here.
 
