@@ -105,7 +105,7 @@ void bench_print_rows(void)
 {
     for (size_t i = 0; i < case_count; i++) {
         const struct bench_row *row = cases[i].row;
-        bool wall = row->clock == GBENCH_WALL || row->clock == GBENCH_MANUAL;
+        bool wall = row->clock == GBENCH_WALL || (row->clock == GBENCH_MANUAL && !row->cpu_time);
         printf("%s\t%s\t%s\t%zu\t%s\t%s\t%s\n", cases[i].name,
                cases[i].kind == BENCH_MICRO ? "micro" : "workload", wall ? "wall" : "cpu",
                cases[i].threads, row->unit != NULL ? row->unit : "operation",

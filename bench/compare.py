@@ -69,6 +69,7 @@ def decided_ratios(arguments, served):
     chosen = [name for name, _ in arguments.allocator if name in names]
     if allocators.SUBJECT not in names:
         return [(name, base) for name in names[1:] for base in names[:1]]
+    bases = bases or [name for name in names if name not in chosen + [allocators.SUBJECT]]
     return [(allocators.SUBJECT, base) for base in bases + ["pymalloc"]] \
         + [(name, allocators.SUBJECT) for name in chosen]
 

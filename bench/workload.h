@@ -69,6 +69,7 @@ struct bench_row {
      * other counts in their place. The operations are a multiple of the count, too. */
     const size_t *thread_counts;
     const char *unit; /* what one operation is; NULL: "operation", a malloc and a free */
+    bool cpu_time;    /* the time that the row sets itself (GBENCH_MANUAL) is CPU time */
 };
 
 struct bench_rows {

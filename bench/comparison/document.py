@@ -125,7 +125,11 @@ def row_as_json(results, row):
 
 def mean_as_json(results, name, base, field):
     medians = results.medians(name, base, field)
-    return {"mean": stats.family_mean(medians), "families": stats.family_means(medians)}
+    kinds = {row.kind: None for row in results.rows}
+    for kind in kinds:
+        kinds[kind] = stats.family_mean(results.medians(name, base, field, kind))
+    return {"mean": stats.family_mean(medians), "kinds": kinds,
+            "families": stats.family_means(medians)}
 
 
 def extra_names(results):
@@ -154,6 +158,8 @@ def make(results, served, skipped, mode, seconds):
     return {
         "format": FORMAT, "date": str(datetime.date.today()), "mode": mode.name,
         "scale": mode.scale, "partial": results.partial, "seconds": round(seconds),
+        "options": {"rounds": mode.rounds, "program_rounds": mode.program_rounds,
+                    "rounds_cap": mode.rounds_cap, "detail_runs": mode.detail_runs},
         "version": version(), "machine": machine(), "subject": allocators.SUBJECT,
         "baselines": [name for name in allocators.BASELINES if name in results.names],
         "allocators": [{"name": a.name, "version": a.version, "serves": True} for a in served]

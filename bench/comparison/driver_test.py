@@ -97,9 +97,9 @@ class DriverTest(unittest.TestCase):
     @unittest.skipUnless(shutil.which("redis-server"), "needs redis-server")
     def test_a_server_that_aborts_is_a_failed_row_with_its_last_words(self):
         done = self.compare("--allocator", "aborting=" + ABORTING, "--rounds", "1",
-                            "--scale", "0.2", "--only", "redis/lru")
+                            "--scale", "0.2", "--only", "redis/churn")
         self.assertEqual(done.returncode, 1)
-        self.assertIn("FAILED: redis/lru under aborting: redis-server: killed by SIGABRT",
+        self.assertIn("FAILED: redis/churn under aborting: redis-server: killed by SIGABRT",
                       done.stdout)
         self.assertIn("aborting_malloc: that was one too many", done.stdout)
 

@@ -73,7 +73,7 @@ class EndingTest(unittest.TestCase):
         child = self.start(*SHORT, stdout=writer)
         os.close(writer)
         _, err = child.communicate(timeout=60)
-        self.assertEqual((child.returncode, err.count("\n")), (0, 1), err)
+        self.assertEqual((child.returncode, err.count("[round ")), (0, 1), err)
         self.assertEqual(self.results()["rows"][0]["name"], "pairs/16")
 
     def test_an_output_that_cannot_be_written_is_named_before_the_rounds(self):

@@ -22,5 +22,5 @@ class Mode:
 
 
 QUICK = Mode("quick", 0.25, 2, 1, 2, 210, 1, False, False)
-DEFAULT = Mode("default", 1.0, 7, 3, 40, 26 * 60, 1, True, True)
-FULL = Mode("full", 1.0, 11, 5, 100, 55 * 60, 3, True, True)
+DEFAULT = Mode("default", 1.0, 6, 5, 40, 26 * 60, 1, True, True)
+FULL = Mode("full", 1.0, 11, 7, 100, 55 * 60, 3, True, True)

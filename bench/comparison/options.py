@@ -11,6 +11,7 @@ from comparison import allocators, modes
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 THREADS_MAX = 256
+SCALE_MAX = 1000
 
 
 def positive(kind):
@@ -21,6 +22,13 @@ def positive(kind):
         return value
     parse.__name__ = kind.__name__
     return parse
+
+
+def scale(word):
+    value = positive(float)(word)
+    if value > SCALE_MAX:
+        raise argparse.ArgumentTypeError("%s is above %d" % (word, SCALE_MAX))
+    return value
 
 
 def regex(word):
@@ -35,6 +43,12 @@ def named_library(word):
     name, equals, path = word.partition("=")
     if not equals or not re.fullmatch(r"[\w.-]+", name):
         raise argparse.ArgumentTypeError("%s is not NAME=PATH" % word)
+    if name in allocators.KNOWN + ("pymalloc",):
+        raise argparse.ArgumentTypeError("%s is the name of an allocator that is known: give %s "
+                                         "another name" % (name, path))
+    if re.search(r"[\s:]", path):
+        raise argparse.ArgumentTypeError("%s: LD_PRELOAD takes no path with a blank or a colon"
+                                         % path)
     return name, path
 
 
@@ -76,7 +90,7 @@ def add_extent(parser):
                         help="just so many rounds of every row")
     parser.add_argument("--timeout", type=positive(float), metavar="SECONDS", default=60,
                         help="a run of pm_bench that takes longer has failed (60)")
-    parser.add_argument("--scale", type=positive(float), metavar="X",
+    parser.add_argument("--scale", type=scale, metavar="X",
                         help="so many times the operations of a default run")
 
 

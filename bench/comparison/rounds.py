@@ -8,6 +8,9 @@ from comparison import modes
 from comparison.process import Failure, as_failure
 
 
+LINGERING_MAX = 12  # idle servers, beside what is measured
+
+
 class Later:
     """Values that are due a while after a run, as of an idle server; collected between runs."""
 
@@ -15,9 +18,14 @@ class Later:
         self.results = results
         self.folders = folders
         self.waiting = []
+        self.rows_and_names = set()  # that were ever added
+
+    def had(self, row, name):
+        return (row.name, name) in self.rows_and_names
 
     def add(self, later, row, name, round_number, folder):
         self.waiting.append((later, row, name, round_number, folder))
+        self.rows_and_names.add((row.name, name))
 
     def collect(self, wait=None):
         """What is due. With `wait`, a function of the seconds to come, waits for everything."""
@@ -85,19 +93,24 @@ class Measuring:
             self.results.add_details(row, name, sample.details)
 
     def let_linger(self, row, name, round_number, later, folder):
-        """Once for each row and allocator is enough."""
+        """Once for each row and allocator is enough; and not many at a time, there are rounds."""
         if later is None:
             return False
-        if round_number > 0:
+        if self.later.had(row, name) or len(self.later.waiting) >= LINGERING_MAX:
             later.abandon()
             return False
         self.later.add(later, row, name, round_number, folder)
         return True
 
+    def order(self, row, round_number, contestants):
+        """Everybody goes first in turn; and nobody runs after the same one each time."""
+        turn = (round_number + self.results.rows.index(row)) % len(contestants)
+        order = contestants[turn:] + contestants[:turn]
+        return order[::-1] if round_number % 2 else order
+
     def measure_row(self, row, round_number, contestants, step):
         started = time.monotonic()
-        turn = (round_number + self.results.rows.index(row)) % len(contestants)
-        for allocator in contestants[turn:] + contestants[:turn]:
+        for allocator in self.order(row, round_number, contestants):
             self.run_once(row, allocator, round_number)
             self.later.collect()
         self.cost_seconds[row.name] = time.monotonic() - started

@@ -5,6 +5,7 @@ import time
 import types
 import unittest
 
+from comparison import rounds
 from comparison.modes import Mode
 from comparison.process import Failure
 from comparison.rounds import Measuring
@@ -104,6 +105,12 @@ class BaseRoundsTest(unittest.TestCase):
         self.assertEqual([sorted(names) for names in rounds], [sorted(NAMES)] * 6)
         self.assertEqual({names[0] for names in rounds}, set(NAMES))
 
+    def test_nobody_always_runs_after_the_same_one(self):
+        made = measuring([MadeUp("a/1", steady)])
+        orders = [made.order(made.results.rows[0], number, NAMES) for number in range(6)]
+        before = {(a, b) for order in orders for a, b in zip(order, order[1:])}
+        self.assertEqual(before, {(a, b) for a in NAMES for b in NAMES if a != b})
+
     def test_rows_are_interleaved(self):
         order = []
         def times(mark):
@@ -195,6 +202,17 @@ class LaterTest(unittest.TestCase):
         self.assertEqual(len(made.folders.open), 3)
         made.later.abandon()
         self.assertEqual(made.folders.open, set())
+
+    def test_few_servers_linger_at_a_time_and_the_others_do_in_later_rounds(self):
+        rows = [MadeUp("p/%d" % i, steady, kind="program", later=lambda: Later(60))
+                for i in range(6)]
+        made = measuring(rows)
+        made.base_rounds()
+        self.assertEqual(len(made.later.waiting), rounds.LINGERING_MAX)
+        made.later.abandon()
+        made.measure_row(rows[5], 3, made.served, "")
+        self.assertEqual([entry[1].name for entry in made.later.waiting], ["p/5"] * 3)
+        made.later.abandon()
 
     def test_only_the_first_round_waits_for_them(self):
         log = []

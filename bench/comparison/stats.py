@@ -7,6 +7,7 @@ import math
 import statistics
 
 CONFIDENCE = 0.95
+SMALL_KIB = 8 << 10  # an empty program has about half of that
 # Of Student's distribution, two-sided, for 1 to 4 degrees of freedom.
 T_QUANTILES = (12.706, 4.303, 3.182, 2.776)
 
@@ -173,10 +174,18 @@ class Results:
         return ratio_of([ours[r] / theirs[r] for r in sorted(ours)
                          if theirs.get(r, 0) > 0 and ours[r] > 0])
 
-    def medians(self, name, base, field):
-        """{(family, row): median ratio} of the rows that both finished."""
+    def is_small(self, row):
+        """Is its memory that of a program's start, and hardly of blocks?"""
+        peaks = [self.median(row, name, "peak_rss_kib") for name in self.names_of(row)]
+        return max((peak for peak in peaks if peak is not None), default=0) < SMALL_KIB
+
+    def medians(self, name, base, field, kind=None):
+        """{(family, row): median ratio} of the rows, of that kind, that both finished; of the peak
+        memory without rows that are small."""
         found = {}
         for row in self.rows:
+            if kind not in (None, row.kind) or field == "peak_rss_kib" and self.is_small(row):
+                continue
             ratio = self.ratio(row, name, base, field)
             if ratio is not None:
                 found[row.family, row.name] = ratio.median

@@ -140,10 +140,15 @@ class RequirementsTest(unittest.TestCase):
         self.assertFalse(needed.met)
 
     def test_memory_is_compared_as_time_is(self):
-        results = results_of({"a/1": even((1, 1, 1), (50, 100, 90))})
+        results = results_of({"a/1": even((1, 1, 1), (50000, 100000, 90000))})
         needed = self.find(results, "peak RSS")
         self.assertAlmostEqual(needed.measured, 0.9)
         self.assertTrue(needed.met)
+
+    def test_rows_with_little_memory_are_in_no_mean_of_memory(self):
+        results = results_of({"a/1": even((1, 1, 1), (50000, 100000, 90000)),
+                              "a/2": even((1, 1, 1), (4000, 4000, 8000))})
+        self.assertAlmostEqual(self.find(results, "peak RSS").measured, 0.9)
 
     def test_what_was_not_run_is_neither_met_nor_missed(self):
         results = results_of({"a/1": even((1, 1, 1))})

@@ -54,12 +54,12 @@ def row_line(results, row, name):
     return table_line(row.name, cells) + verdicts(results, row, name)
 
 
-def mean_line(results, name, label, mean):
+def mean_line(results, name, label, mean, kind=None):
     cells = []
     for field in ("time_ns", "peak_rss_kib"):
         cells.append("")
         for base in bases(results, name):
-            value = mean(results.medians(name, base, field))
+            value = mean(results.medians(name, base, field, kind))
             cells.append("-" if value is None else "%.2f     " % value)
     return table_line(label, cells)
 
@@ -76,12 +76,41 @@ def table(results, name):
             lines.append("")
         family = row.family
         lines.append(row_line(results, row, name))
-    lines += ["", "geometric means"]
+    lines += ["", "geometric means; of memory over rows of 8 MiB and more"]
     for family in dict.fromkeys(row.family for row in results.rows):
         lines.append(mean_line(results, name, "  " + family,
                                lambda m, f=family: stats.family_means(m).get(f)))
+    for kind in dict.fromkeys(row.kind for row in results.rows):
+        lines.append(mean_line(results, name, "all of " + kind, stats.family_mean, kind))
     lines.append(mean_line(results, name, "all families", stats.family_mean))
     return lines
+
+
+def instruction_lines(results):
+    """Of rows whose instructions were counted: they do not depend on the machine's mood."""
+    def taken(row, name):
+        return results.details.get(row.name, {}).get(name, {}).get("instructions")
+    rows = [row for row in results.rows if any(taken(row, name) for name in results.names)]
+    if not rows:
+        return []
+    lines = ["", "instructions per operation, with the row's own loop",
+             table_line("row", results.names)]
+    for row in rows:
+        counts = [taken(row, name) for name in results.names]
+        lines.append(table_line(row.name, ["%.1f" % n if n else "-" for n in counts]))
+    return lines
+
+
+def extra_lines(results):
+    """poolmalloc against what only some rows have: pymalloc."""
+    lines = []
+    for row in results.rows:
+        for name in results.names_of(row):
+            ratio = results.ratio(row, allocators.SUBJECT, name, "time_ns")
+            if name not in results.names and ratio is not None:
+                lines.append("%-23s %s of %s's time, %s" % (row.name, ratio, name,
+                                                            ratio.verdict("time_ns")))
+    return [""] + lines if lines else []
 
 
 def requirement_lines(results, name, mode):
@@ -117,6 +146,7 @@ def text(results, mode):
     lines += results.notes
     for name in subjects(results):
         lines += table(results, name)
+    lines += extra_lines(results) + instruction_lines(results)
     if allocators.SUBJECT in results.names:
         lines += requirement_lines(results, allocators.SUBJECT, mode)
     return "\n".join(lines + failure_lines(results)) + "\n"

@@ -112,9 +112,10 @@ static uint64_t run(struct gbench_state *state, const struct bench_run *how)
 
 static const struct bench_row rows[] = {
     {"false-sharing/thrash", "800 writes to 8 blocks, then one replaced; 2 threads (cache-thrash)",
-     100000, THREADS *TOGETHER, GBENCH_MANUAL, run, .threads = THREADS},
+     100000, THREADS *TOGETHER, GBENCH_MANUAL, run, .threads = THREADS, .cpu_time = true},
     {"false-sharing/scratch", "the same, after freeing blocks that another thread had allocated",
-     60000, THREADS *TOGETHER, GBENCH_MANUAL, run, .context = &rows, .threads = THREADS},
+     60000, THREADS *TOGETHER, GBENCH_MANUAL, run, .context = &rows, .threads = THREADS,
+     .cpu_time = true},
 };
 
 BENCH_ROWS(BENCH_WORKLOAD, rows)

@@ -105,7 +105,7 @@ static uint64_t run(struct gbench_state *state, const struct bench_run *how)
 
 static const struct bench_row rows[] = {
     {"larson", "a server's connections, 8 to 1000 bytes; threads replaced after 50000 blocks",
-     3200000, STEP, GBENCH_WALL, run, .thread_counts = BENCH_THREAD_COUNTS(2, 8)},
+     9600000, STEP, GBENCH_WALL, run, .thread_counts = BENCH_THREAD_COUNTS(2, 8)},
 };
 
 BENCH_ROWS(BENCH_WORKLOAD, rows)

@@ -122,7 +122,7 @@ static uint64_t run(struct gbench_state *state, const struct bench_run *how)
 
 static const struct bench_row rows[] = {
     {"phases", "threads of a phase replaced in the next, a quarter of the objects survives",
-     2000000, STEPS_PER_PHASE, GBENCH_WALL, run, .thread_counts = BENCH_THREAD_COUNTS(2, 8)},
+     6400000, STEPS_PER_PHASE, GBENCH_WALL, run, .thread_counts = BENCH_THREAD_COUNTS(2, 8)},
 };
 
 BENCH_ROWS(BENCH_WORKLOAD, rows)

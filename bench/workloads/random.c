@@ -135,7 +135,7 @@ static const struct bench_row rows[] = {
      GBENCH_PROCESS_CPU, run, .context = MIX(bench_sizes_uniform, 8, 16000, 4096)},
     {"random/log-16k", "16384 live blocks of 8 to 16000 bytes, mostly small", 1200000, BATCH,
      GBENCH_PROCESS_CPU, run, .context = MIX(bench_sizes_log_uniform, 8, 16000, 16384)},
-    {"random/cross-16k", "8 to 16000 bytes, 2 threads, 1/4 handed across", 1400000, CROSS_THREADS,
+    {"random/cross-16k", "8 to 16000 bytes, 2 threads, 1/4 handed across", 4000000, CROSS_THREADS,
      GBENCH_MANUAL, run_cross, .threads = CROSS_THREADS,
      .context = MIX(bench_sizes_log_uniform, 8, 16000, 8192)},
 };

@@ -195,7 +195,7 @@ static uint64_t run(struct gbench_state *state, const struct bench_run *how)
 }
 
 static const struct bench_row rows[] = {
-    {"requests", "a server with bursts of 10 times the requests in flight", 16000, 16,
+    {"requests", "a server with bursts of 10 times the requests in flight", 48000, 16,
      GBENCH_MANUAL, run, .thread_counts = BENCH_THREAD_COUNTS(2, 16), .unit = "request"},
 };
 

@@ -92,7 +92,7 @@ class ReportsTest(unittest.TestCase):
 
 class LoadsTest(unittest.TestCase):
     def test_every_allocator_gets_the_same_requests(self):
-        for make in (redis.mixed_commands, redis.lru_commands, memcached.commands):
+        for make in (redis.mixed_commands, redis.churn_commands, memcached.commands):
             self.assertEqual(make(500), make(500))
 
     def test_batches_hold_every_request_and_their_end(self):
