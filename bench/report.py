@@ -28,7 +28,7 @@ def parse_arguments(argv):
     parser.add_argument("--html", metavar="FILE", help="write the page there")
     parser.add_argument("--markdown", metavar="FILE", help="write the tables there")
     parser.add_argument("--headline", metavar="FILE.svg",
-                        help="write the plot of the ratios by family there")
+                        help="write the plot of the mean ratios there")
     arguments = parser.parse_args(argv)
     if not (arguments.html or arguments.markdown or arguments.headline):
         parser.error("nothing to write: give --html, --markdown or --headline")
@@ -45,7 +45,7 @@ def headline(results, drawer):
     if plot is None:
         say("no headline plot: no row has a ratio of times")
         return None
-    title = "Time of %s over that of each baseline, by family" % results.subject
+    title = "Time of %s over that of each other allocator, by kind of row" % results.subject
     return drawer.draw(plot, title, gnuplot.alone)
 
 

@@ -6,6 +6,8 @@ from reporting import palette, plots, words
 from reporting.model import Figure
 
 BARS_MAX = 30  # in one plot: fifteen rows against two baselines
+BASES_MAX = 3  # of a row, in a plot
+KIND_TITLES = {"micro": "micro", "workload": "workloads", "program": "programs"}
 LATENCY_ROWS = 8
 MEMORY_ROWS = 30
 HINTS = {"time_ns": "left of 1: less time  ·  right: more", "peak_rss_kib":
@@ -34,11 +36,24 @@ def family_bars(document, field, kinds=documents.KINDS):
     return bars
 
 
+def bases_of_rows(document):
+    """Those that each row has a bar for: with many allocators the baselines, and what only some
+    rows have, as pymalloc; the others are in the tables."""
+    bases = document.bases(document.rows)
+    if len(bases) <= BASES_MAX:
+        return bases
+    rare = [base for base in bases if 2 * sum(
+        row.ratio(document.subject, base, "time_ns") is not None for row in document.rows)
+        < len(document.rows)]
+    return [base for base in bases if base in document.baselines or base in rare] \
+        or bases[:BASES_MAX]
+
+
 def row_bars(document, rows, field):
     bars = []
     for row in rows:
         ratios = [(base, row.ratio(document.subject, base, field))
-                  for base in document.bases(rows)]
+                  for base in bases_of_rows(document)]
         ratios = [(base, ratio) for base, ratio in ratios if ratio]
         if ratios:
             bars.append((row.name, ratios))
@@ -69,24 +84,36 @@ def bars_figures(document, slots, bars, field, title, caption):
     return figures
 
 
-def mean_bar(document, field):
-    """The means over all families, as a bar whose whiskers have no length."""
-    means = [(base, document.mean(document.subject, base, field)) for base in document.baselines]
-    return [("all families", [(base, documents.Ratio(mean, mean, mean, None, 0, "", ""))
-                              for base, mean in means if mean])] if any(m for _, m in means) else []
+def mean_of(bars, base):
+    """Over families, each weighing the same, with whiskers from the least to the greatest."""
+    means = [dict(ratios)[base].median for _, ratios in bars if base in dict(ratios)]
+    return documents.Ratio(documents.log_middle(means), min(means), max(means), None, len(means),
+                           "", "") if means else None
+
+
+def kind_bars(document, field):
+    """[(kind, [(base, Ratio)])], with all kinds together first, of what was run in all of them."""
+    of_kinds = [(title, family_bars(document, field, (kind,)))
+                for kind, title in KIND_TITLES.items()]
+    bases = document.bases(document.rows)
+    common = [base for base in bases
+              if all(mean_of(bars, base) for _, bars in of_kinds if bars)] or bases
+    whole = [bar for _, bars in of_kinds for bar in bars]
+    found = [(title, [(base, mean_of(bars, base)) for base in common])
+             for title, bars in [("all families", whole)] + of_kinds if bars]
+    return [(title, [(base, mean) for base, mean in ratios if mean]) for title, ratios in found]
 
 
 def headline(document, slots):
-    """The plot that goes into a README: all families in one, wide, with a legend inside."""
-    bars = family_bars(document, "time_ns")
+    """The plot that goes into a README: the means of each kind in one, wide, legend inside."""
+    bars = kind_bars(document, "time_ns")
     if not bars:
         return None
-    bars = mean_bar(document, "time_ns") + bars
     bases = [base for base in slots if any(base == b for _, ratios in bars for b, _ in ratios)]
     slotted = [(label, [(slots[base], ratio) for base, ratio in ratios]) for label, ratios in bars]
     return plots.ratio_bars(slotted, HINTS["time_ns"], width=760, heading=plots.own_heading(
-        bases, slots, document.subject.replace("%", "%%") + " / %s",
-        words.shortened("Time; %s; %s" % (document.date, machine_words(document)), 84)))
+        bases, slots, words.shortened("Time of %s over that of each; %s; %s" % (
+            document.subject, document.date, processor_words(document)), 98)))
 
 
 def series_points(document, rows, name):
@@ -183,11 +210,17 @@ def slots_of(document):
         base for base in document.bases(document.rows) if base not in document.allocators])
 
 
+def processor_words(document):
+    cores = words.number(document.machine.get("cores"))
+    return ", ".join(part for part in (
+        str(document.machine.get("processor") or ""),
+        words.plural(int(cores), "core") if cores else "") if part)
+
+
 def machine_words(document):
     machine = document.machine
-    cores, gib = words.number(machine.get("cores")), words.number(machine.get("memory_gib"))
+    gib = words.number(machine.get("memory_gib"))
     return ", ".join(part for part in (
-        str(machine.get("processor") or ""), words.plural(int(cores), "core") if cores else "",
-        words.digits(gib) + " GiB" if gib else "",
+        processor_words(document), words.digits(gib) + " GiB" if gib else "",
         "Linux " + str(machine["kernel"]) if machine.get("kernel") else "",
         str(machine.get("libc") or "")) if part)

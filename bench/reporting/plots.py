@@ -108,7 +108,7 @@ def draw_bars(plot, found, high):
     plot.draw("%s using 1:2:3 with labels left offset 0.6,0 tc %s" % (values, role("text")))
 
 
-def own_heading(names, slots, what, about):
+def own_heading(names, slots, about):
     """For a plot that stands alone: a swatch and a name for each base, above a line of words."""
     def draw(plot):
         x, y = 16.0, 1 - 20 / plot.height
@@ -117,9 +117,9 @@ def own_heading(names, slots, what, about):
                      "fc %s" % (number, x / plot.width, y - 6 / plot.height,
                                 (x + 14) / plot.width, y + 6 / plot.height, colour(slots[name])),
                      "set label %d %s at screen %g,%g left tc %s" % (
-                         number + 2, plot.text(what % name), (x + 20) / plot.width, y,
+                         number + 2, plot.text(name), (x + 20) / plot.width, y,
                          role("text")))
-            x += 20 + LETTER_PIXELS * (len(what % name) + 2)
+            x += 20 + LETTER_PIXELS * (len(name) + 2)
         plot.add("set label 2 %s at screen %g,%g left tc %s" % (
             plot.text(about), 16 / plot.width, 1 - 44 / plot.height, role("muted")))
     return draw

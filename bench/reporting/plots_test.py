@@ -121,6 +121,18 @@ class GnuplotTest(unittest.TestCase):
         self.assertIn('class="k-whisker"', svg)
         self.assertIn('class="mark"', svg)
 
+    def test_the_mean_of_a_kind_weighs_its_families_alike(self):
+        document = documents.Document(testing.full(testing.ALL[:3]))
+        families = figures.family_bars(document, "time_ns", ("micro",))
+        means = [dict(ratios)["glibc"].median for _, ratios in families]
+        of_kind = dict(dict(figures.kind_bars(document, "time_ns"))["micro"])["glibc"]
+        self.assertAlmostEqual(of_kind.median, documents.log_middle(means))
+        self.assertEqual((of_kind.low, of_kind.high), (min(means), max(means)))
+
+    def test_with_many_allocators_rows_have_bars_against_baselines_and_what_few_rows_have(self):
+        document = documents.Document(testing.full(testing.ALL))
+        self.assertEqual(figures.bases_of_rows(document), ["glibc", "jemalloc", "pymalloc"])
+
     def test_a_plot_that_stands_alone_is_well_formed_and_knows_both_themes(self):
         document = documents.Document(testing.full(testing.ALL[:3]))
         plot = figures.headline(document, figures.slots_of(document))
