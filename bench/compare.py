@@ -33,7 +33,7 @@ def say(text):
 def wanted_names(arguments):
     if arguments.allocators:
         return arguments.allocators
-    optional = allocators.OPTIONAL if arguments.mode.optional_allocators else ()
+    optional = allocators.OPTIONAL if arguments.mode.optional_every else ()
     return list(allocators.DEFAULT) + [n for n in optional if allocators.is_installed(n)]
 
 

@@ -18,9 +18,9 @@ class Mode:
     seconds: float  # rounds are added, or left out, to end in that time
     detail_runs: int  # instrumented runs of a row
     instructions: bool  # count those of the fast paths by callgrind
-    optional_allocators: bool  # compare those, too, that happen to be installed
+    optional_every: int  # of the base rounds optional allocators have one in so many; 0: none
 
 
-QUICK = Mode("quick", 0.25, 2, 1, 2, 210, 1, False, False)
-DEFAULT = Mode("default", 1.0, 6, 5, 40, 26 * 60, 1, True, True)
-FULL = Mode("full", 1.0, 11, 7, 100, 55 * 60, 3, True, True)
+QUICK = Mode("quick", 0.25, 2, 1, 2, 210, 1, False, 0)
+DEFAULT = Mode("default", 1.0, 6, 5, 40, 26 * 60, 1, True, 2)
+FULL = Mode("full", 1.0, 11, 7, 100, 55 * 60, 3, True, 1)

@@ -133,4 +133,6 @@ def parse(description):
             parser.error("unknown allocator %s: known are %s; any other by --allocator NAME=PATH"
                          % (name, ", ".join(allocators.KNOWN)))
     arguments.allocators = names
+    if names:
+        arguments.mode.optional_every = 1  # what is asked for by name is not optional
     return parser, arguments

@@ -4,7 +4,7 @@ and more rounds for rows whose ratios are not yet known well."""
 
 import time
 
-from comparison import modes
+from comparison import allocators, modes
 from comparison.process import Failure, as_failure
 
 
@@ -102,6 +102,12 @@ class Measuring:
         self.later.add(later, row, name, round_number, folder)
         return True
 
+    def of_round(self, row, round_number):
+        """The contestants of a base round."""
+        if round_number % max(1, self.mode.optional_every) == 0:
+            return self.contestants(row)
+        return [one for one in self.contestants(row) if one.name not in allocators.OPTIONAL]
+
     def order(self, row, round_number, contestants):
         """Everybody goes first in turn; and nobody runs after the same one each time."""
         turn = (round_number + self.results.rows.index(row)) % len(contestants)
@@ -143,7 +149,7 @@ class Measuring:
                 return
             for index, row in enumerate(rows):
                 step = "[round %d/%d, row %d/%d]" % (round_number + 1, rounds, index + 1, len(rows))
-                self.measure_row(row, round_number, self.contestants(row), step)
+                self.measure_row(row, round_number, self.of_round(row, round_number), step)
             self.progress.expect(self.expected_seconds(round_number + 1, reserve_seconds()))
 
     def pairs_of(self, row):

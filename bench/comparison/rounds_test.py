@@ -81,12 +81,13 @@ class Quiet:
         pass
 
 
-def measuring(rows, seconds=1000, **changes):
-    settings = {"rounds": 6, "program_rounds": 3, "rounds_cap": 30} | changes
+def measuring(rows, seconds=1000, names=NAMES, **changes):
+    settings = {"rounds": 6, "program_rounds": 3, "rounds_cap": 30,
+                "optional_every": 1} | changes
     mode = Mode(name="test", scale=1, seconds=0, detail_runs=0, instructions=False,
-                optional_allocators=False, **settings)
-    served = [types.SimpleNamespace(name=name) for name in NAMES]
-    return Measuring(Results(rows, NAMES), served, DECIDED, mode, Folders(), Quiet(seconds))
+                **settings)
+    served = [types.SimpleNamespace(name=name) for name in names]
+    return Measuring(Results(rows, names), served, DECIDED, mode, Folders(), Quiet(seconds))
 
 
 def steady(name, _before):
@@ -104,6 +105,11 @@ class BaseRoundsTest(unittest.TestCase):
         rounds = [row.ran[i:i + 3] for i in range(0, len(row.ran), 3)]
         self.assertEqual([sorted(names) for names in rounds], [sorted(NAMES)] * 6)
         self.assertEqual({names[0] for names in rounds}, set(NAMES))
+
+    def test_optional_allocators_have_every_second_round_only(self):
+        row = MadeUp("a/1", lambda name, before: 5)
+        measuring([row], names=NAMES + ["tcmalloc"], optional_every=2).base_rounds()
+        self.assertEqual([row.ran.count(name) for name in ("glibc", "tcmalloc")], [6, 3])
 
     def test_nobody_always_runs_after_the_same_one(self):
         made = measuring([MadeUp("a/1", steady)])
