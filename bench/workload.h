@@ -57,7 +57,7 @@ enum { BENCH_THREADS_MAX = 256 };
 struct bench_row {
     const char *name; /* family/variant; the family is what is averaged over */
     const char *what; /* one line for the reader of the table */
-    int64_t ops;      /* operations (see unit) of a full run: about 0.2 seconds */
+    int64_t ops;      /* operations (see unit) of a full run: 0.05 to 0.2 seconds */
     int64_t step;     /* a run does a multiple of this; 0 counts as 1 */
     enum gbench_clock clock;
     /* The loop: does how->ops operations in all, as iterations of the state; returns a sum over

@@ -24,7 +24,7 @@ from comparison.process import Failure, run
 VALGRIND = "valgrind"
 ROWS = re.compile(r"pairs/(8|16|32|64|128|256|512|1024|2048|3000|4096)$"
                   r"|calloc/(reused-)?64$")
-FEW, MANY = 0.002, 0.012  # scales
+FEW, MANY = 0.006, 0.036  # scales
 SLOWER = 10  # the program with so few operations, of a plain run; generously
 SUMMARY = re.compile(r"^(?:summary|totals):\s+(\d+)", re.MULTILINE)
 

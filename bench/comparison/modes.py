@@ -5,7 +5,7 @@ import dataclasses
 
 SPREAD_WANTED = 0.03  # a row whose ratios' intervals are this narrow needs no more rounds
 SPREAD_OF_EQUALS = 0.01  # the same, before it is said that there is no difference
-ROUNDS_FOR_EQUALS = 20  # at most, for that
+ROUNDS_FOR_EQUALS = 25  # at most, for that
 
 
 @dataclasses.dataclass
@@ -22,5 +22,5 @@ class Mode:
 
 
 QUICK = Mode("quick", 0.25, 2, 1, 2, 210, 1, False, 0)
-DEFAULT = Mode("default", 1.0, 6, 5, 40, 26 * 60, 1, True, 2)
-FULL = Mode("full", 1.0, 11, 7, 100, 55 * 60, 3, True, 1)
+DEFAULT = Mode("default", 1.0, 9, 6, 60, 26 * 60, 1, True, 3)
+FULL = Mode("full", 1.0, 15, 9, 150, 55 * 60, 3, True, 2)

@@ -8,6 +8,11 @@ from comparison import allocators, modes
 from comparison.process import Failure, as_failure
 
 
+def rotated(group, turn):
+    turn %= max(1, len(group))
+    return group[turn:] + group[:turn]
+
+
 LINGERING_MAX = 12  # idle servers, beside what is measured
 
 
@@ -109,10 +114,14 @@ class Measuring:
         return [one for one in self.contestants(row) if one.name not in allocators.OPTIONAL]
 
     def order(self, row, round_number, contestants):
-        """Everybody goes first in turn; and nobody runs after the same one each time."""
-        turn = (round_number + self.results.rows.index(row)) % len(contestants)
-        order = contestants[turn:] + contestants[:turn]
-        return order[::-1] if round_number % 2 else order
+        """Everybody goes first in turn, and nobody runs after the same one each time. Those of the
+        decided ratios run next to each other: the machine's mood changes within seconds."""
+        decided = {name for pair in self.decided for name in pair}
+        near = [one for one in contestants if one.name in decided]
+        far = [one for one in contestants if one.name not in decided]
+        turn = round_number + self.results.rows.index(row)
+        groups = [rotated(group, turn)[::-1 if round_number % 2 else 1] for group in (near, far)]
+        return groups[0] + groups[1] if turn % 2 else groups[1] + groups[0]
 
     def measure_row(self, row, round_number, contestants, step):
         started = time.monotonic()

@@ -5,7 +5,7 @@ import time
 import types
 import unittest
 
-from comparison import rounds
+from comparison import modes, rounds
 from comparison.modes import Mode
 from comparison.process import Failure
 from comparison.rounds import Measuring
@@ -113,9 +113,16 @@ class BaseRoundsTest(unittest.TestCase):
 
     def test_nobody_always_runs_after_the_same_one(self):
         made = measuring([MadeUp("a/1", steady)])
-        orders = [made.order(made.results.rows[0], number, NAMES) for number in range(6)]
+        orders = [[one.name for one in made.order(made.results.rows[0], number, made.served)]
+                  for number in range(6)]
         before = {(a, b) for order in orders for a, b in zip(order, order[1:])}
         self.assertEqual(before, {(a, b) for a in NAMES for b in NAMES if a != b})
+
+    def test_the_allocators_of_decided_ratios_run_next_to_each_other(self):
+        made = measuring([MadeUp("a/1", steady)], names=["x"] + NAMES + ["y"])
+        for number in range(10):
+            order = [one.name for one in made.order(made.results.rows[0], number, made.served)]
+            self.assertIn({order[0], order[-1]} & {"x", "y"}, ({"x"}, {"y"}), order)
 
     def test_rows_are_interleaved(self):
         order = []
@@ -164,7 +171,7 @@ class MoreRoundsTest(unittest.TestCase):
         made.base_rounds()
         made.more_rounds()
         self.assertGreater(made.results.rounds_of(row), 6)
-        self.assertLessEqual(made.results.rounds_of(row), 20)
+        self.assertLessEqual(made.results.rounds_of(row), modes.ROUNDS_FOR_EQUALS)
 
     def test_allocators_that_decide_nothing_are_left_out(self):
         row = MadeUp("a/1", noisy)

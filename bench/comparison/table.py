@@ -93,12 +93,20 @@ def instruction_lines(results):
     rows = [row for row in results.rows if any(taken(row, name) for name in results.names)]
     if not rows:
         return []
-    lines = ["", "instructions per operation, with the row's own loop",
+    lines = ["", "instructions per operation, with the row's own loop; so many times poolmalloc's",
              table_line("row", results.names)]
     for row in rows:
+        own = taken(row, allocators.SUBJECT)
         counts = [taken(row, name) for name in results.names]
-        lines.append(table_line(row.name, ["%.1f" % n if n else "-" for n in counts]))
+        lines.append(table_line(row.name, [instruction_cell(count, own) for count in counts]))
     return lines
+
+
+def instruction_cell(count, own):
+    """With its ratio to poolmalloc's."""
+    if not count:
+        return "-"
+    return "%.1f %.2fx" % (count, count / own) if own and count != own else "%.1f" % count
 
 
 def extra_lines(results):

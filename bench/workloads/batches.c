@@ -63,12 +63,12 @@ static uint64_t run(struct gbench_state *state, const struct bench_run *how)
     }
 
 static const struct bench_row rows[] = {
-    BATCH("64-fifo", "64 bytes, freed in order", 8000000, IN_ORDER, 64, 64),
-    BATCH("64-lifo", "64 bytes, freed in reverse", 8000000, REVERSE, 64, 64),
-    BATCH("64-random", "64 bytes, freed in random order", 8000000, RANDOM, 64, 64),
-    BATCH("mixed-fifo", "16 to 2048 bytes, freed in order", 2500000, IN_ORDER, 16, 2048),
-    BATCH("mixed-lifo", "16 to 2048 bytes, freed in reverse", 2500000, REVERSE, 16, 2048),
-    BATCH("mixed-random", "16 to 2048 bytes, freed in random order", 2500000, RANDOM, 16, 2048),
+    BATCH("64-fifo", "64 bytes, freed in order", 2700000, IN_ORDER, 64, 64),
+    BATCH("64-lifo", "64 bytes, freed in reverse", 2700000, REVERSE, 64, 64),
+    BATCH("64-random", "64 bytes, freed in random order", 2700000, RANDOM, 64, 64),
+    BATCH("mixed-fifo", "16 to 2048 bytes, freed in order", 830000, IN_ORDER, 16, 2048),
+    BATCH("mixed-lifo", "16 to 2048 bytes, freed in reverse", 830000, REVERSE, 16, 2048),
+    BATCH("mixed-random", "16 to 2048 bytes, freed in random order", 830000, RANDOM, 16, 2048),
 };
 
 BENCH_ROWS(BENCH_MICRO, rows)

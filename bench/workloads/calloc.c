@@ -77,9 +77,9 @@ static uint64_t run_fresh(struct gbench_state *state, const struct bench_run *ho
     }
 
 static const struct bench_row rows[] = {
-    REUSED("64", 64, "64 bytes", 8000000),
-    REUSED("1024", KIB, "1 KiB", 5000000),
-    REUSED("16384", 16 * KIB, "16 KiB", 1200000),
+    REUSED("64", 64, "64 bytes", 2700000),
+    REUSED("1024", KIB, "1 KiB", 1700000),
+    REUSED("16384", 16 * KIB, "16 KiB", 400000),
     REUSED("262144", 256 * KIB, "256 KiB", 8000),
     FRESH("fresh-64", "96 MiB of new memory in blocks of 64 bytes", 96 * MIB / 64, 64, false),
     FRESH("fresh-1024", "96 MiB of new memory in blocks of 1 KiB", 96 * KIB, KIB, false),

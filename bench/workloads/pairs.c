@@ -49,20 +49,20 @@ static uint64_t run_mixed(struct gbench_state *state, const struct bench_run *ho
 #define ENDS ", of which the first and the last page are touched"
 
 static const struct bench_row rows[] = {
-    PAIRS("8", 8, "8 bytes", 12000000),
-    PAIRS("16", 16, "16 bytes", 12000000),
-    PAIRS("64", 64, "64 bytes", 12000000),
-    PAIRS("72", 72, "72 bytes", 12000000),
-    PAIRS("256", 256, "256 bytes", 12000000),
-    PAIRS("1024", 1024, "1024 bytes", 12000000),
-    PAIRS("4096", 4096, "4096 bytes", 5000000),
-    PAIRS("16384", 16 * KIB, "16 KiB" ENDS, 5000000),
-    PAIRS("65536", 64 * KIB, "64 KiB" ENDS, 1500000),
-    PAIRS("1m", MIB, "1 MiB" ENDS, 1500000),
-    PAIRS("4m", 4 * MIB, "4 MiB" ENDS, 2000000),
+    PAIRS("8", 8, "8 bytes", 4000000),
+    PAIRS("16", 16, "16 bytes", 4000000),
+    PAIRS("64", 64, "64 bytes", 4000000),
+    PAIRS("72", 72, "72 bytes", 4000000),
+    PAIRS("256", 256, "256 bytes", 4000000),
+    PAIRS("1024", 1024, "1024 bytes", 4000000),
+    PAIRS("4096", 4096, "4096 bytes", 1700000),
+    PAIRS("16384", 16 * KIB, "16 KiB" ENDS, 1700000),
+    PAIRS("65536", 64 * KIB, "64 KiB" ENDS, 500000),
+    PAIRS("1m", MIB, "1 MiB" ENDS, 500000),
+    PAIRS("4m", 4 * MIB, "4 MiB" ENDS, 670000),
     PAIRS("64m", 64 * MIB, "64 MiB" ENDS, 30000),
     {"pairs/mixed", "malloc and free of one block, 8 to 1024 bytes, another size each time",
-     9000000, BATCH, GBENCH_PROCESS_CPU, run_mixed, .context = NULL},
+     3000000, BATCH, GBENCH_PROCESS_CPU, run_mixed, .context = NULL},
 };
 
 BENCH_ROWS(BENCH_MICRO, rows)

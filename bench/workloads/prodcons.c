@@ -271,13 +271,13 @@ static uint64_t run_many(struct gbench_state *state, const struct bench_run *how
     }
 
 static const struct bench_row rows[] = {
-    FLOW("64", "64 bytes, one by one", 800000, 64, 64, false),
-    FLOW("mixed", "16 to 1024 bytes, one by one", 500000, 16, 1024, false),
-    FLOW("lists-64", "64 bytes, in lists of 64 blocks", 1000000, 64, 64, true),
-    FLOW("lists-mixed", "24 to 1024 bytes, in lists", 800000, 24, 1024, true),
+    FLOW("64", "64 bytes, one by one", 400000, 64, 64, false),
+    FLOW("mixed", "16 to 1024 bytes, one by one", 250000, 16, 1024, false),
+    FLOW("lists-64", "64 bytes, in lists of 64 blocks", 500000, 64, 64, true),
+    FLOW("lists-mixed", "24 to 1024 bytes, in lists", 400000, 24, 1024, true),
     {.name = "prodcons/many",
      .what = "half the threads allocate, half free, one queue: 24 to 1024 bytes, in lists of 64",
-     .ops = 1200000,
+     .ops = 600000,
      .step = LIST_BLOCKS,
      .clock = GBENCH_MANUAL,
      .run = run_many,

@@ -127,13 +127,13 @@ static uint64_t run_cross(struct gbench_state *state, const struct bench_run *ho
 #define MIX(...) (&(const struct mix){__VA_ARGS__})
 
 static const struct bench_row rows[] = {
-    {"random/pareto-1k", "131072 live blocks of 16 to 1024 bytes, Pareto", 1200000, BATCH,
+    {"random/pareto-1k", "131072 live blocks of 16 to 1024 bytes, Pareto", 600000, BATCH,
      GBENCH_PROCESS_CPU, run, .context = MIX(bench_sizes_pareto, 16, 1024, 131072)},
     {"random/pareto-large", "400000 live blocks of 32 to 8192 bytes, Pareto, about 55 MiB", 400000,
      BATCH, GBENCH_PROCESS_CPU, run, .context = MIX(bench_sizes_pareto, 32, 8192, 400000)},
-    {"random/uniform-16k", "4096 live blocks of 8 to 16000 bytes, uniform", 1000000, BATCH,
+    {"random/uniform-16k", "4096 live blocks of 8 to 16000 bytes, uniform", 500000, BATCH,
      GBENCH_PROCESS_CPU, run, .context = MIX(bench_sizes_uniform, 8, 16000, 4096)},
-    {"random/log-16k", "16384 live blocks of 8 to 16000 bytes, mostly small", 1200000, BATCH,
+    {"random/log-16k", "16384 live blocks of 8 to 16000 bytes, mostly small", 600000, BATCH,
      GBENCH_PROCESS_CPU, run, .context = MIX(bench_sizes_log_uniform, 8, 16000, 16384)},
     {"random/cross-16k", "8 to 16000 bytes, 2 threads, 1/4 handed across", 4000000, CROSS_THREADS,
      GBENCH_MANUAL, run_cross, .threads = CROSS_THREADS,

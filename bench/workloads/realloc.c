@@ -114,7 +114,7 @@ static uint64_t run_shrink(struct gbench_state *state, const struct bench_run *h
     }
 
 static const struct bench_row rows[] = {
-    GROW("grow-4k", "an array grows by half from 16 bytes to 4 KiB, over and over", 300000,
+    GROW("grow-4k", "an array grows by half from 16 bytes to 4 KiB, over and over", 100000,
          GROWTHS_TO_4K, 1, 4 * KIB),
     GROW("grow-1m", "an array grows by half from 16 bytes to 1 MiB, over and over", 4000,
          GROWTHS_TO_1M, 1, MIB),
@@ -124,11 +124,11 @@ static const struct bench_row rows[] = {
          64, 4 * KIB),
     GROW("many-1m", "8 arrays grow by half in turn from 16 bytes to 1 MiB", 32, GROWTHS_TO_1M, 8,
          MIB),
-    {"realloc/cut", "buffers of 4 KiB, cut to 16 to 4096 bytes, of which 1024 are kept", 1000000,
+    {"realloc/cut", "buffers of 4 KiB, cut to 16 to 4096 bytes, of which 1024 are kept", 330000,
      CUT_STEP, GBENCH_PROCESS_CPU, run_cut, .context = &(const struct cut){4 * KIB, 16}},
-    {"realloc/shrink-1024", "a block of 1 KiB shrinks to a half in 8 steps", 4000000, SHRINKS,
+    {"realloc/shrink-1024", "a block of 1 KiB shrinks to a half in 8 steps", 1300000, SHRINKS,
      GBENCH_PROCESS_CPU, run_shrink, .context = &(const uint32_t){KIB}},
-    {"realloc/shrink-65536", "a block of 64 KiB shrinks to a half in 8 steps", 2000000, SHRINKS,
+    {"realloc/shrink-65536", "a block of 64 KiB shrinks to a half in 8 steps", 670000, SHRINKS,
      GBENCH_PROCESS_CPU, run_shrink, .context = &(const uint32_t){64 * KIB}},
 };
 

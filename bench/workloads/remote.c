@@ -126,10 +126,10 @@ static uint64_t run_exchange(struct gbench_state *state, const struct bench_run 
 #define BOTH_WAYS "2 threads free each other's: "
 
 static const struct bench_row rows[] = {
-    EXCHANGE("handover-64", ONE_WAY "64 bytes", 1000000, 64, 64, false),
-    EXCHANGE("handover-mixed", ONE_WAY "16 to 1024 bytes", 600000, 16, 1024, false),
-    EXCHANGE("pingpong-64", BOTH_WAYS "64 bytes", 5000000, 64, 64, true),
-    EXCHANGE("pingpong-mixed", BOTH_WAYS "16 to 1024 bytes", 2400000, 16, 1024, true),
+    EXCHANGE("handover-64", ONE_WAY "64 bytes", 500000, 64, 64, false),
+    EXCHANGE("handover-mixed", ONE_WAY "16 to 1024 bytes", 300000, 16, 1024, false),
+    EXCHANGE("pingpong-64", BOTH_WAYS "64 bytes", 2500000, 64, 64, true),
+    EXCHANGE("pingpong-mixed", BOTH_WAYS "16 to 1024 bytes", 1200000, 16, 1024, true),
 };
 
 BENCH_ROWS(BENCH_MICRO, rows)

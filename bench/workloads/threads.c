@@ -72,7 +72,7 @@ static uint64_t run(struct gbench_state *state, const struct bench_run *how)
 }
 
 static const struct bench_row rows[] = {
-    {"threads", "8192 live blocks, shared out to the threads", 5000000, 0, GBENCH_MANUAL, run,
+    {"threads", "8192 live blocks, shared out to the threads", 2000000, 0, GBENCH_MANUAL, run,
      .thread_counts = BENCH_THREAD_COUNTS(1, 2, 4, 16, 64, 256)},
 };
 
