@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static _Atomic(const char *) failure_context;
@@ -156,4 +157,9 @@ uint64_t parse_number(const char *name, const char *text)
         exit(2);
     }
     return value;
+}
+
+void exit_child(int status)
+{
+    syscall(SYS_exit_group, status);
 }

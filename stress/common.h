@@ -40,4 +40,9 @@ size_t resident_bytes(void);
 /* A decimal (or 0x hexadecimal) argument; prints the name and ends the program when it is none. */
 uint64_t parse_number(const char *name, const char *text);
 
+/* Ends a child of fork. Not _exit(), nor anything else that is known not to return: before such a
+ * call AddressSanitizer asks for the bounds of the stack, for which it allocates; and a thread that
+ * vanished in the fork may hold its lock. */
+void exit_child(int status);
+
 #endif

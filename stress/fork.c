@@ -93,7 +93,7 @@ static void live_as_child(unsigned char *inherited, uint64_t number)
 #else
     use_heap_in_thread(&rng);
 #endif
-    _exit(0);
+    exit_child(0);
 }
 
 static void fork_once(struct busy *busy, uint64_t number)

@@ -70,14 +70,6 @@ static void wait_for_previous(void)
     previous = 0;
 }
 
-/* Not _exit(), nor anything else that is known not to return: before such a call AddressSanitizer
- * asks for the bounds of the stack, for which it allocates; and a vanished thread may hold its
- * lock. */
-static void end_child(void)
-{
-    syscall(SYS_exit_group, 0);
-}
-
 static void on_timer(int number)
 {
     (void)number;
@@ -88,7 +80,7 @@ static void on_timer(int number)
         if (child == 0) {
             guard_against_hangs();
             if (!go_on_in_child)
-                end_child();
+                exit_child(0);
             in_child = 1;
         } else {
             atomic_fetch_add_explicit(&forks_done, 1, memory_order_relaxed);
@@ -181,11 +173,11 @@ static void live_as_child(struct worker *worker)
     if (child == 0) {
         guard_against_hangs();
         use_heap(&worker->rng, 1);
-        end_child();
+        exit_child(0);
     }
     expect_exit(child, 0, "the child of a child");
     CHECK(pm_check(), "the structures are damaged");
-    end_child();
+    exit_child(0);
 }
 
 static void make_timer(uint64_t number)

@@ -129,7 +129,7 @@ static void live(struct set *inherited, struct rng *rng)
 }
 
 /* Each generation makes the set that the next inherits, and waits for it. */
-static _Noreturn void live_as_child(struct set *inherited, struct rng *rng)
+static void live_as_child(struct set *inherited, struct rng *rng)
 {
     for (unsigned generation = 1; generation < generations; generation++) {
         live(inherited, rng);
@@ -139,7 +139,7 @@ static _Noreturn void live_as_child(struct set *inherited, struct rng *rng)
         if (child > 0) {
             set_free(set);
             expect_exit(child, 0, "a grandchild");
-            _exit(0);
+            exit_child(0);
         }
         inherited = set;
     }
@@ -148,7 +148,7 @@ static _Noreturn void live_as_child(struct set *inherited, struct rng *rng)
         execl(program, program, "--allocate", (char *)NULL);
         CHECK(false, "exec of %s failed", program);
     }
-    _exit(0);
+    exit_child(0);
 }
 
 static void wait_until_all_went_on(const uint64_t *steps)

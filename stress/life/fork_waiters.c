@@ -167,7 +167,7 @@ static void fork_once(uint64_t round)
         struct rng rng = rng_make(31, round);
         guard_against_hangs();
         use_heap(&rng, 2);
-        _exit(0);
+        exit_child(0);
     }
     for (unsigned i = 0; i < kinds; i++)
         while (atomic_load_explicit(&waiters[i].done, memory_order_acquire) < round)
