@@ -4,6 +4,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@ static size_t case_count;
 static double scale = 1.0;
 static const char *only_row;                        /* NULL: all */
 static size_t thread_counts[BENCH_THREADS_MAX + 1]; /* of --threads, ended by 0 */
+static int core = -1;                               /* -1: any */
 static volatile uint64_t sink;
 
 void bench_refuse(const char *format, ...)
@@ -52,6 +54,15 @@ static void set_thread_counts(const char *text)
     bench_refuse("--threads=%s: give numbers of 1 to %d, as 1,2,8", text, BENCH_THREADS_MAX);
 }
 
+static void set_core(const char *text)
+{
+    char *end;
+    long number = strtol(text, &end, 10);
+    if (end == text || *end != '\0' || number < 0 || number >= CPU_SETSIZE)
+        bench_refuse("--core=%s: give the number of a core", text);
+    core = (int)number;
+}
+
 /* The text behind `option` when `argument` starts with it; else NULL. */
 static const char *value_of(const char *argument, const char *option)
 {
@@ -68,6 +79,8 @@ bool bench_take_option(const char *argument)
         set_scale(value);
     else if ((value = value_of(argument, "--threads=")) != NULL)
         set_thread_counts(value);
+    else if ((value = value_of(argument, "--core=")) != NULL)
+        set_core(value);
     else
         return false;
     return true;
@@ -130,8 +143,19 @@ size_t bench_register_cases(gbench_fn *run)
     return count;
 }
 
+static void take_core(void)
+{
+    cpu_set_t own;
+    CPU_ZERO(&own);
+    CPU_SET((size_t)core, &own);
+    if (sched_setaffinity(0, sizeof(own), &own) != 0)
+        bench_refuse("--core=%d: %s", core, strerror(errno));
+}
+
 void bench_run_case(struct gbench_state *state, const struct bench_case *one)
 {
+    if (core >= 0)
+        take_core();
     struct bench_run how = {
         .ops = one->ops,
         .threads = one->threads,

@@ -17,7 +17,7 @@ struct bench_case {
     char name[64];
 };
 
-/* Takes --row=NAME, --scale=X or --threads=1,2,8; false for anything else. */
+/* Takes --row=NAME, --scale=X, --threads=1,2,8 or --core=N; false for anything else. */
 bool bench_take_option(const char *argument);
 
 /* After the options: the table of all cases, and those that --row selects. */
@@ -27,7 +27,7 @@ void bench_print_rows(void);
  * iteration for each operation. Exits with 2 when --row names none. How many. */
 size_t bench_register_cases(gbench_fn *run);
 
-/* The row's loop, once. */
+/* The row's loop, once, on the core of --core: the allocator has seen all cores by then. */
 void bench_run_case(struct gbench_state *state, const struct bench_case *one);
 
 /* The file whose definition of `symbol` this process uses. */

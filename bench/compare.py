@@ -12,6 +12,7 @@ Exit status: 0 when every row ran under every allocator, whatever the ratios;
 130 after Ctrl-C, which keeps what was measured so far.
 """
 
+import contextlib
 import os
 import shutil
 import signal
@@ -19,10 +20,12 @@ import sys
 import tempfile
 
 import report
-from comparison import allocators, document, extras, options, programs, rows, table
+from comparison import allocators, document, extras, moods, options, programs, rows, table
 from comparison.process import Failure
 from comparison.progress import Progress
+from comparison.quiet import Quiet
 from comparison.rounds import Measuring
+from comparison.sensor import Sensor
 from comparison.stats import Results
 
 
@@ -117,6 +120,21 @@ def write_all(paths, made):
     return written
 
 
+@contextlib.contextmanager
+def find_sensor(build, folder, results):
+    """Without one, moments at which others slow the cores count like any other."""
+    try:
+        sensor = Sensor(os.path.join(build, "bench", "pm_sensor"), os.path.join(folder, "sensor"))
+    except Failure as failure:
+        results.notes.append("Quiet moments could not be told from others: %s" % failure)
+        yield None
+        return
+    try:
+        yield sensor
+    finally:
+        sensor.close()
+
+
 def make_report(output):
     """False: a part of it could not be made, and why was said."""
     page = os.path.join(output, "report.html")
@@ -152,6 +170,13 @@ def ignore_interruptions():
         signal.signal(ending, signal.SIG_IGN)
 
 
+def note_slowed(results):
+    share = results.slowed_share()
+    if share is not None:
+        results.notes.append("Others slowed the cores by more than %g %% in %.0f %% of the runs; "
+                             "see moods in docs/benchmarks.md." % (100 * moods.SLOWED, 100 * share))
+
+
 def measure_all(measuring, extra):
     """True: all of it; False: Ctrl-C came in between."""
     try:
@@ -180,11 +205,11 @@ def compare(arguments, selected, program, folder):
     mode = arguments.mode
     results = Results(selected, [allocator.name for allocator in served])
     progress = Progress(mode.seconds)
-    folders = Folders(folder)
-    measuring = Measuring(results, served, decided_ratios(arguments, served), mode, folders,
-                          progress)
-    extra = extras.Extras(measuring, arguments.build_dir)
-    finished = measure_all(measuring, extra)
+    with find_sensor(arguments.build_dir, folder, results) as sensor:
+        measuring = Measuring(results, served, decided_ratios(arguments, served), mode,
+                              Folders(folder), progress, Quiet(sensor))
+        finished = measure_all(measuring, extras.Extras(measuring, arguments.build_dir))
+    note_slowed(results)
     results.partial = not finished or arguments.only.pattern != ""
     made = document.make(results, served, skipped, mode, progress.elapsed())
     written = write_all(paths, made) and make_report(arguments.output)

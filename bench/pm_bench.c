@@ -5,7 +5,8 @@
  *     pm_bench --rows              the rows: name, kind (micro or workload), clock (cpu or wall),
  *                                  threads, unit, series of thread counts, what it stands for
  *     pm_bench --provider          which file provides malloc, calloc, realloc and free
- *     pm_bench [--row=NAME] [--scale=0.2] [--threads=1,2,8] [Google Benchmark's options]
+ *     pm_bench [--row=NAME] [--scale=0.2] [--threads=1,2,8] [--core=0]
+ *              [Google Benchmark's options]
  *
  * A row becomes a benchmark whose iterations are its operations, so that the reported time is the
  * time per operation. The report also says who provided malloc and the peak resident set.

@@ -4,7 +4,7 @@
  * call takes, and how memory goes over the run. bench/comparison/details.py starts it once per row
  * and allocator. The time of the row itself means nothing here.
  *
- *     pm_detail --row=NAME [--scale=0.2] [--threads=1,2,8]
+ *     pm_detail --row=NAME [--scale=0.2] [--threads=1,2,8] [--core=0]
  *     pm_detail --rows
  *
  * prints one JSON object: malloc_provider, operations (pairs of the row), latency_ns (null when the
@@ -179,7 +179,7 @@ int main(int argc, char **argv)
         if (strcmp(argv[i], "--rows") == 0)
             rows = true;
         else if (!bench_take_option(argv[i]))
-            bench_refuse("%s: known are --row=, --scale=, --threads= and --rows", argv[i]);
+            bench_refuse("%s: known are --row=, --scale=, --threads=, --core= and --rows", argv[i]);
         row |= strncmp(argv[i], "--row=", strlen("--row=")) == 0;
     }
     bench_make_cases();

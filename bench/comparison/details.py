@@ -20,20 +20,18 @@ COUNTERS = {
 MILLION = 1e6
 
 
-def run_details(program, row, allocator, scale, folder, counted=None):
-    """The details of a row under an allocator, but for its instructions. `program`: pm_detail.
-    `counted`: allocators.counted(), for poolmalloc: one more run, for counters_per_million; the
-    others' counters are None. Raises Failure."""
-    details = parse(run(row.command(program, scale), allocator.environment(), row.timeout_seconds),
-                    allocator)
+def run_details(program, row, allocator, scale, core=None):
+    """The details of a row under an allocator, but for its instructions and events. `program`:
+    pm_detail. Raises Failure."""
+    details = parse(run(row.command(program, scale, core), allocator.environment(),
+                        row.timeout_seconds), allocator)
     del details["operations"]
     details["counters_per_million"] = None
-    if counted is not None and allocator.name == counted.name:
-        details["counters_per_million"] = run_counted(program, row, counted, scale, folder)
     return details
 
 
 def run_counted(program, row, counted, scale, folder):
+    """The counters_per_million of allocators.counted(), poolmalloc's counting build."""
     path = os.path.join(folder, "counters")
     env = with_stats_file(counted.environment(), path)
     report = parse(run(row.command(program, scale), env, row.timeout_seconds), counted)

@@ -69,7 +69,11 @@ class RunTest(unittest.TestCase):
     def details(self, name, scale, allocator=GLIBC, threads=None, counted=None):
         row = {row.name: row for row in rows.all_rows(DETAIL_PROGRAM, threads)}[name]
         with tempfile.TemporaryDirectory() as folder:
-            return details.run_details(DETAIL_PROGRAM, row, allocator, scale, folder, counted)
+            found = details.run_details(DETAIL_PROGRAM, row, allocator, scale)
+            if counted is not None:
+                found["counters_per_million"] = details.run_counted(DETAIL_PROGRAM, row, counted,
+                                                                    scale, folder)
+            return found
 
     def check_memory(self, found):
         points = found["memory"]

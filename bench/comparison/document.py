@@ -103,7 +103,9 @@ def row_ratios(results, row, fields):
 def row_samples(results, row, name, fields):
     rounds = results.samples.get(row.name, {}).get(name, {})
     numbers = range(max(rounds, default=-1) + 1)
-    return {field: [rounds.get(number, {}).get(field) for number in numbers] for field in fields}
+    known = any(stats.SLOWDOWN in values for values in rounds.values())
+    return {field: [rounds.get(number, {}).get(field) for number in numbers]
+            for field in fields + [stats.SLOWDOWN] * known}
 
 
 def row_as_json(results, row):

@@ -56,8 +56,12 @@ class Extras:
 
     def instrumented(self, row, allocator):
         def one_run(folder):
-            return details.run_details(self.detail_program, row, allocator, self.mode.scale, folder,
-                                       self.counted)
+            found, _ = self.measuring.quiet.run(row, lambda core: details.run_details(
+                self.detail_program, row, allocator, self.mode.scale, core))
+            if self.counted is not None and allocator.name == self.counted.name:
+                found["counters_per_million"] = details.run_counted(
+                    self.detail_program, row, self.counted, self.mode.scale, folder)
+            return found
         runs = [self.without_failure(row, allocator, INSTRUMENTED, one_run)
                 for _ in range(self.mode.detail_runs)]
         if None not in runs:

@@ -6,6 +6,7 @@ import time
 
 from comparison import allocators, modes
 from comparison.process import Failure, as_failure
+from comparison.stats import SLOWDOWN
 
 
 def rotated(group, turn):
@@ -60,13 +61,14 @@ class Measuring:
     """Runs rows under allocators. `decided` are the ratios that more rounds are spent on: pairs
     (name, base)."""
 
-    def __init__(self, results, served, decided, mode, folders, progress):
+    def __init__(self, results, served, decided, mode, folders, progress, quiet):
         self.results = results
         self.served = served
         self.decided = decided
         self.mode = mode
         self.folders = folders  # make() gives an empty one, drop(folder) removes it
         self.progress = progress
+        self.quiet = quiet
         self.later = Later(results, folders)
         self.cost_seconds = {}  # of the last round of a row
 
@@ -85,15 +87,18 @@ class Measuring:
     def run_in(self, folder, row, allocator, round_number):
         lingers = False
         try:
-            sample = row.measure(allocator, self.mode.scale, folder)
-            self.keep(row, allocator.name, round_number, sample)
+            sample, slowdown = self.quiet.run(
+                row, lambda core: row.measure(allocator, self.mode.scale, folder, core))
+            self.keep(row, allocator.name, round_number, sample, slowdown)
             lingers = self.let_linger(row, allocator.name, round_number, sample.later, folder)
         finally:
             if not lingers:
                 self.folders.drop(folder)
 
-    def keep(self, row, name, round_number, sample):
+    def keep(self, row, name, round_number, sample, slowdown):
         self.results.add(row, name, round_number, sample.values)
+        if slowdown is not None:
+            self.results.add(row, name, round_number, {SLOWDOWN: slowdown})
         if sample.details is not None and round_number == 0:
             self.results.add_details(row, name, sample.details)
 

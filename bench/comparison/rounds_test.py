@@ -5,7 +5,7 @@ import time
 import types
 import unittest
 
-from comparison import modes, rounds
+from comparison import modes, quiet, rounds
 from comparison.modes import Mode
 from comparison.process import Failure
 from comparison.rounds import Measuring
@@ -38,7 +38,7 @@ class MadeUp(Row):
         self.later = later
         self.ran = []
 
-    def measure(self, allocator, scale, folder):
+    def measure(self, allocator, scale, folder, core=None):
         before = self.ran.count(allocator.name)
         self.ran.append(allocator.name)
         value = self.times(allocator.name, before)
@@ -62,7 +62,7 @@ class Folders:
         self.open.remove(folder)
 
 
-class Quiet:
+class Silent:
     """A progress that says nothing, with `seconds` left for ever."""
 
     def __init__(self, seconds=1000):
@@ -87,7 +87,8 @@ def measuring(rows, seconds=1000, names=NAMES, **changes):
     mode = Mode(name="test", scale=1, seconds=0, detail_runs=0, instructions=False,
                 **settings)
     served = [types.SimpleNamespace(name=name) for name in names]
-    return Measuring(Results(rows, names), served, DECIDED, mode, Folders(), Quiet(seconds))
+    return Measuring(Results(rows, names), served, DECIDED, mode, Folders(), Silent(seconds),
+                     quiet.Quiet(None))
 
 
 def steady(name, _before):

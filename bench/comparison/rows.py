@@ -33,12 +33,14 @@ class Row:
         self.threads = threads
         self.what = what
         self.unit = unit
+        self.one_core = threads == 1 and kind != "program"
 
     def contestants(self, served):
         """Those that this row is run under, of the allocators of the comparison or besides."""
         return served
 
-    def measure(self, allocator, scale, folder):
+    def measure(self, allocator, scale, folder, core=None):
+        """`core`: the one to run on, of a row with one_core; None: any."""
         raise NotImplementedError
 
 
@@ -49,13 +51,17 @@ class MicroRow(Row):
         self.program = program
         self.counts = counts  # of --threads
 
-    def command(self, program, scale):
+    def command(self, program, scale, core=None):
         """Runs this row once, by pm_bench or another program of the same options."""
-        counts = ["--threads=" + self.counts] if self.counts else []
-        return [program, "--row=" + self.name, "--scale=%g" % scale] + counts
+        options = ["--row=" + self.name, "--scale=%g" % scale]
+        if self.counts:
+            options.append("--threads=" + self.counts)
+        if core is not None:
+            options.append("--core=%d" % core)
+        return [program] + options
 
-    def measure(self, allocator, scale, _folder):
-        out = run(self.command(self.program, scale) + ["--benchmark_format=json"],
+    def measure(self, allocator, scale, _folder, core=None):
+        out = run(self.command(self.program, scale, core) + ["--benchmark_format=json"],
                   allocator.environment(), self.timeout_seconds)
         return parse(out, allocator)
 

@@ -6,6 +6,8 @@ import dataclasses
 import math
 import statistics
 
+from comparison import moods
+
 CONFIDENCE = 0.95
 SMALL_KIB = 8 << 10  # an empty program has about half of that
 # Of Student's distribution, two-sided, for 1 to 4 degrees of freedom.
@@ -18,18 +20,21 @@ class Field:
     unit: str
     words: tuple  # of an allocator whose ratio to another is below 1, and above
     better: str = "lower"
+    timed: bool = False  # Does it depend on the speed of the cores?
 
 
 FIELDS = {
-    "time_ns": Field("time", "ns", ("faster", "slower")),
+    "time_ns": Field("time", "ns", ("faster", "slower"), timed=True),
     "peak_rss_kib": Field("peak resident memory", "KiB", ("less", "more")),
     "page_faults": Field("page faults", "", ("less", "more")),
-    "throughput_per_s": Field("throughput", "1/s", ("lower", "higher"), better="higher"),
-    "p99_us": Field("99th percentile of the latency", "µs", ("faster", "slower")),
+    "throughput_per_s": Field("throughput", "1/s", ("lower", "higher"), better="higher",
+                              timed=True),
+    "p99_us": Field("99th percentile of the latency", "µs", ("faster", "slower"), timed=True),
     "rss_start_kib": Field("resident after a start without load", "KiB", ("less", "more")),
     "rss_after_kib": Field("resident right after the load", "KiB", ("less", "more")),
     "rss_later_kib": Field("resident a minute after the load", "KiB", ("less", "more")),
 }
+SLOWDOWN = "slowdown"  # of the cores during a run: a value beside the fields
 NO_DIFFERENCE, ONE_ROUND = "no difference", "one round"
 
 
@@ -154,13 +159,38 @@ class Results:
         rounds = self.samples.get(row.name, {}).get(name, {})
         return {number: values[field] for number, values in rounds.items() if field in values}
 
+    def least_slowdown(self, row):
+        return min((value for name in self.samples.get(row.name, {})
+                    for value in self.values(row, name, SLOWDOWN).values()), default=0)
+
+    def runs(self, row, name, field):
+        """{round: Run}, of values above 0; all quiet for what no core's speed has a part in."""
+        slowdowns = self.values(row, name, SLOWDOWN) if FIELDS[field].timed else {}
+        least = self.least_slowdown(row)
+        return {number: moods.Run(value, moods.log_slowed(slowdowns.get(number), least))
+                for number, value in self.values(row, name, field).items() if value > 0}
+
+    def slowed_share(self):
+        """Of all runs of which it is known; None: it is of none."""
+        slowed = [not moods.is_quiet(moods.log_slowed(value, self.least_slowdown(row)))
+                  for row in self.rows for name in self.samples.get(row.name, {})
+                  for value in self.values(row, name, SLOWDOWN).values()]
+        return sum(slowed) / len(slowed) if slowed else None
+
     def median(self, row, name, field):
+        """Of the quiet runs, or the quietest."""
         values = list(self.values(row, name, field).values())
+        if FIELDS[field].timed:
+            values = moods.quietest(list(self.runs(row, name, field).values()))
         return statistics.median(values) if values else None
 
+    def slopes(self, row, field):
+        return moods.slopes({name: list(self.runs(row, name, field).values())
+                             for name in self.names_of(row)})
+
     def ratio(self, row, name, base, field):
-        """name / base in the same round, over the rounds that both finished; none of a row under
-        which one of them failed, at whatever time."""
+        """name / base in the same round, over the rounds that both finished, as moods.py says; none
+        of a row under which one of them failed, at whatever time."""
         return self.ratio_between_rows(row, row, name, field, base)
 
     def has_failed(self, row, name):
@@ -170,9 +200,9 @@ class Results:
         base = base or name
         if self.has_failed(row, name) or self.has_failed(base_row, base):
             return None
-        ours, theirs = self.values(row, name, field), self.values(base_row, base, field)
-        return ratio_of([ours[r] / theirs[r] for r in sorted(ours)
-                         if theirs.get(r, 0) > 0 and ours[r] > 0])
+        return ratio_of(moods.ratios(
+            self.runs(row, name, field), self.runs(base_row, base, field),
+            self.slopes(row, field).get(name, 0), self.slopes(base_row, field).get(base, 0)))
 
     def is_small(self, row):
         """Is its memory that of a program's start, and hardly of blocks?"""

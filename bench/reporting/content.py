@@ -76,7 +76,9 @@ def headline_section(document, slots):
                 document, slots, bars, "time_ns", "Time by family: " + title.lower(),
                 "The bar is the geometric mean of the family's rows; the whisker reaches from the "
                 "lowest of them to the highest.")
-    return Section("summary", "By family", [], parts, present(tables.means_table(document)))
+    return Section("summary", "By family", [], parts, present(
+        tables.means_table(document),
+        tables.kinds_table(document, {kind: title for kind, (_, title, _) in KINDS.items()})))
 
 
 def kind_section(document, slots, kind):

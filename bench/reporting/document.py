@@ -161,6 +161,10 @@ class Document:
         found = words.number(path(self.summary, allocator, base, field, "mean"))
         return found if found and found > 0 else None
 
+    def kind_mean(self, allocator, base, field, kind):
+        found = words.number(path(self.summary, allocator, base, field, "kinds", kind))
+        return found if found and found > 0 else None
+
     def families(self, allocator, base, field):
         found = path(self.summary, allocator, base, field, "families")
         return {family: mean for family, mean in found.items() if (words.number(mean) or 0) > 0} \

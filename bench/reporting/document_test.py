@@ -6,7 +6,7 @@ import random
 import unittest
 
 from reporting import document as documents
-from reporting import figures, markdown, page, testing
+from reporting import figures, markdown, page, tables, testing
 
 ODD = (None, "x", "", [], {}, [1], {"a": 1}, -1, 0, float("nan"), float("inf"), True)
 CHANGES = 400
@@ -82,6 +82,16 @@ class DocumentTest(unittest.TestCase):
         counted = document.verdicts("jemalloc")
         self.assertEqual(sum(counted.values()), len(document.rows))
         self.assertGreater(counted["better"], counted["worse"])
+
+    def test_each_kind_of_rows_has_its_means(self):
+        document = documents.Document(testing.full())
+        table = tables.kinds_table(document, {"micro": "Micro", "program": "Programs"})
+        self.assertEqual([line[0].text for line in table.rows], ["Micro", "Programs"])
+        self.assertEqual(table.rows[0][1].sort,
+                         document.kind_mean("poolmalloc", "glibc", "time_ns", "micro"))
+        self.assertTrue(all(cell.sort for cell in table.rows[1][1:]))
+        self.assertIsNone(tables.kinds_table(
+            documents.Document(testing.DOCUMENTS["no-rows"]()), {"micro": "Micro"}))
 
     def test_one_round_decides_nothing(self):
         document = documents.Document(testing.DOCUMENTS["one-round"]())

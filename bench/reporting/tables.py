@@ -124,6 +124,25 @@ def means_table(document):
                  rows) if rows and columns else None
 
 
+def kinds_table(document, titles):
+    """The subject's means, of each kind of rows alone. `titles`: {kind: title}"""
+    subject = document.subject
+    fields = (("time_ns", "time"), ("peak_rss_kib", "peak memory"))
+    columns = [(base, field, title) for base in document.bases(document.rows)
+               for field, title in fields
+               if any(document.kind_mean(subject, base, field, kind) for kind in titles)]
+    rows = []
+    for kind, kind_title in titles.items():
+        means = [document.kind_mean(subject, base, field, kind) for base, field, _ in columns]
+        if any(means):
+            rows.append([Cell(kind_title, css="name")]
+                        + [Cell(words.ratio(mean) if mean else words.NOTHING, mean)
+                           for mean in means])
+    return Table("The same means of %s, of each kind of rows alone" % subject,
+                 [("rows", False)] + [("%s /\u00a0%s" % (title, base), True)
+                                      for base, _, title in columns], rows) if rows else None
+
+
 def requirement_cells(one):
     met = ("✓ met", "word better") if one.get("met") is True else (
         "✗ missed", "word worse") if one.get("met") is False else ("? not measured", "word unsure")

@@ -131,14 +131,16 @@ def summary(rows, subject, bases):
     found = {}
     for base in bases:
         for field in ("time_ns", "peak_rss_kib"):
-            families = {}
+            families, kinds = {}, {}
             for row in rows:
                 if base in row["ratios"].get(subject, {}):
-                    families.setdefault(row["family"], []).append(
-                        row["ratios"][subject][base][field]["median"])
+                    median = row["ratios"][subject][base][field]["median"]
+                    families.setdefault(row["family"], []).append(median)
+                    kinds.setdefault(row["kind"], []).append(median)
             means = {family: geometric(values) for family, values in families.items()}
             found.setdefault(base, {})[field] = {
-                "mean": geometric(list(means.values())), "families": means}
+                "mean": geometric(list(means.values())), "families": means,
+                "kinds": {kind: geometric(values) for kind, values in kinds.items()}}
     return found
 
 

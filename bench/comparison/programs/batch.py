@@ -90,7 +90,7 @@ class BatchRow(Row):
     def check_start(self, allocator, printed):
         """For what can only be seen by the program itself."""
 
-    def measure(self, allocator, scale, folder):
+    def measure(self, allocator, scale, folder, _core=None):
         tools.program(self.command(scale)[0], self.package)
         start_kib = self.start(allocator, folder)
         env = allocator.environment(**self.variables(allocator))

@@ -197,7 +197,7 @@ class ServerRow(Row):
         """So many allocations the busiest process must have made."""
         return requests // 4
 
-    def measure(self, allocator, scale, folder):
+    def measure(self, allocator, scale, folder, _core=None):
         provider = Provider(allocator, folder, self.copied, self.c_library)
         server = self.start(provider, scale, folder)
         try:

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: MIT
+"""Ratios of runs whose cores were not equally fast. Quiet runs count alone where there are enough;
+else each run is corrected to the mean mood of all: where a core is slower by a share s, a run takes
+(1 + s)^slope of its time, and the slope, which differs between allocators, shows in the runs
+themselves. Moods do not depend on who runs, so the correction takes noise away and adds no bias."""
+
+import collections
+import math
+import statistics
+
+SLOWED = 0.03  # cores that are slower by so much than at the row's quietest run are not quiet
+ENOUGH = 6  # quiet rounds, to count alone
+SLOPE_MAX = 2.0
+PRIOR = 0.2  # the weight of the row's common slope: as much as a few runs of both moods say
+
+Run = collections.namedtuple("Run", "value slowed")  # a value; the log of 1 + s
+
+
+def log_slowed(slowdown, least):
+    """`least`: the slowdown of the row's quietest run. What is not known is taken for quiet."""
+    return 0.0 if slowdown is None else math.log1p(max(0.0, slowdown - least))
+
+
+def is_quiet(slowed):
+    return slowed <= math.log1p(SLOWED)
+
+
+def products(runs):
+    """Of the deviations from the mean, of values (their logarithms) and slowdowns: the sum of their
+    products, and of the squares of the slowdowns."""
+    logs = [math.log(run.value) for run in runs]
+    mean, mean_slowed = statistics.fmean(logs), statistics.fmean(run.slowed for run in runs)
+    deviations = [run.slowed - mean_slowed for run in runs]
+    return (sum(d * (log - mean) for d, log in zip(deviations, logs)),
+            sum(d * d for d in deviations))
+
+
+def bounded(slope):
+    return max(-SLOPE_MAX, min(SLOPE_MAX, slope))
+
+
+def slopes(runs_of):
+    """{allocator name: slope} of {allocator name: [Run, ...]}, the runs of a row. By least squares,
+    drawn towards the slope that all have in common as long as few moods were seen."""
+    parts = {name: products(runs) for name, runs in runs_of.items() if runs}
+    product, square = (sum(part[i] for part in parts.values()) for i in range(2))
+    common = bounded(product / square) if square > 0 else 0.0
+    return {name: bounded((product + PRIOR * common) / (square + PRIOR))
+            for name, (product, square) in parts.items()}
+
+
+def ratios(ours, theirs, slope, their_slope):
+    """Of {round: Run} of two allocators, in rounds that both have."""
+    pairs = [(ours[number], theirs[number]) for number in sorted(ours) if number in theirs]
+    quiet = [(one, other) for one, other in pairs
+             if is_quiet(one.slowed) and is_quiet(other.slowed)]
+    if len(quiet) >= ENOUGH or not pairs:
+        return [one.value / other.value for one, other in quiet]
+    mood = statistics.fmean(run.slowed for pair in pairs for run in pair)
+    return [one.value / other.value * math.exp(their_slope * (other.slowed - mood)
+                                               - slope * (one.slowed - mood))
+            for one, other in pairs]
+
+
+def quietest(runs):
+    """The values of the quiet runs, or the quietest where these are few."""
+    quiet = [run.value for run in runs if is_quiet(run.slowed)]
+    if len(quiet) >= ENOUGH:
+        return quiet
+    return [run.value for run in sorted(runs, key=lambda run: run.slowed)[:ENOUGH]]
