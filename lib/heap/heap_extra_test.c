@@ -42,6 +42,25 @@ ISOLATED(blocks_handed_out_less_those_that_came_back_are_those_alive)
     require(test_nothing_is_lost());
 }
 
+/* A current pool counts its frees down, and when the counter is used up, as many mallocs are taken
+ * for granted: more than there were, of a pool that has fewer live blocks than at the last count.
+ */
+ISOLATED(counters_are_right_when_a_pool_counted_down_with_fewer_blocks_than_before)
+{
+    enum { MANY = 20, LEFT = 5 };
+    test_heap_start(WINDOW_ARENAS);
+    for (unsigned i = 0; i < MANY; i++)
+        blocks[i] = test_alloc(SIZE);
+    struct pm_heap_stats before = test_heap_stats();
+    test_release_some(blocks, LEFT, MANY);
+    for (unsigned i = MANY - LEFT; i < PM_COUNT_CURRENT; i++)
+        test_release(test_alloc(SIZE));
+    struct pm_heap_stats after = test_heap_stats();
+    require(before.mallocs - before.frees == MANY && after.mallocs - after.frees == LEFT);
+    require(after.frees - before.frees == PM_COUNT_CURRENT);
+    test_release_some(blocks, 0, LEFT);
+}
+
 static void *work_and_exit(void *arg)
 {
     uint64_t seed = (uintptr_t)arg;
@@ -201,6 +220,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(blocks_handed_out_less_those_that_came_back_are_those_alive),
+        cmocka_unit_test(counters_are_right_when_a_pool_counted_down_with_fewer_blocks_than_before),
         cmocka_unit_test(the_counters_of_exited_threads_count),
         cmocka_unit_test(the_check_passes_for_good_heaps_and_reports_a_damaged_list),
         cmocka_unit_test(the_child_of_a_fork_frees_and_allocates_and_the_parent_goes_on),

@@ -13,7 +13,8 @@ void pm_heap_account(struct pm_heap *heap, struct pm_pool *pool, unsigned local)
     unsigned start = pool->place == PM_PLACE_CURRENT ? PM_COUNT_CURRENT : pool->live_base;
     unsigned frees = start - pool->count;
     pm_count_owner(&heap->frees, frees);
-    pm_count_owner(&heap->mallocs, live + frees - pool->live_base);
+    /* May be below zero, after pm_heap_pool_emptied() took some for granted; so in 64 bits. */
+    pm_count_owner(&heap->mallocs, (uint64_t)live + frees - pool->live_base);
     pool->live_base = (uint16_t)live;
     pool->count = pool->place == PM_PLACE_CURRENT ? PM_COUNT_CURRENT : live;
 }
