@@ -5,8 +5,8 @@
 #
 #   sh cmake/bootstrap.sh NAME...
 #
-# NAME is a package or a group: build, test or bench. Says which packages are
-# missing and installs them, as root or through sudo. Where that cannot be done,
+# NAME is a package or a group: build, test, bench or real. Says which packages
+# are missing and installs them, as root or through sudo. Where that cannot be done,
 # names them and stops with exit code 1. Does nothing, silently and without
 # rights, when nothing is missing. No service of an installed package is started.
 
@@ -15,6 +15,9 @@ set -eu
 group_build="cmake ninja-build gcc g++ libc6-dev pkg-config python3"
 group_test="libcmocka-dev valgrind git perl sqlite3 redis-server redis-tools spin
     chromium chromium-driver python3-selenium"
+# The real programs of the tests.
+group_real="git perl sqlite3 redis-server redis-tools memcached nginx-light postgresql lua5.4 ruby
+    nodejs ghostscript imagemagick rustc golang-go mariadb-server-core mariadb-client-core gcc g++"
 group_bench="libbenchmark-dev libjemalloc2 valgrind gnuplot-nox redis-server redis-tools memcached
     nginx-light wrk postgresql lua5.4 ruby sqlite3"
 
@@ -40,6 +43,7 @@ expand()
         build) echo "$group_build" ;;
         test) echo "$group_test" ;;
         bench) echo "$group_bench" ;;
+        real) echo "$group_real" ;;
         *) echo "$name" ;;
         esac
     done | tr ' ' '\n' | awk '!seen[$0]++'

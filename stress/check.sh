@@ -99,7 +99,7 @@ check_preset()
     add_figures "$1"
 }
 
-if ! sh cmake/bootstrap.sh build test bench; then
+if ! sh cmake/bootstrap.sh build test bench real; then
     echo "0 passed, 1 failed"
     exit 1
 fi
