@@ -23,4 +23,4 @@ class Mode:
 
 QUICK = Mode("quick", 0.25, 2, 1, 2, 210, 1, False, 0)
 DEFAULT = Mode("default", 1.0, 9, 6, 60, 26 * 60, 1, True, 3)
-FULL = Mode("full", 1.0, 15, 9, 150, 55 * 60, 3, True, 2)
+FULL = Mode("full", 1.0, 15, 9, 150, 45 * 60, 3, True, 2)

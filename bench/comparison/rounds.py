@@ -2,6 +2,7 @@
 """The order of all runs: rounds that are interleaved over the rows, allocators that take turns,
 and more rounds for rows whose ratios are not yet known well."""
 
+import itertools
 import time
 
 from comparison import allocators, modes
@@ -14,6 +15,7 @@ def rotated(group, turn):
     return group[turn:] + group[:turn]
 
 
+PROGRAMS_EVERY = 3  # of the rounds that are added
 LINGERING_MAX = 12  # idle servers, beside what is measured
 
 
@@ -201,11 +203,14 @@ class Measuring:
 
     def more_rounds(self):
         """One round more for each row that is not settled, again and again, until all are, or the
-        time is up. Only those allocators that a decided ratio needs."""
-        while True:
+        time is up; for programs, of which one costs as much as many other rows, every few times.
+        Only those allocators that a decided ratio needs."""
+        for turn in itertools.count():
             rows = self.unsettled()
             if not rows:
                 return
+            if turn % PROGRAMS_EVERY != 0:
+                rows = [row for row in rows if row.kind != "program"] or rows
             for index, row in enumerate(rows):
                 if not self.fits([row], 0):
                     continue

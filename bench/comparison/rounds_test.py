@@ -164,6 +164,18 @@ class MoreRoundsTest(unittest.TestCase):
         self.assertEqual(len(calm.ran), 18)
         self.assertEqual(len(wild.ran), 30 * 3)
 
+    def test_programs_get_fewer(self):
+        order = []
+        def times(mark):
+            return lambda name, before: order.append(mark) or noisy(name, before)
+        made = measuring([MadeUp("a/1", times("a")), MadeUp("p/1", times("p"), kind="program")],
+                         rounds=6, program_rounds=6)
+        made.base_rounds()
+        made.more_rounds()
+        self.assertEqual((order.count("a"), order.count("p")), (90, 90))
+        meanwhile = order[:len(order) - order[::-1].index("a")].count("p")
+        self.assertEqual(meanwhile, (6 + 24 // rounds.PROGRAMS_EVERY) * 3)
+
     def test_equals_get_more_until_their_interval_is_narrow(self):
         def alike(name, before):
             return 10 + (0.2 * (before % 3) if name == "poolmalloc" else 0.2)
