@@ -13,6 +13,17 @@
 
 #define CLEAR_INLINE_MAX 256 /* above it the C library's memset is faster */
 
+/* In AddressSanitizer's build a block has some bytes more, which stay out of bounds. */
+static inline size_t padded(size_t size)
+{
+    return PM_ASAN && size <= PTRDIFF_MAX ? size + PM_ASAN_REDZONE_BYTES : size;
+}
+
+static inline size_t usable_of(const void *ptr, const char *function)
+{
+    return pm_heap_usable(ptr, function) - PM_ASAN_REDZONE_BYTES;
+}
+
 /* In AddressSanitizer's build: what was not asked for is out of bounds. */
 static inline void *told(void *block, size_t size)
 {
@@ -37,7 +48,7 @@ static PM_COLD void *fail(int error)
 
 FAST void *pm_malloc(size_t size)
 {
-    return told(pm_heap_malloc(size), size);
+    return told(pm_heap_malloc(padded(size)), size);
 }
 
 FAST void pm_free(void *ptr)
@@ -74,19 +85,21 @@ void *pm_calloc(size_t count, size_t size)
     size_t bytes;
     if (pm_unlikely(__builtin_mul_overflow(count, size, &bytes)))
         return fail(ENOMEM);
-    if (pm_unlikely(bytes - 1 >= PM_DIRECT_MAX)) /* 0 too */
-        return told(pm_heap_calloc_medium(bytes), bytes);
-    void *block = pm_heap_try_malloc(bytes - 1);
+    size_t room = padded(bytes);
+    if (pm_unlikely(room - 1 >= PM_DIRECT_MAX)) /* 0 too */
+        return told(pm_heap_calloc_medium(room), bytes);
+    void *block = pm_heap_try_malloc(room - 1);
     if (pm_unlikely(block == NULL))
-        return told(pm_heap_calloc_medium(bytes), bytes);
+        return told(pm_heap_calloc_medium(room), bytes);
     clear(told(block, bytes), bytes - 1);
     return block;
 }
 
 static void *move(void *ptr, size_t size, const char *function)
 {
-    size_t have = pm_heap_usable(ptr, function);
-    void *block = have >= PM_MOVE_MIN_BYTES ? pm_heap_move_large(ptr, size, function) : NULL;
+    size_t have = usable_of(ptr, function);
+    void *block =
+        have >= PM_MOVE_MIN_BYTES ? pm_heap_move_large(ptr, padded(size), function) : NULL;
     if (block != NULL)
         return told(block, size);
     block = pm_malloc(size);
@@ -108,7 +121,7 @@ static void *resize(void *ptr, size_t size, const char *function)
     }
     if (size > PTRDIFF_MAX)
         return fail(ENOMEM);
-    if (pm_heap_resize(ptr, size, function))
+    if (pm_heap_resize(ptr, padded(size), function))
         return told(ptr, size);
     return move(ptr, size, function);
 }
@@ -132,7 +145,7 @@ void *pm_memalign(size_t alignment, size_t size)
         return fail(EINVAL);
     if (size > PTRDIFF_MAX || alignment > PTRDIFF_MAX)
         return fail(ENOMEM);
-    return told(pm_heap_malloc_aligned(size, alignment), size);
+    return told(pm_heap_malloc_aligned(padded(size), alignment), size);
 }
 
 void *pm_aligned_alloc(size_t alignment, size_t size)
@@ -170,7 +183,7 @@ size_t pm_malloc_usable_size(void *ptr)
 {
     if (ptr == NULL)
         return 0;
-    size_t usable = pm_heap_usable(ptr, "malloc_usable_size");
+    size_t usable = usable_of(ptr, "malloc_usable_size");
     pm_asan_unpoison(ptr, usable); /* the caller may use all of it now */
     return usable;
 }
@@ -181,7 +194,7 @@ static void check_size(const void *ptr, size_t alignment, size_t size, const cha
 #if PM_CHECK
     if (ptr == NULL)
         return;
-    size_t usable = pm_heap_usable(ptr, function);
+    size_t usable = usable_of(ptr, function);
     if (size > usable)
         pm_fatal_wrong_size(function, ptr, size, usable);
     if (!pm_is_pow2(alignment) || (uintptr_t)ptr % alignment != 0)

@@ -4,6 +4,7 @@
  * or gives units waits for the arena lock alone.
  */
 #include "arena/internal.h"
+#include "base/asan.h"
 #include "base/options.h"
 #include "os/os.h"
 
@@ -52,11 +53,15 @@ static struct pm_window *window_with_room(unsigned arenas, unsigned align)
     return pm_window_add(bytes, arenas, (size_t)align << PM_ARENA_SHIFT);
 }
 
-/* Outside the arena lock: the first touch of their table lines. */
-static void init_arenas(struct pm_window *w, uint32_t end)
+/* Outside the arena lock: the first touch of their table lines. Those from `span` on are asked for
+ * as they are. */
+static void init_arenas(struct pm_window *w, uint32_t span, uint32_t end)
 {
-    for (uint32_t i = w->next_arena; i < end; i++)
+    for (uint32_t i = w->next_arena; i < end; i++) {
         w->arenas[i] = (struct pm_arena){.window = w->number, .index = i};
+        if (i < span)
+            pm_asan_poison(pm_arena_base(&w->arenas[i]), PM_ARENA_BYTES);
+    }
 }
 
 static void publish(struct pm_window *w, uint32_t start, uint32_t end, bool span, uint64_t now_ns)
@@ -124,7 +129,7 @@ static bool grow(unsigned arenas, unsigned align, struct pm_arena **span, uint64
     if (!pm_window_commit_tables(w, end) ||
         !pm_arena_commit(memory, (size_t)(end - w->next_arena) << PM_ARENA_SHIFT))
         return false;
-    init_arenas(w, end);
+    init_arenas(w, span ? start : end, end);
     publish(w, start, end, span != NULL, now_ns);
     if (span != NULL)
         *span = &w->arenas[start];

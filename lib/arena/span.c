@@ -136,7 +136,10 @@ static void *alloc_arenas(size_t units, unsigned align, bool *zero)
     pm_arena_totals.span_units += units;
     pm_lock_release(&pm_arena_lock);
     struct pm_span span = {units, units, arenas, claim.dirty == 0};
-    return span_init(claim.arenas, 0, span, zero);
+    char *block = span_init(claim.arenas, 0, span, zero);
+    size_t rest = (size_t)arenas * PM_ARENA_UNITS - units;
+    pm_asan_poison(block + (units << PM_UNIT_SHIFT), rest << PM_UNIT_SHIFT);
+    return block;
 }
 
 void *pm_span_alloc(size_t bytes, size_t align, bool *zero)
@@ -303,6 +306,7 @@ static bool shrink_span(struct pm_window *w, size_t unit, struct pm_span *span, 
     if (span->arenas != 0 && units < PM_ARENA_UNITS)
         return false;
     size_t keep = span->arenas ? (size_t)arenas_of(units) * PM_ARENA_UNITS : units;
+    pm_asan_poison(pm_window_unit(w, unit + units), (span->units - units) << PM_UNIT_SHIFT);
     give_tail(w, unit, span, keep, pm_span_held_units(span), dirty_end(span), units);
     span->arenas = span->arenas ? arenas_of(units) : 0;
     return true;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * AddressSanitizer's manual poisoning: it is told of blocks, so that use after free and overflow
- * into a neighbour are seen. The first word of a free block stays accessible: it is the link.
- * Nothing in other builds.
+ * AddressSanitizer's manual poisoning. Whatever lies in an arena and was not asked for is poisoned:
+ * free units, what of a pool was never handed out, free blocks with their links, and behind each
+ * block at least PM_ASAN_REDZONE_BYTES, so that an overflow never lands in a neighbour that is
+ * live. The allocator's own way to the links is not watched. Nothing in other builds.
  */
 #ifndef PM_BASE_ASAN_H
 #define PM_BASE_ASAN_H
@@ -12,6 +13,21 @@
 
 #if PM_ASAN
 #include <sanitizer/asan_interface.h>
+#endif
+
+/* The api layer asks for so many bytes more than the program did. */
+#if PM_ASAN
+#define PM_ASAN_REDZONE_BYTES PM_GRANULE_BYTES
+#else
+#define PM_ASAN_REDZONE_BYTES 0
+#endif
+
+/* A function that touches poisoned memory: free blocks. Such a one cannot be inlined into others.
+ */
+#if PM_ASAN
+#define PM_INLINE_UNWATCHED static __attribute__((no_sanitize_address, noinline, unused))
+#else
+#define PM_INLINE_UNWATCHED PM_INLINE
 #endif
 
 PM_INLINE void pm_asan_unpoison(const void *start, size_t bytes)
@@ -41,11 +57,10 @@ PM_INLINE void pm_asan_block_out(const void *block, size_t bytes, size_t block_b
     pm_asan_poison((const char *)block + bytes, block_bytes - bytes);
 }
 
-/* A block came back: all but its link is out of bounds. */
+/* A block came back. */
 PM_INLINE void pm_asan_block_back(void *block, size_t block_bytes)
 {
     pm_asan_poison(block, block_bytes);
-    pm_asan_unpoison(block, sizeof(void *));
 }
 
 #endif

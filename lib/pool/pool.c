@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* What the owner of a pool does with it: see the tables in pool.h. */
-#include "base/asan.h"
 #include "os/os.h"
 #include "pool/pool.h"
 
@@ -69,7 +68,6 @@ struct pm_pool *pm_pool_cut(const struct pm_run *run, unsigned class, uint64_t o
         .shift = (uint8_t)shift,
         .inverse = inverse_of_odd(block_bytes >> shift),
     };
-    pm_asan_unpoison(run->base, (size_t)run->units << PM_UNIT_SHIFT);
     cut_remote(pm_remote_at(w, unit), pool);
     pm_window_set_routes(w, unit, run->units, owner);
     return pool;

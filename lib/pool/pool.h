@@ -36,6 +36,7 @@
 #define PM_POOL_POOL_H
 
 #include "arena/arena.h"
+#include "base/asan.h"
 #include "base/atomic.h"
 #include "base/list.h"
 #include "base/report.h"
@@ -99,12 +100,12 @@ PM_INLINE uint32_t pm_pool_offset(const void *ptr, uint64_t distance)
 }
 
 /* Free blocks hold the link of their list in their first word. */
-PM_INLINE void *pm_block_next(const void *block)
+PM_INLINE_UNWATCHED void *pm_block_next(const void *block)
 {
     return *(void *const *)block;
 }
 
-PM_INLINE void pm_block_set_next(void *block, void *next)
+PM_INLINE_UNWATCHED void pm_block_set_next(void *block, void *next)
 {
     *(void **)block = next;
 }

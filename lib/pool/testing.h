@@ -26,12 +26,13 @@ static inline struct pm_pool *test_pool(unsigned class, uint64_t owner)
 /* The next block of an owned pool, or NULL: it is full. */
 static inline void *test_pop(struct pm_pool *pool)
 {
-    if (pool->free == NULL && pool->block_bytes > PM_CARVE_BATCH_MAX)
-        return pm_pool_carve_one(pool);
-    if (pool->free == NULL && !pm_pool_carve(pool))
-        return NULL;
     void *block = pool->free;
-    pool->free = pm_block_next(block);
+    if (block == NULL && pool->block_bytes > PM_CARVE_BATCH_MAX)
+        block = pm_pool_carve_one(pool);
+    else if (block != NULL || pm_pool_carve(pool))
+        pool->free = pm_block_next(block = pool->free);
+    if (block != NULL)
+        pm_asan_unpoison(block, pool->block_bytes);
     return block;
 }
 
