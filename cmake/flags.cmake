@@ -58,9 +58,16 @@ if(PM_SANITIZE)
 endif()
 
 if(PM_COVERAGE)
-    # Atomic counters: several threads run the same line.
-    add_compile_options(--coverage -fprofile-update=atomic -O1)
+    # Atomic counters: several threads run the same line. Little optimisation, so that lines and
+    # branches stay those of the source.
+    add_compile_options(--coverage -fprofile-update=atomic -fprofile-abs-path -O0)
     add_link_options(--coverage)
+    foreach(name _exit _Exit quick_exit abort)
+        # undefined: the compiler's runtime, which comes last, refers to some of them too.
+        add_link_options(LINKER:--wrap=${name} LINKER:--undefined=__wrap_${name})
+    endforeach()
+    add_library(pm_coverage_flush STATIC ${PROJECT_SOURCE_DIR}/cmake/coverage_flush.c)
+    link_libraries(pm_coverage_flush)
 endif()
 
 # What every file of the library and every test of its inside is compiled with.

@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <cmocka.h>
 
 enum { RUNS = 12, GROUPS = 4, SPANS = 6, RUN_UNITS = 15 };
@@ -261,6 +262,82 @@ ISOLATED(a_refused_purge_by_bound_is_not_tried_on_the_next_arena)
     require(test_arena_stats().dirty_units == 0 && pm_arena_check());
 }
 
+/* A limit on data makes the system charge committed memory; far off, as sanitizers map much. */
+static char *decommitted_arenas(unsigned arenas)
+{
+    bool zero;
+    struct rlimit limit = {(rlim_t)1 << 60, (rlim_t)1 << 60};
+    require(setrlimit(RLIMIT_DATA, &limit) == 0);
+    test_arena_start(64);
+    char *block = pm_span_alloc(arenas * PM_ARENA_BYTES, 1, &zero);
+    require(block != NULL);
+    pm_span_free(&pm_window, block, "free");
+    require(pm_arena_purge_all() && test_arena_stats().decommitted_arenas == arenas);
+    return block;
+}
+
+ISOLATED(decommitted_arenas_that_the_system_refuses_to_commit_stay_free_and_serve_later)
+{
+    bool zero;
+    char *block = decommitted_arenas(5);
+    pm_os_fault_set_kinds(1u << PM_OS_COMMIT, 1, true);
+    require(pm_span_alloc(3 * PM_ARENA_BYTES, 1, &zero) == NULL && pm_arena_check());
+    struct pm_arena_stats stats = test_arena_stats();
+    require(stats.decommitted_arenas == 5 && stats.span_held_units == 0);
+    require(stats.free_units == stats.arenas * PM_ARENA_UNITS);
+    pm_os_fault_set(0, false);
+    require(pm_span_alloc(5 * PM_ARENA_BYTES, 1, &zero) == block && zero);
+    test_dirty(block, 5 * PM_ARENA_BYTES);
+}
+
+/* How often the system was advised about huge pages since the last time. */
+static unsigned advice(void)
+{
+    unsigned calls = pm_os_fault_calls();
+    pm_os_fault_set_kinds(1u << PM_OS_ADVISE, UINT32_MAX, false);
+    return calls;
+}
+
+static unsigned advice_of_a_purge_in_part(void)
+{
+    struct pm_run used, rest;
+    require(pm_arena_take_run(1, &used) && pm_arena_take_run(PM_ARENA_UNITS - 1, &rest));
+    rest.dirty = ~(uint64_t)0;
+    pm_arena_give_run(&rest);
+    advice();
+    require(pm_arena_purge_all());
+    unsigned calls = advice();
+    pm_arena_give_run(&used);
+    return calls;
+}
+
+ISOLATED(large_blocks_take_the_advice_against_huge_pages_back_where_they_grow_to)
+{
+    bool zero;
+    test_arena_start(64);
+    require(pm_options_parse("huge_pages=always"));
+    require(advice_of_a_purge_in_part() == 1);
+    char *block = pm_span_alloc(2 * PM_ARENA_BYTES, 1, &zero); /* behind the other arena */
+    pm_span_free(&pm_window, block, "free");
+    block = pm_span_alloc(PM_ARENA_BYTES, 1, &zero);
+    advice();
+    require(pm_arena_of(&pm_window, pm_window_index(&pm_window, block))->no_huge == 0);
+    pm_span_free(&pm_window, block, "free");
+    char *next = pm_span_alloc(PM_ARENA_BYTES, 1, &zero);
+    struct pm_arena *a = pm_arena_of(&pm_window, pm_window_index(&pm_window, next));
+    a[1].no_huge = 1; /* as a purge in part leaves it */
+    advice();
+    require(pm_span_resize(&pm_window, next, 2 * PM_ARENA_BYTES, "realloc"));
+    require(advice() == 1 && a[1].no_huge == 0 && pm_arena_check());
+}
+
+ISOLATED(with_huge_pages_never_a_purge_in_part_gives_no_advice)
+{
+    test_arena_start(64);
+    require(pm_options_parse("huge_pages=never"));
+    require(advice_of_a_purge_in_part() == 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -270,6 +347,10 @@ int main(void)
         cmocka_unit_test(calls_that_fail_for_good_break_nothing_in_tiny_windows),
         cmocka_unit_test(a_refused_purge_leaves_the_memory_dirty_and_it_is_never_called_zero),
         cmocka_unit_test(a_refused_purge_by_bound_is_not_tried_on_the_next_arena),
+        cmocka_unit_test(
+            decommitted_arenas_that_the_system_refuses_to_commit_stay_free_and_serve_later),
+        cmocka_unit_test(large_blocks_take_the_advice_against_huge_pages_back_where_they_grow_to),
+        cmocka_unit_test(with_huge_pages_never_a_purge_in_part_gives_no_advice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

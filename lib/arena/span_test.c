@@ -305,6 +305,20 @@ static void random_spans(size_t window_arenas, size_t keep_bytes)
     require(live_units() == 0);
 }
 
+static void free_at_once(const void *block)
+{
+    pm_span_free(&pm_window, (void *)(uintptr_t)block, "free");
+}
+
+/* Two threads may both have seen the route of a live block; the exchange decides. */
+ISOLATED(of_two_frees_that_both_saw_a_live_block_the_second_is_named)
+{
+    test_arena_start(WINDOW_ARENAS);
+    char *block = simple_span(3);
+    span_free(block);
+    require(test_aborts(free_at_once, block, "not allocated"));
+}
+
 ISOLATED(random_spans_keep_their_contents_and_add_up)
 {
     random_spans(8 * WINDOW_ARENAS, SIZE_MAX);
@@ -333,6 +347,7 @@ int main(void)
         cmocka_unit_test(freed_arenas_serve_the_next_span_of_arenas),
         cmocka_unit_test(interior_pointers_and_double_frees_of_small_spans_are_named),
         cmocka_unit_test(interior_pointers_and_double_frees_of_spans_of_arenas_are_named),
+        cmocka_unit_test(of_two_frees_that_both_saw_a_live_block_the_second_is_named),
         cmocka_unit_test(random_spans_keep_their_contents_and_add_up),
         cmocka_unit_test(random_spans_do_so_in_tiny_windows_with_purging),
     };

@@ -166,6 +166,20 @@ ISOLATED(mended_arena_lists_and_floating_sets_are_complete)
     use_heap();
 }
 
+ISOLATED(a_child_of_such_a_child_has_a_cold_heap_of_its_own_again)
+{
+    test_heap_start(WINDOW_ARENAS);
+    struct pm_heap *colds[3];
+    for (int generation = 0; generation < 3; generation++) {
+        colds[generation] = pm_heap_cold;
+        pm_heap_self = &pm_heap_dead; /* the cold heap serves this thread */
+        use_heap();
+        pm_heap_replace_cold_in_child();
+    }
+    require(colds[0] != colds[1] && colds[1] != colds[2] && colds[2] != pm_heap_cold);
+    use_heap();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -173,6 +187,7 @@ int main(void)
         cmocka_unit_test(an_ordinary_fork_takes_every_lock_and_the_child_finds_them_free),
         cmocka_unit_test(a_fork_inside_a_fork_does_not_wait_for_itself),
         cmocka_unit_test(mended_arena_lists_and_floating_sets_are_complete),
+        cmocka_unit_test(a_child_of_such_a_child_has_a_cold_heap_of_its_own_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -236,6 +236,28 @@ ISOLATED(interior_pointers_of_floating_pools_and_of_others_pools_are_named)
                         "points inside a block"));
 }
 
+static void *free_two_and_one_inside(void *pool)
+{
+    test_get_heap();
+    test_release(blocks[0]);
+    test_release(blocks[1]);
+    require(pushed(pool) == ((struct pm_pool *)pool)->capacity - 1u); /* the second one waits */
+    test_release((char *)blocks[2] + PM_GRANULE_BYTES);
+    return NULL;
+}
+
+static void free_inside_in_a_streak(const void *pool)
+{
+    test_in_thread(free_two_and_one_inside, (void *)(uintptr_t)pool);
+}
+
+ISOLATED(an_interior_pointer_among_blocks_of_a_batch_is_named)
+{
+    test_heap_start(WINDOW_ARENAS);
+    struct pm_pool *pool = test_float_pool(SIZE, blocks);
+    require(test_aborts(free_inside_in_a_streak, pool, "points inside a block"));
+}
+
 ISOLATED(a_block_of_a_pool_that_was_given_back_is_not_allocated)
 {
     test_heap_start(WINDOW_ARENAS);
@@ -270,6 +292,7 @@ int main(void)
         cmocka_unit_test(freeing_nothing_does_nothing_and_errno_is_preserved),
         cmocka_unit_test(foreign_pointers_are_named),
         cmocka_unit_test(interior_pointers_of_floating_pools_and_of_others_pools_are_named),
+        cmocka_unit_test(an_interior_pointer_among_blocks_of_a_batch_is_named),
         cmocka_unit_test(a_block_of_a_pool_that_was_given_back_is_not_allocated),
         cmocka_unit_test(an_address_where_nothing_was_ever_allocated_is_not_allocated),
     };

@@ -109,6 +109,24 @@ ISOLATED(the_check_passes_for_good_heaps_and_reports_a_damaged_list)
     require(pm_heap_check());
 }
 
+ISOLATED(the_check_reports_parked_pools_that_are_not_or_whose_count_is_wrong)
+{
+    char text[400];
+    test_heap_start(WINDOW_ARENAS);
+    test_get_heap();
+    struct pm_pool *pool = test_float_pool(SIZE, blocks);
+    for (unsigned i = 0; i < pool->capacity / 2u; i++) /* comes home, and is parked */
+        test_release(blocks[i]);
+    require(pool->place == PM_PLACE_PARKED && pm_heap_check());
+    pool->count++;
+    require(test_stderr_of(check_fails, NULL, text, sizeof text) == 0);
+    require(strstr(text, "pool check: ") != NULL && strstr(text, " live and ") != NULL);
+    pool->count--;
+    pool->place = PM_PLACE_CURRENT;
+    require(test_stderr_of(check_fails, NULL, text, sizeof text) == 0);
+    require(strstr(text, "heap check: a pool on the list of parked ones is not") != NULL);
+}
+
 static void start_with_fork_handlers(void)
 {
     test_heap_start(WINDOW_ARENAS);
@@ -223,6 +241,7 @@ int main(void)
         cmocka_unit_test(counters_are_right_when_a_pool_counted_down_with_fewer_blocks_than_before),
         cmocka_unit_test(the_counters_of_exited_threads_count),
         cmocka_unit_test(the_check_passes_for_good_heaps_and_reports_a_damaged_list),
+        cmocka_unit_test(the_check_reports_parked_pools_that_are_not_or_whose_count_is_wrong),
         cmocka_unit_test(the_child_of_a_fork_frees_and_allocates_and_the_parent_goes_on),
         cmocka_unit_test(the_child_frees_into_pools_of_threads_that_the_fork_left_behind),
         cmocka_unit_test(no_lock_stays_held_in_the_child_of_a_fork_while_others_allocate),
