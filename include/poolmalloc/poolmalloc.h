@@ -113,7 +113,7 @@ struct pm_stats {
     uint64_t remote_batches; /* steps in which some of these went together */
     uint64_t refills;        /* slow paths of malloc */
     uint64_t adopted_pools;  /* pools taken over by a thread that freed into them */
-    uint64_t floating_pools; /* without an owner, and an eighth or more free; now */
+    uint64_t floating_pools; /* without an owner, and an eighth or more free: published; now */
     uint64_t heaps, heaps_in_use;   /* thread heaps ever made; of threads alive */
     uint64_t heap_bytes;            /* memory of the heaps themselves */
     uint64_t bytes_reserved;        /* address space of the windows */
@@ -126,6 +126,7 @@ struct pm_stats {
     uint64_t stash_bytes;     /* units that heaps have and did not cut yet */
     uint64_t span_held_bytes; /* in large blocks, with the rest of the last arena of each */
     uint64_t free_bytes;
+    uint64_t floating_bytes;    /* of pool_bytes: full pools, and others without an owner */
     uint64_t span_bytes;        /* in large blocks, without that rest */
     uint64_t dirty_bytes;       /* of free_bytes: perhaps resident */
     uint64_t decommitted_bytes; /* of free_bytes: not even committed (strict overcommit) */

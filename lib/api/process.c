@@ -40,6 +40,7 @@ bool pm_stats_get(struct pm_stats *stats)
         .kept_bytes = heap.kept_bytes,
         .stash_bytes = heap.stash_bytes,
         .pool_bytes = arena.pool_units << PM_UNIT_SHIFT,
+        .floating_bytes = arena.floating_units << PM_UNIT_SHIFT,
         .bytes_reserved = arena.bytes_reserved,
         .arenas = arena.arenas,
         .arenas_in_use = arena.arenas_in_use,
@@ -73,20 +74,13 @@ static const struct row {
     const char *name;
     size_t offset;
 } rows[] = {
-    STAT(mallocs),         STAT(frees),
-    STAT(remote_frees),    STAT(remote_batches),
-    STAT(refills),         STAT(adopted_pools),
-    STAT(floating_pools),  STAT(heaps),
-    STAT(heaps_in_use),    STAT(heap_bytes),
-    STAT(bytes_reserved),  STAT(arenas),
-    STAT(arenas_in_use),   STAT(arena_bytes),
-    STAT(pool_bytes),      STAT(kept_bytes),
-    STAT(stash_bytes),     STAT(span_bytes),
-    STAT(span_held_bytes), STAT(free_bytes),
-    STAT(dirty_bytes),     STAT(decommitted_bytes),
-    STAT(purged_arenas),   STAT(purged_bytes),
-    STAT(purges),          STAT(lock_acquisitions),
-    STAT(lock_contended),
+    STAT(mallocs),       STAT(frees),         STAT(remote_frees),      STAT(remote_batches),
+    STAT(refills),       STAT(adopted_pools), STAT(floating_pools),    STAT(heaps),
+    STAT(heaps_in_use),  STAT(heap_bytes),    STAT(bytes_reserved),    STAT(arenas),
+    STAT(arenas_in_use), STAT(arena_bytes),   STAT(pool_bytes),        STAT(floating_bytes),
+    STAT(kept_bytes),    STAT(stash_bytes),   STAT(span_bytes),        STAT(span_held_bytes),
+    STAT(free_bytes),    STAT(dirty_bytes),   STAT(decommitted_bytes), STAT(purged_arenas),
+    STAT(purged_bytes),  STAT(purges),        STAT(lock_acquisitions), STAT(lock_contended),
 };
 
 static size_t format_events(char *text, size_t room)

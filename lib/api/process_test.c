@@ -5,6 +5,7 @@
 #include "base/testing.h"
 #include "poolmalloc/poolmalloc.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -63,6 +64,84 @@ ISOLATED(memory_adds_up_while_blocks_live_and_after)
     require(stats.free_bytes == stats.arenas * stats.arena_bytes);
     require(stats.dirty_bytes == 0 && stats.arenas_in_use == 0 && stats.kept_bytes == 0);
     require(stats.floating_pools == 0 && stats.lock_acquisitions > 0);
+}
+
+static void require_sum(void)
+{
+    struct pm_stats s = stats_now();
+    uint64_t sum = s.pool_bytes + s.kept_bytes + s.stash_bytes + s.span_held_bytes + s.free_bytes;
+    require(sum == s.arenas * s.arena_bytes);
+    require(s.floating_bytes <= s.pool_bytes && s.span_bytes <= s.span_held_bytes);
+    require(s.dirty_bytes <= s.free_bytes && s.decommitted_bytes <= s.free_bytes);
+}
+
+enum { SLOTS = 300, STEPS = 4000 };
+
+static void *slots[SLOTS];
+
+/* Blocks of all kinds, of which the next thread frees what this one leaves. */
+static void *replace_at_random(void *seed)
+{
+    uint64_t state = *(uint64_t *)seed;
+    for (int step = 0; step < STEPS; step++) {
+        void **slot = &slots[test_random_below(&state, SLOTS)];
+        size_t size = (size_t)8 << test_random_below(&state, step % 50 == 0 ? 20 : 13);
+        pm_free(*slot);
+        *slot = pm_malloc(size + test_random_below(&state, size));
+        require(*slot != NULL);
+        if (step % 100 == 0)
+            require_sum();
+        if (step % 1000 == 999)
+            pm_thread_idle();
+    }
+    require_sum();
+    return NULL;
+}
+
+static void run_at_random(size_t window_bytes)
+{
+    pthread_t thread;
+    pm_options.window_bytes = window_bytes;
+    for (uint64_t seed = 1; seed <= 6; seed++) {
+        require(pthread_create(&thread, NULL, replace_at_random, &seed) == 0);
+        require(pthread_join(thread, NULL) == 0);
+        require_sum();
+        if (seed % 2)
+            pm_purge();
+    }
+    for (int i = 0; i < SLOTS; i++)
+        pm_free(slots[i]);
+    require_sum();
+    pm_purge(); /* and what waits in batches is pushed, and counted */
+    struct pm_stats stats = stats_now();
+    require(stats.mallocs == 6 * STEPS && stats.frees + stats.remote_frees == 6 * STEPS);
+    require(stats.free_bytes == stats.arenas * stats.arena_bytes);
+}
+
+ISOLATED(arenas_are_the_sum_of_their_parts_at_any_moment)
+{
+    run_at_random(0);
+}
+
+ISOLATED(so_are_arenas_in_added_windows)
+{
+    run_at_random(4 * PM_ARENA_BYTES);
+    require(stats_now().bytes_reserved > 8 * PM_ARENA_BYTES);
+}
+
+/* Of one class: all but the last pool are full, and have no owner. */
+ISOLATED(pools_without_an_owner_are_counted_by_their_bytes)
+{
+    allocate_all();
+    free_all();
+    pm_purge();
+    require(stats_now().pool_bytes == 0);
+    for (int i = 0; i < BLOCKS; i++)
+        blocks[i] = pm_malloc(1000);
+    struct pm_stats stats = stats_now();
+    require(stats.pool_bytes == stats.floating_bytes + PM_UNIT_BYTES);
+    require(stats.pool_bytes >= BLOCKS * 1000 && stats.pool_bytes <= BLOCKS * 1024 * 9 / 8);
+    free_all();
 }
 
 ISOLATED(large_blocks_are_counted_by_their_bytes)
@@ -141,6 +220,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_handed_out_and_what_comes_back_is_counted),
         cmocka_unit_test(memory_adds_up_while_blocks_live_and_after),
+        cmocka_unit_test(arenas_are_the_sum_of_their_parts_at_any_moment),
+        cmocka_unit_test(so_are_arenas_in_added_windows),
+        cmocka_unit_test(pools_without_an_owner_are_counted_by_their_bytes),
         cmocka_unit_test(large_blocks_are_counted_by_their_bytes),
         cmocka_unit_test(the_check_is_true_of_a_sound_process),
         cmocka_unit_test(statistics_are_written_at_exit_one_name_a_line),

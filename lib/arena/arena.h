@@ -86,7 +86,8 @@ struct pm_arena_stats {
     uint64_t purged_arenas;
     uint64_t purged_units;
     uint64_t purges;
-    uint64_t pool_units; /* cut into pools, by the routes */
+    uint64_t pool_units;     /* cut into pools, by the routes */
+    uint64_t floating_units; /* of these: without an owner */
     uint64_t lock_acquisitions, lock_contended;
 };
 void pm_arena_stats(struct pm_arena_stats *stats);

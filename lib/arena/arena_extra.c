@@ -5,16 +5,20 @@
 #include "base/report.h"
 #include "os/os.h"
 
-/* Units of pools, by their routes: relaxed, a moment's picture. */
-static unsigned pool_units(struct pm_window *w, uint32_t arena)
+static bool is_of_pool(uint64_t owner)
 {
-    unsigned units = 0;
+    return owner != PM_ROUTE_VOID && owner != PM_ROUTE_SPAN;
+}
+
+/* Units of pools, by their routes: relaxed, a moment's picture. */
+static void add_pool_units(struct pm_arena_stats *stats, struct pm_window *w, uint32_t arena)
+{
     for (size_t i = 0; i < PM_ARENA_UNITS; i++) {
         uint64_t route = pm_load_relaxed(pm_window_route(w, (size_t)arena * PM_ARENA_UNITS + i));
         uint64_t owner = route & ~PM_ROUTE_DISTANCE_MASK;
-        units += owner != PM_ROUTE_VOID && owner != PM_ROUTE_SPAN;
+        stats->pool_units += is_of_pool(owner);
+        stats->floating_units += owner == PM_ROUTE_FLOATING;
     }
-    return units;
 }
 
 static void add_window(struct pm_window *w, void *arg)
@@ -26,7 +30,7 @@ static void add_window(struct pm_window *w, void *arg)
         stats->dirty_units += pm_bits_count(w->arenas[i].dirty);
         stats->arenas_in_use += ~w->arenas[i].free != 0;
         stats->decommitted_arenas += w->arenas[i].decommitted;
-        stats->pool_units += pool_units(w, i);
+        add_pool_units(stats, w, i);
     }
 }
 

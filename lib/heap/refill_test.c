@@ -249,6 +249,39 @@ ISOLATED(pools_of_one_heap_share_a_line_of_routes)
     }
 }
 
+/* Two threads make a pool each in turn. */
+enum { TURNS = 2 * PM_GROUP_UNITS };
+static char *bases[2][TURNS];
+static pthread_barrier_t turn;
+
+static void *make_pools_in_turn(void *arg)
+{
+    uintptr_t me = (uintptr_t)arg;
+    test_get_heap();
+    for (unsigned i = 0; i < 2 * TURNS; i++) {
+        pthread_barrier_wait(&turn);
+        if (i % 2 == me) /* a class each */
+            bases[me][i / 2] = test_pool_of(test_alloc(16 * (i / 2) + 16))->base;
+    }
+    return NULL;
+}
+
+ISOLATED(pools_of_two_heaps_share_no_line_of_routes)
+{
+    pthread_t threads[2];
+    test_heap_start(WINDOW_ARENAS);
+    require(pthread_barrier_init(&turn, NULL, 2) == 0);
+    for (uintptr_t i = 0; i < 2; i++)
+        require(pthread_create(&threads[i], NULL, make_pools_in_turn, (void *)i) == 0);
+    for (int i = 0; i < 2; i++)
+        require(pthread_join(threads[i], NULL) == 0);
+    uintptr_t group_bytes = PM_GROUP_UNITS * PM_UNIT_BYTES;
+    for (unsigned i = 0; i < TURNS; i++) {
+        for (unsigned j = 0; j < TURNS; j++)
+            require((uintptr_t)bases[0][i] / group_bytes != (uintptr_t)bases[1][j] / group_bytes);
+    }
+}
+
 ISOLATED(the_counter_of_a_current_pool_wraps_without_a_trace)
 {
     test_heap_start(WINDOW_ARENAS);
@@ -287,6 +320,7 @@ int main(void)
         cmocka_unit_test(trim_gives_back_kept_pools_and_units),
         cmocka_unit_test(trim_lets_go_of_pools_with_live_blocks_which_are_found_again),
         cmocka_unit_test(pools_of_one_heap_share_a_line_of_routes),
+        cmocka_unit_test(pools_of_two_heaps_share_no_line_of_routes),
         cmocka_unit_test(the_counter_of_a_current_pool_wraps_without_a_trace),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
