@@ -25,9 +25,13 @@ DOCUMENTS = ["docs/reliability.md", "docs/life.md", "docs/misuse.md", "docs/desi
 MAIN = DOCUMENTS[0]
 ORDERS = "docs/memory-order.md"
 INVARIANTS, TRAPS = 13, 20
-LABELS = ("api arena asan base budget exports faults giveback headers heap layers life limits misuse "
-          "model mutant os pool real schedule stress trap").split()
-UNIT_TEST = re.compile(r"(?:(\w+)/)?(\w+_test\.c):(\w+)")
+LABELS = ("api arena asan base budget faults giveback heap life limits misuse model mutant os pool "
+          "real schedule stress trap").split()
+PLAIN = ("exports", "headers", "layers", "package", "reliability")  # ctests without a label's dot
+DECLARATION = re.compile(  # of an atomic object, without its ";"
+    r"\s*(?:extern |static )*(?:struct \w+ \*|\w+ \(\*)?_Atomic(?: \w+)? (\w.*)")
+AFTER_NAME = re.compile(r"\(.*|\[[^\]]*\]|= *\{[^}]*\}|=[^,]*|\)| PM_HIDDEN.*| __attribute__.*")
+UNIT_TEST = re.compile(r"(?:(\w+)/)?(\w+_test\.c):([\w*]+)")
 
 
 def read(root, path):
@@ -61,26 +65,31 @@ class Tests:
             self.ctest.add("mutant.%s.%s" % (traps, name))
 
     def has_unit(self, layer, file, name):
-        return any(name in names for path, names in self.units.items()
+        return any(fnmatch.filter(names, name) for path, names in self.units.items()
                    if path.split("/")[1] == file and layer in (None, path.split("/")[0]))
 
     def has(self, word):
-        """True, False, or None: the word names no test."""
+        """True, False, or None: the word names no test, or stands for any (in capitals)."""
+        if re.search(r"\b[A-Z]{3,}\b", word):
+            return None
         unit = UNIT_TEST.fullmatch(word)
         if unit:
             return self.has_unit(*unit.groups())
         if re.fullmatch(r"\w+\(\)", word):
             return word[:-2] in self.functions
         if word.count("_") >= 4 and re.fullmatch(r"\w+", word) and word.islower():
-            return any(word in names for names in self.units.values()) or word in self.functions
+            return word in self.functions or any(word in names for names in self.units.values())
+        if word in PLAIN:
+            return word in self.ctest
         label, dot, _ = word.partition(".")
-        if dot and label in LABELS and not word.endswith((".c", ".h", ".md", ".txt")):
+        is_file = word.endswith((".c", ".h", ".md", ".txt")) or ":" in word
+        if dot and label in LABELS and not is_file:
             return any(fnmatch.fnmatchcase(name, word) for name in self.ctest)
         return None
 
 
 def words_of(text):
-    return [word for word in re.findall(r"`([^`\n]+)`", text)]
+    return re.findall(r"`([^`\n]+)`", text)
 
 
 def rows_of(text):
@@ -121,10 +130,10 @@ def check_complete(path, text, header):
 def atomic_fields(text):
     """The names of the fields and variables that a source declares _Atomic."""
     for line in text.split("\n"):
-        found = re.match(r"\s*(?:extern |static )*(?:struct \w+ \*|\w+ \(\*)?_Atomic(?: \w+)? (\w.*?);?$",
-                         line.split("/*")[0].split(" PM_HIDDEN")[0].rstrip())
-        if found and "PM_INLINE" not in line and line.split("/*")[0].rstrip().endswith(";"):
-            for name in re.sub(r"\(.*|\[[^\]]*\]|\{[^}]*\}|=[^,]*|\)", "", found.group(1)).split(","):
+        code = line.split("/*")[0].rstrip()
+        found = DECLARATION.fullmatch(code[:-1]) if code.endswith(";") else None
+        if found:
+            for name in AFTER_NAME.sub("", found.group(1)).split(","):
                 yield name.strip()
 
 
@@ -162,8 +171,9 @@ def ctest_names_of(build):
 GOOD = {
     "lib/heap/x_test.c": "cmocka_unit_test(it_holds),\n",
     "lib/heap/x.c": "bool pm_x_check(void)\n",
-    "lib/heap/x.h": "    _Atomic uint64_t one, two; /* fields */\nstatic void (*_Atomic hook)(void);\n"
-                    "static _Atomic uint32_t sets[A + 1];\n",
+    "lib/heap/x.h": "    _Atomic uint64_t one, two; /* fields */\n"
+                    "static void (*_Atomic hook)(void);\n"
+                    "static _Atomic uint32_t sets[A + 1] = {1, 2};\n",
     ORDERS: "`one`, `two`, `hook` `sets[i]`\n",
     "include/poolmalloc/poolmalloc.h": "PM_API void *pm_malloc(size_t size);\n",
     "stress/mutants/mutants.txt": "mutant gone\nwhy w\ntraps I1\n",

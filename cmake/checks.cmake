@@ -31,6 +31,12 @@ pm_check(headers check_headers.py --cc ${CMAKE_C_COMPILER} --cxx ${PM_CXX}
     --definitions "$<JOIN:${definitions},$<COMMA>>,PM_OVERRIDE=0,PM_OS_FAULT=0")
 pm_check(headers.selftest check_headers.py --self-test --cc ${CMAKE_C_COMPILER} --cxx ${PM_CXX})
 
+# Of the build that has most of the tests; what others have is looked for in the sources.
+if(PM_OVERRIDE_BUILD AND NOT PM_CHECK AND NOT PM_CLASSIC)
+    pm_check(reliability check_reliability.py ${PROJECT_SOURCE_DIR} --tests ${PROJECT_BINARY_DIR})
+endif()
+pm_check(reliability.selftest check_reliability.py --self-test)
+
 if(PM_OVERRIDE_BUILD)
     pm_check(exports check_exports.py --nm ${CMAKE_NM} --readelf ${CMAKE_READELF}
         --shared $<TARGET_FILE:poolmalloc> --static $<TARGET_FILE:poolmalloc_static>

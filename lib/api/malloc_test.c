@@ -160,6 +160,19 @@ static void sized_frees_free(void **state)
     pm_free_aligned_sized(NULL, 256, 100);
 }
 
+/* It may have left the block where it was, larger than that. */
+ISOLATED(sized_frees_take_the_size_that_realloc_was_asked_for)
+{
+    for (size_t size = 16; size <= 4 * PM_BLOCK_MAX; size += size / 3) {
+        for (size_t less = size; less > size / 2; less -= 1 + size / 16) {
+            void *block = pm_realloc(pm_malloc(size), less);
+            require(block != NULL);
+            pm_free_sized(block, less);
+        }
+    }
+    require(pm_check());
+}
+
 static void free_too_much(const void *block)
 {
     pm_free_sized((void *)(uintptr_t)block, 1000);
@@ -253,6 +266,7 @@ int main(void)
         cmocka_unit_test(a_block_of_size_zero_is_one_of_its_own),
         cmocka_unit_test(page_aligned_blocks_are_aligned_to_a_page),
         cmocka_unit_test(sized_frees_free),
+        cmocka_unit_test(sized_frees_take_the_size_that_realloc_was_asked_for),
         cmocka_unit_test(sized_frees_that_do_not_fit_are_named_in_check_builds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

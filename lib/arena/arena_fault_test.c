@@ -317,18 +317,40 @@ ISOLATED(large_blocks_take_the_advice_against_huge_pages_back_where_they_grow_to
     test_arena_start(64);
     require(pm_options_parse("huge_pages=always"));
     require(advice_of_a_purge_in_part() == 1);
-    char *block = pm_span_alloc(2 * PM_ARENA_BYTES, 1, &zero); /* behind the other arena */
-    pm_span_free(&pm_window, block, "free");
-    block = pm_span_alloc(PM_ARENA_BYTES, 1, &zero);
-    advice();
-    require(pm_arena_of(&pm_window, pm_window_index(&pm_window, block))->no_huge == 0);
-    pm_span_free(&pm_window, block, "free");
-    char *next = pm_span_alloc(PM_ARENA_BYTES, 1, &zero);
-    struct pm_arena *a = pm_arena_of(&pm_window, pm_window_index(&pm_window, next));
+    char *block = pm_span_alloc(PM_ARENA_BYTES, 1, &zero); /* the arena that was purged */
+    struct pm_arena *a = pm_arena_of(&pm_window, pm_window_index(&pm_window, block));
+    require(advice() == 1 && a->no_huge == 0);
+    pm_span_free(&pm_window, pm_span_alloc(2 * PM_ARENA_BYTES, 1, &zero), "free");
     a[1].no_huge = 1; /* as a purge in part leaves it */
     advice();
-    require(pm_span_resize(&pm_window, next, 2 * PM_ARENA_BYTES, "realloc"));
+    require(pm_span_resize(&pm_window, block, 2 * PM_ARENA_BYTES, "realloc"));
     require(advice() == 1 && a[1].no_huge == 0 && pm_arena_check());
+}
+
+ISOLATED(advice_that_the_system_does_not_take_changes_nothing)
+{
+    test_arena_start(64);
+    require(pm_options_parse("huge_pages=always"));
+    pm_os_fault_set_kinds(1u << PM_OS_ADVISE, 1, true);
+    bool zero;
+    char *block = pm_span_alloc(3 * PM_ARENA_BYTES, 1, &zero);
+    require(block != NULL && zero && pm_os_fault_calls() > 0 && pm_arena_check());
+    test_dirty(block, 3 * PM_ARENA_BYTES);
+}
+
+ISOLATED(where_an_arena_cannot_be_decommitted_its_pages_go_back)
+{
+    bool zero;
+    char *block = decommitted_arenas(2);
+    require(pm_span_alloc(2 * PM_ARENA_BYTES, 1, &zero) == block);
+    test_dirty(block, 2 * PM_ARENA_BYTES);
+    pm_os_fault_set_kinds(1u << PM_OS_DECOMMIT, 1, true);
+    pm_span_free(&pm_window, block, "free");
+    require(pm_arena_purge_all() && pm_os_fault_calls() > 0 && pm_arena_check());
+    struct pm_arena_stats stats = test_arena_stats();
+    require(stats.decommitted_arenas == 0 && stats.dirty_units == 0);
+    require(pm_span_alloc(2 * PM_ARENA_BYTES, 1, &zero) == block && zero);
+    require(test_reads_as_zero(block, 2 * PM_ARENA_BYTES));
 }
 
 ISOLATED(with_huge_pages_never_a_purge_in_part_gives_no_advice)
@@ -351,6 +373,8 @@ int main(void)
             decommitted_arenas_that_the_system_refuses_to_commit_stay_free_and_serve_later),
         cmocka_unit_test(large_blocks_take_the_advice_against_huge_pages_back_where_they_grow_to),
         cmocka_unit_test(with_huge_pages_never_a_purge_in_part_gives_no_advice),
+        cmocka_unit_test(advice_that_the_system_does_not_take_changes_nothing),
+        cmocka_unit_test(where_an_arena_cannot_be_decommitted_its_pages_go_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -283,6 +283,19 @@ ISOLATED(what_nobody_touched_for_the_delay_is_purged_at_the_next_tick_and_not_be
     require(pm_load_relaxed(&pm_purge_deadline_ns) == PM_PURGE_NEVER);
 }
 
+ISOLATED(a_deadline_that_is_looked_at_with_an_earlier_clock_is_kept)
+{
+    const uint64_t now = 10 * PM_DEMAND_NS;
+    struct pm_run run;
+    start(SIZE_MAX);
+    require(pm_arena_take_run(3, &run));
+    give_at(&run, now);
+    pm_purge_due(now - PM_DEMAND_NS);
+    require(test_arena_stats().dirty_units == 3);
+    pm_arena_tick(now + DELAY_NS + 2 * TICK_NS);
+    require(test_arena_stats().dirty_units == 0 && pm_arena_check());
+}
+
 ISOLATED(a_deadline_purges_in_slices_until_all_is_done)
 {
     const uint64_t now = 10 * PM_DEMAND_NS;
@@ -368,6 +381,7 @@ int main(void)
         cmocka_unit_test(only_the_dirty_units_of_an_arena_in_use_are_purged),
         cmocka_unit_test(
             what_nobody_touched_for_the_delay_is_purged_at_the_next_tick_and_not_before),
+        cmocka_unit_test(a_deadline_that_is_looked_at_with_an_earlier_clock_is_kept),
         cmocka_unit_test(a_deadline_purges_in_slices_until_all_is_done),
         cmocka_unit_test(
             where_commit_is_charged_whole_arenas_are_decommitted_and_come_back_as_zero),

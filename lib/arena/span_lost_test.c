@@ -125,23 +125,41 @@ ISOLATED(a_target_that_is_mapped_elsewhere_is_called_lost)
     require(test_is_dirty(pages.from, BYTES));
 }
 
-/* The block lies in two mappings, of which the first one is moved before the system refuses. */
-ISOLATED(a_block_whose_new_place_is_lost_keeps_its_contents)
+/* A block in two mappings, which is moved in pieces, and the first of these may be before the
+ * system refuses. */
+static char *block_in_two_mappings(void)
 {
     test_arena_start(WINDOW_ARENAS);
-    char *first = simple_span(ARENAS * PM_ARENA_UNITS), *wall = simple_span(PM_ARENA_UNITS);
-    size_t units = 2 * ARENAS * PM_ARENA_UNITS;
-    test_dirty(first, BYTES); /* mappings without pages would be joined */
-    char *block = pm_span_move(&pm_window, first, units << PM_UNIT_SHIFT, "realloc");
+    char *first = simple_span(ARENAS * PM_ARENA_UNITS);
+    simple_span(PM_ARENA_UNITS); /* no growth in place */
+    test_dirty(first, BYTES);    /* mappings without pages would be joined */
+    char *block = pm_span_move(&pm_window, first, 2 * BYTES, "realloc");
     require(block != NULL && moves_asked_for == 1);
     test_dirty(block, 2 * BYTES);
-    refusal = TAKEN;
     allowed_moves = 3;
+    return block;
+}
+
+ISOLATED(of_a_block_that_can_be_moved_in_part_the_rest_is_copied)
+{
+    char *block = block_in_two_mappings();
+    refusal = DROPPED;
+    char *moved = pm_span_move(&pm_window, block, 4 * BYTES, "realloc");
+    require(moved != NULL && moved != block && moves_asked_for == 4);
+    for (size_t i = 0; i < 2 * BYTES; i += 1024) /* the marks are of the old place */
+        require(*(uint64_t *)(void *)(moved + i) == (uintptr_t)block + i);
+    test_dirty(moved, 4 * BYTES);
+    require(pm_arena_check());
+}
+
+ISOLATED(a_block_whose_new_place_is_lost_keeps_its_contents)
+{
+    char *block = block_in_two_mappings();
+    refusal = TAKEN;
     require(pm_span_move(&pm_window, block, 4 * BYTES, "realloc") == NULL);
     require(moves_asked_for == 4 && pm_arena_check());
     require(test_is_dirty(block, 2 * BYTES) && usable(block) == 2 * BYTES);
     span_free(block);
-    span_free(wall);
 }
 
 int main(void)
@@ -152,6 +170,7 @@ int main(void)
         cmocka_unit_test(after_a_refusal_no_move_is_tried_again),
         cmocka_unit_test(a_target_that_another_mapping_took_is_called_lost),
         cmocka_unit_test(a_target_that_is_mapped_elsewhere_is_called_lost),
+        cmocka_unit_test(of_a_block_that_can_be_moved_in_part_the_rest_is_copied),
         cmocka_unit_test(a_block_whose_new_place_is_lost_keeps_its_contents),
     };
     if (PM_ASAN || PM_TSAN) {

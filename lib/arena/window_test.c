@@ -184,6 +184,26 @@ ISOLATED(the_window_has_the_size_asked_for)
     require(pm_window_base(&pm_window) % PM_ARENA_BYTES == 0);
 }
 
+ISOLATED(no_window_is_larger_than_the_largest)
+{
+    if (PM_ASAN || PM_TSAN)
+        return; /* they leave no such room */
+    pm_options.window_bytes = SIZE_MAX / 2;
+    require(pm_arena_init());
+    size_t arenas = pm_window.arenas_end - pm_window.first_arena;
+    require(arenas <= PM_WINDOW_MAX_BYTES >> PM_ARENA_SHIFT);
+    test_dirty(take_arenas(1), PM_ARENA_BYTES);
+}
+
+/* A start-up that fails after the window was made is repeated by the next call. */
+ISOLATED(a_window_is_made_once_however_often_it_is_asked_for)
+{
+    test_arena_start(SOME_ARENAS);
+    uintptr_t base = pm_window_base(&pm_window);
+    require(pm_arena_init() && pm_window_base(&pm_window) == base);
+    require(test_arena_stats().bytes_reserved <= 2 * SOME_ARENAS * PM_ARENA_BYTES);
+}
+
 ISOLATED(a_limit_on_the_address_space_makes_the_window_smaller)
 {
     struct rlimit limit = {(rlim_t)1 << 30, (rlim_t)1 << 30};
@@ -225,6 +245,8 @@ int main(void)
         cmocka_unit_test(a_request_larger_than_the_next_window_gets_a_window_of_its_size),
         cmocka_unit_test(an_older_window_with_room_is_used_before_a_newer_one),
         cmocka_unit_test(the_window_has_the_size_asked_for),
+        cmocka_unit_test(no_window_is_larger_than_the_largest),
+        cmocka_unit_test(a_window_is_made_once_however_often_it_is_asked_for),
         cmocka_unit_test(a_limit_on_the_address_space_makes_the_window_smaller),
         cmocka_unit_test(routes_of_a_run_count_the_distance_to_its_head),
     };

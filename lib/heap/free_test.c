@@ -258,6 +258,30 @@ ISOLATED(an_interior_pointer_among_blocks_of_a_batch_is_named)
     require(test_aborts(free_inside_in_a_streak, pool, "points inside a block"));
 }
 
+/* As if blocks of other pools were freed in between: each goes to its pool at once. */
+static void *free_one_again_and_again(void *pool)
+{
+    test_get_heap();
+    for (unsigned i = 0; i <= ((struct pm_pool *)pool)->capacity; i++) {
+        test_release(blocks[0]);
+        for (unsigned slot = 0; slot < PM_BATCH_SLOTS; slot++)
+            pm_heap_self->batch[slot].remote = NULL;
+    }
+    return NULL;
+}
+
+static void free_too_often(const void *pool)
+{
+    test_in_thread(free_one_again_and_again, (void *)(uintptr_t)pool);
+}
+
+ISOLATED(a_block_that_another_thread_frees_again_and_again_is_named)
+{
+    test_heap_start(WINDOW_ARENAS);
+    blocks[0] = test_alloc(SIZE);
+    require(test_aborts(free_too_often, test_pool_of(blocks[0]), "freed twice"));
+}
+
 ISOLATED(a_block_of_a_pool_that_was_given_back_is_not_allocated)
 {
     test_heap_start(WINDOW_ARENAS);
@@ -293,6 +317,7 @@ int main(void)
         cmocka_unit_test(foreign_pointers_are_named),
         cmocka_unit_test(interior_pointers_of_floating_pools_and_of_others_pools_are_named),
         cmocka_unit_test(an_interior_pointer_among_blocks_of_a_batch_is_named),
+        cmocka_unit_test(a_block_that_another_thread_frees_again_and_again_is_named),
         cmocka_unit_test(a_block_of_a_pool_that_was_given_back_is_not_allocated),
         cmocka_unit_test(an_address_where_nothing_was_ever_allocated_is_not_allocated),
     };

@@ -118,11 +118,25 @@ ISOLATED(calls_that_fail_for_good_give_enomem_and_lose_nothing)
     sweep_all(true);
 }
 
+ISOLATED(a_child_that_gets_no_memory_for_a_cold_heap_goes_on_with_the_old_one)
+{
+    start();
+    require(pm_heap_process_init());
+    pm_heap_replace_cold_in_child(); /* the spare one */
+    struct pm_heap *cold = pm_heap_cold;
+    pm_os_fault_set(1, true);
+    pm_heap_replace_cold_in_child();
+    require(pm_heap_cold == cold && pm_os_fault_calls() > 0);
+    pm_os_fault_set(0, false);
+    require(scenario() == 0 && test_nothing_is_lost());
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_call_that_fails_once_costs_at_most_one_block),
         cmocka_unit_test(calls_that_fail_for_good_give_enomem_and_lose_nothing),
+        cmocka_unit_test(a_child_that_gets_no_memory_for_a_cold_heap_goes_on_with_the_old_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

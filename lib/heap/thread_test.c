@@ -280,6 +280,33 @@ ISOLATED(the_heap_that_a_dead_thread_left_serves_the_next_with_its_storage)
     require(test_heap_stats().heaps >= 2 && test_heap_stats().heaps <= 1 + MANY / 20);
 }
 
+/* More threads at a time than the registry's buckets keep apart. */
+enum { AT_ONCE = 150 };
+static pthread_barrier_t all_there;
+
+static void *wait_with_a_heap(void *arg)
+{
+    test_get_heap();
+    pthread_barrier_wait(&all_there);
+    return arg;
+}
+
+ISOLATED(each_of_many_heaps_is_found_again_at_its_threads_exit)
+{
+    pthread_t threads[AT_ONCE];
+    pthread_attr_t small;
+    test_heap_start(WINDOW_ARENAS);
+    require(pthread_barrier_init(&all_there, NULL, AT_ONCE) == 0);
+    require(pthread_attr_init(&small) == 0 && pthread_attr_setstacksize(&small, 1 << 18) == 0);
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < AT_ONCE; i++)
+            require(pthread_create(&threads[i], &small, wait_with_a_heap, NULL) == 0);
+        for (int i = 0; i < AT_ONCE; i++)
+            require(pthread_join(threads[i], NULL) == 0);
+        require(test_heap_stats().heaps == AT_ONCE && test_heap_stats().heaps_in_use == 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -297,6 +324,7 @@ int main(void)
             threads_of_few_calls_are_served_by_the_cold_heap_and_get_none_of_their_own),
         cmocka_unit_test(the_first_thread_has_its_heap_at_once),
         cmocka_unit_test(the_heap_that_a_dead_thread_left_serves_the_next_with_its_storage),
+        cmocka_unit_test(each_of_many_heaps_is_found_again_at_its_threads_exit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

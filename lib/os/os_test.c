@@ -110,6 +110,7 @@ static void refusals_are_false_or_null_and_preserve_errno(void **state)
     assert_false(pm_os_make_readable(start, BYTES));
     assert_false(pm_os_purge(start, BYTES));
     assert_false(pm_os_append_file("/no/such/folder/file", "x", 1));
+    assert_false(pm_os_append_file("/dev/full", "x", 1));
     pm_os_release(start, 0);
     assert_int_equal(errno, EDOM);
 }
