@@ -6,8 +6,13 @@
 #   x_fault_test.c   linked to the library whose os layer fails on request
 #   x_plain_test.c   does without cmocka, for systems that lack it
 
-find_path(PM_CMOCKA_INCLUDE cmocka.h)
-find_library(PM_CMOCKA_LIBRARY cmocka)
+if(PM_CMOCKA)
+    find_path(PM_CMOCKA_INCLUDE cmocka.h)
+    find_library(PM_CMOCKA_LIBRARY cmocka)
+else() # another C library, or another processor, than cmocka was built for
+    set(PM_CMOCKA_INCLUDE ${PROJECT_SOURCE_DIR}/cmake/cmocka)
+    set(PM_CMOCKA_LIBRARY Threads::Threads)
+endif()
 if(PM_CMOCKA_INCLUDE AND PM_CMOCKA_LIBRARY)
     set(PM_HAVE_CMOCKA ON)
 else()

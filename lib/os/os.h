@@ -2,7 +2,8 @@
 /*
  * What the allocator asks of the operating system: the contract that each os_<platform>.c keeps.
  * Every function may be called from any thread, allocates nothing and preserves errno; those that
- * return bool or a pointer say by false or NULL that the system refused.
+ * return bool or a pointer say by false or NULL that the system refused. What memory is asked for,
+ * changed or given back is whole pages: systems round up, and so would change what lies behind.
  */
 #ifndef PM_OS_OS_H
 #define PM_OS_OS_H
@@ -78,11 +79,45 @@ void pm_os_fault_set(unsigned nth, bool for_good);
 unsigned pm_os_fault_calls(void);
 /* For the platform file: whether this call shall fail. */
 bool pm_os_fault_now(enum pm_os_call call);
+
+/*
+ * The machine that the double pretends to be, from the environment: pages of so many bytes (more
+ * than the system's own), addresses below 2^bits.
+ *
+ *   POOLMALLOC_OS_DOUBLE=page_bytes=65536,address_bits=39
+ *
+ * What is not named, or does not fit the system, is the system's. Tests may set it, too, before the
+ * first call; 0: the system's.
+ */
+void pm_os_double_set_machine(size_t page_bytes, unsigned address_bits);
+/* The next reservation lies there, and is no memory. */
+void pm_os_double_set_place(uintptr_t address);
+/* For the platform file. */
+size_t pm_os_double_page_bytes(size_t real_page_bytes);
+/* Ends the process with a message if these are not whole pages. */
+void pm_os_double_check_pages(const void *start, size_t bytes);
+/* Where to reserve, the next lower place with each call; PM_OS_ANYWHERE: where the system likes;
+ * PM_OS_NOWHERE: there is no room. */
+#define PM_OS_ANYWHERE ((uintptr_t)0)
+#define PM_OS_NOWHERE UINTPTR_MAX
+uintptr_t pm_os_double_place(size_t bytes);
+/* Whether this is the place set above; once. */
+bool pm_os_double_is_set_place(uintptr_t place);
 #else
 static inline bool pm_os_fault_now(enum pm_os_call call)
 {
     (void)call;
     return false;
+}
+
+static inline size_t pm_os_double_page_bytes(size_t real_page_bytes)
+{
+    return real_page_bytes;
+}
+
+static inline void pm_os_double_check_pages(const void *start, size_t bytes)
+{
+    (void)start, (void)bytes;
 }
 #endif
 

@@ -66,6 +66,7 @@ size_t pm_os_page_bytes(void)
     size_t bytes = pm_load_relaxed(&page_bytes);
     if (bytes == 0) {
         bytes = getauxval(AT_PAGESZ);
+        bytes = pm_os_double_page_bytes(bytes);
         pm_store_relaxed(&page_bytes, bytes);
     }
     return bytes;
@@ -105,10 +106,41 @@ unsigned pm_os_process_id(void)
 void pm_os_release(void *start, size_t bytes)
 {
     int saved_errno = errno;
+    pm_os_double_check_pages(start, bytes);
     if (bytes > 0 && !pm_os_fault_now(PM_OS_RELEASE))
         munmap(start, bytes); /* refused: the address space stays reserved, nothing else is lost */
     errno = saved_errno;
 }
+
+static void *map_reserved(void *where, size_t bytes)
+{
+    return mmap(where, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+}
+
+#if PM_OS_FAULT
+/* Where the double's machine has its addresses. */
+static void *reserve_somewhere(size_t bytes)
+{
+    for (;;) {
+        uintptr_t place = pm_os_double_place(bytes);
+        if (place == PM_OS_ANYWHERE)
+            return map_reserved(NULL, bytes);
+        if (place == PM_OS_NOWHERE)
+            return MAP_FAILED;
+        if (pm_os_double_is_set_place(place))
+            return (void *)place;
+        void *start = map_reserved((void *)place, bytes);
+        if (start == (void *)place || start == MAP_FAILED)
+            return start;
+        munmap(start, bytes); /* something else is there */
+    }
+}
+#else
+static void *reserve_somewhere(size_t bytes)
+{
+    return map_reserved(NULL, bytes);
+}
+#endif
 
 void *pm_os_reserve(size_t bytes, size_t align)
 {
@@ -116,9 +148,9 @@ void *pm_os_reserve(size_t bytes, size_t align)
     size_t page = pm_os_page_bytes();
     size_t slack = align > page ? align - page : 0;
     char *start = MAP_FAILED;
+    pm_os_double_check_pages(NULL, bytes);
     if (bytes <= SIZE_MAX - slack && !pm_os_fault_now(PM_OS_RESERVE))
-        start = mmap(NULL, bytes + slack, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-                     -1, 0);
+        start = reserve_somewhere(bytes + slack);
     errno = saved_errno;
     if (start == MAP_FAILED)
         return NULL;
@@ -130,6 +162,7 @@ void *pm_os_reserve(size_t bytes, size_t align)
 
 static bool protect(enum pm_os_call call, void *start, size_t bytes, int protection)
 {
+    pm_os_double_check_pages(start, bytes);
     if (pm_os_fault_now(call))
         return false;
     int saved_errno = errno;
@@ -150,6 +183,7 @@ bool pm_os_commit(void *start, size_t bytes)
 
 bool pm_os_purge(void *start, size_t bytes)
 {
+    pm_os_double_check_pages(start, bytes);
     if (pm_os_fault_now(PM_OS_PURGE))
         return false;
     int saved_errno = errno;
@@ -160,6 +194,7 @@ bool pm_os_purge(void *start, size_t bytes)
 
 bool pm_os_decommit(void *start, size_t bytes)
 {
+    pm_os_double_check_pages(start, bytes);
     if (pm_os_fault_now(PM_OS_DECOMMIT))
         return false;
     int saved_errno = errno;
@@ -203,6 +238,8 @@ static bool move_piece(char *to, char *from, size_t bytes, bool *lost)
 size_t pm_os_move_pages(void *to, void *from, size_t bytes, bool *lost)
 {
     *lost = false;
+    pm_os_double_check_pages(to, bytes);
+    pm_os_double_check_pages(from, bytes);
     if (pm_os_fault_now(PM_OS_MOVE) || pm_load_relaxed(&moving_is_refused))
         return 0;
     int saved_errno = errno;
@@ -217,6 +254,7 @@ size_t pm_os_move_pages(void *to, void *from, size_t bytes, bool *lost)
 
 bool pm_os_advise_huge(void *start, size_t bytes, bool huge)
 {
+    pm_os_double_check_pages(start, bytes);
     if (pm_os_fault_now(PM_OS_ADVISE))
         return false;
     int saved_errno = errno;

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The machine that the os layer's double pretends to be, for tests only: larger pages, fewer
+ * address bits. See os.h. Every call is looked at as such a machine would.
+ */
+#include "base/atomic.h"
+#include "base/bits.h"
+#include "base/report.h"
+#include "os/os.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { ADDRESS_BITS_MIN = 32, ADDRESS_BITS_MAX = 47, ADDRESS_BITS_USUAL = 46 };
+#define LOWEST_PLACE ((uintptr_t)1 << 30) /* below it programs may be loaded */
+
+/* Relaxed: all who read the environment write the same; tests set it while they are alone. */
+static _Atomic bool is_read;
+static _Atomic size_t page_bytes;
+static _Atomic unsigned address_bits;
+/* Everything above was tried; 0: nothing was. */
+static _Atomic uintptr_t tried_from;
+static _Atomic uintptr_t set_place;
+
+void pm_os_double_set_machine(size_t bytes, unsigned bits)
+{
+    pm_store_relaxed(&page_bytes, bytes);
+    pm_store_relaxed(&address_bits, bits);
+    pm_store_relaxed(&tried_from, 0);
+    pm_store_relaxed(&is_read, true);
+}
+
+static size_t number_after(const char *text, const char *name)
+{
+    const char *at = text ? strstr(text, name) : NULL;
+    return at ? strtoul(at + strlen(name), NULL, 10) : 0;
+}
+
+static void read_environment(void)
+{
+    if (pm_load_relaxed(&is_read))
+        return;
+    const char *text = getenv("POOLMALLOC_OS_DOUBLE");
+    size_t bytes = number_after(text, "page_bytes=");
+    size_t bits = number_after(text, "address_bits=");
+    if ((bytes != 0 && !pm_is_pow2(bytes)) ||
+        (bits != 0 && (bits < ADDRESS_BITS_MIN || bits > ADDRESS_BITS_MAX))) {
+        pm_warn("POOLMALLOC_OS_DOUBLE=%s: page_bytes is a power of two, address_bits %u to %u",
+                text, (unsigned)ADDRESS_BITS_MIN, (unsigned)ADDRESS_BITS_MAX);
+        abort();
+    }
+    pm_os_double_set_machine(bytes, (unsigned)bits);
+}
+
+size_t pm_os_double_page_bytes(size_t real_page_bytes)
+{
+    read_environment();
+    size_t bytes = pm_load_relaxed(&page_bytes);
+    return bytes > real_page_bytes ? bytes : real_page_bytes;
+}
+
+void pm_os_double_check_pages(const void *start, size_t bytes)
+{
+    if ((((uintptr_t)start | bytes) & (pm_os_page_bytes() - 1)) != 0) {
+        pm_warn("%p and %zu bytes are not whole pages", start, bytes);
+        pm_fatal_check(__FILE__, __LINE__, "the system is asked for whole pages");
+    }
+}
+
+void pm_os_double_set_place(uintptr_t address)
+{
+    pm_store_relaxed(&set_place, address);
+}
+
+bool pm_os_double_is_set_place(uintptr_t place)
+{
+    if (place != pm_load_relaxed(&set_place))
+        return false;
+    pm_store_relaxed(&set_place, 0);
+    return true;
+}
+
+uintptr_t pm_os_double_place(size_t bytes)
+{
+    read_environment();
+    unsigned bits = pm_load_relaxed(&address_bits);
+    if (pm_load_relaxed(&set_place) != 0)
+        return pm_load_relaxed(&set_place);
+    if (bits == 0 && pm_load_relaxed(&page_bytes) == 0)
+        return PM_OS_ANYWHERE;
+    uintptr_t end = (uintptr_t)1 << (bits != 0 ? bits : ADDRESS_BITS_USUAL);
+    uintptr_t tried = pm_load_relaxed(&tried_from), place;
+    do {
+        uintptr_t from = tried != 0 ? tried : end;
+        if (bytes > from - LOWEST_PLACE)
+            return PM_OS_NOWHERE;
+        place = (from - bytes) & ~(pm_os_page_bytes() - 1);
+    } while (!pm_cas_acq_rel(&tried_from, &tried, place));
+    return place;
+}
