@@ -130,6 +130,13 @@ void pm_arena_add_units(struct pm_arena *a, uint64_t units, uint64_t dirty, uint
     pm_purge_set_deadline(now_ns);
 }
 
+void pm_arena_postpone(struct pm_arena *a, uint64_t now_ns)
+{
+    pm_list_remove(&a->dirty_link);
+    pm_list_push(&dirty_arenas, &a->dirty_link);
+    a->dirty_since = (uint32_t)(now_ns >> PM_TICK_SHIFT);
+}
+
 struct pm_arena *pm_arena_longest_dirty(void)
 {
     if (pm_list_empty(&dirty_arenas))

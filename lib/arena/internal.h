@@ -88,6 +88,8 @@ void pm_arena_add_units(struct pm_arena *a, uint64_t units, uint64_t dirty, uint
 struct pm_arena *pm_arena_take_decommitted(bool first_window);
 /* The arena whose dirty units came back least lately, or NULL. */
 struct pm_arena *pm_arena_longest_dirty(void);
+/* Of an arena with dirty units, none of which can be purged now: the next ones are longer dirty. */
+void pm_arena_postpone(struct pm_arena *a, uint64_t now_ns);
 /* Prints what is wrong with a filed arena and returns false. */
 bool pm_arena_check_one(const struct pm_arena *a);
 /* The fullest arena with a free run of that length, or NULL. */

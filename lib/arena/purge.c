@@ -88,13 +88,34 @@ struct purge {
     bool forbid_huge, allow_huge;
 };
 
+/* Under the arena lock: the free units that can be purged, of pages that have dirty ones. A page
+ * may be larger than a unit: then only those whose units are all free. */
+static uint64_t purgeable_units(const struct pm_arena *a)
+{
+    size_t in_page = pm_os_page_bytes() >> PM_UNIT_SHIFT;
+    uint64_t units = 0;
+    if (in_page <= 1)
+        return a->dirty;
+    for (unsigned first = 0; first < PM_ARENA_UNITS; first += (unsigned)in_page) {
+        uint64_t page = pm_bits_run(first, (unsigned)in_page);
+        if ((a->free & page) == page && (a->dirty & page) != 0)
+            units |= page;
+    }
+    return units;
+}
+
 /* Under the arena lock: takes an arena out of the list for its dirty free units, or for all if it
- * is wholly free. The rest of an arena purged in part would come back with the next huge page that
- * the system makes of it. */
-static struct purge purge_begin(struct pm_arena *a, enum pm_huge policy)
+ * is wholly free. No units: there is no page to purge, and the arena comes last. The rest of an
+ * arena purged in part would come back with the next huge page that the system makes of it. */
+static struct purge purge_begin(struct pm_arena *a, enum pm_huge policy, uint64_t now_ns)
 {
     bool whole = ~a->free == 0;
-    struct purge purge = {.arena = a, .units = whole ? a->free : a->dirty, .dirty = a->dirty};
+    struct purge purge = {.arena = a, .units = whole ? a->free : purgeable_units(a)};
+    purge.dirty = a->dirty & purge.units;
+    if (pm_unlikely(purge.units == 0)) {
+        pm_arena_postpone(a, now_ns);
+        return purge;
+    }
     pm_arena_unfile(a);
     pm_arena_remove_units(a, purge.units);
     pm_arena_totals.purging_units += pm_bits_count(purge.units);
@@ -122,17 +143,6 @@ static void purge_end(const struct purge *purge, uint64_t now_ns)
     pm_lock_release(&pm_arena_lock);
 }
 
-/* Of the memory in [start, end) whole pages only: a page may be larger than a unit, and its other
- * units in use. False: part of it is dirty still. */
-static bool purge_pages(char *start, char *end)
-{
-    uintptr_t page = pm_os_page_bytes();
-    char *first = (char *)pm_align_up((uintptr_t)start, page);
-    char *last = (char *)((uintptr_t)end & ~(page - 1));
-    bool done = first >= last || pm_os_purge(first, (size_t)(last - first));
-    return done && first == start && last == end;
-}
-
 /* Which units are dirty still: the system may refuse. */
 static uint64_t purge_units(struct pm_arena *a, uint64_t units)
 {
@@ -143,7 +153,7 @@ static uint64_t purge_units(struct pm_arena *a, uint64_t units)
         unsigned length = ~rest == 0 ? PM_ARENA_UNITS : (unsigned)__builtin_ctzll(~rest);
         uint64_t run = pm_bits_run(first, length);
         char *start = pm_arena_base(a) + ((size_t)first << PM_UNIT_SHIFT);
-        if (!purge_pages(start, start + ((size_t)length << PM_UNIT_SHIFT)))
+        if (!pm_os_purge(start, (size_t)length << PM_UNIT_SHIFT))
             still_dirty |= run;
         units &= ~run;
     }
@@ -171,31 +181,40 @@ static struct pm_arena *excess_arena(uint64_t now_ns)
     if (long_since(now_ns, demand.last_purge_ns))
         demand.purged_units = 0;
     struct pm_arena *a = pm_arena_oldest_dirty_empty();
-    a = a ? a : pm_arena_longest_dirty();
-    demand.purged_units += pm_bits_count(a->dirty);
-    demand.last_purge_ns = now_ns;
-    return a;
+    return a ? a : pm_arena_longest_dirty();
+}
+
+/* Not again at once. */
+static void pause_excess(uint64_t now_ns)
+{
+    pm_lock_acquire(&pm_arena_lock);
+    demand.refused_until_ns = now_ns + PM_DEMAND_NS;
+    pm_lock_release(&pm_arena_lock);
 }
 
 void pm_purge_excess(size_t given, uint64_t now_ns)
 {
     enum pm_huge policy = huge_policy();
     size_t slices = given / PM_ARENA_UNITS + PM_PURGE_SLICE_ARENAS;
+    bool some = false;
     for (; slices > 0; slices--) {
         struct purge purge = {0};
         pm_lock_acquire(&pm_arena_lock);
         struct pm_arena *a = excess_arena(now_ns);
-        if (a != NULL)
-            purge = purge_begin(a, policy);
+        if (a != NULL) {
+            purge = purge_begin(a, policy, now_ns);
+            demand.purged_units += pm_bits_count(purge.dirty);
+            demand.last_purge_ns = now_ns;
+        }
         pm_lock_release(&pm_arena_lock);
         if (a == NULL)
             return;
-        if (!purge_run(&purge, now_ns)) {
-            pm_lock_acquire(&pm_arena_lock);
-            demand.refused_until_ns = now_ns + PM_DEMAND_NS;
-            pm_lock_release(&pm_arena_lock);
-        }
+        some |= purge.units != 0;
+        if (purge.units != 0 && !purge_run(&purge, now_ns))
+            pause_excess(now_ns);
     }
+    if (!some) /* all these arenas have no page to purge */
+        pause_excess(now_ns);
 }
 
 uint64_t pm_purge_delay_ns(void)
@@ -242,11 +261,12 @@ void pm_purge_due(uint64_t now_ns)
         pm_lock_acquire(&pm_arena_lock);
         struct pm_arena *a = due_arena(now_ns, left > 0);
         if (a != NULL)
-            purge = purge_begin(a, policy);
+            purge = purge_begin(a, policy, now_ns);
         pm_lock_release(&pm_arena_lock);
         if (a == NULL)
             return;
-        purge_run(&purge, now_ns);
+        if (purge.units != 0)
+            purge_run(&purge, now_ns);
     }
 }
 
@@ -268,7 +288,7 @@ static void purge_window(struct pm_window *w, void *arg)
         struct purge purge = {0};
         pm_lock_acquire(&pm_arena_lock);
         if (a->dirty != 0 || (all->decommit && a->place == PM_CLEAN_EMPTY))
-            purge = purge_begin(a, all->policy);
+            purge = purge_begin(a, all->policy, all->now_ns);
         pm_lock_release(&pm_arena_lock);
         if (purge.units != 0)
             all->some |= purge_run(&purge, all->now_ns);

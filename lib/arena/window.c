@@ -2,6 +2,7 @@
 /* Reserving windows and committing their tables: see window.h for the layout. */
 #include "arena/internal.h"
 #include "base/options.h"
+#include "base/report.h"
 #include "os/os.h"
 
 /* The base before there is a window: no pointer lies within `units` of it, not even NULL. */
@@ -65,6 +66,37 @@ static size_t header_arenas(const struct layout *l)
     return (bytes + PM_ARENA_BYTES - 1) >> PM_ARENA_SHIFT;
 }
 
+/* Start-up is tried again with each call of the program, and fails the same way. */
+static bool first_time(void)
+{
+    static _Atomic bool said; /* relaxed: at worst it is said twice */
+    bool first = !pm_load_relaxed(&said);
+    pm_store_relaxed(&said, true);
+    return first;
+}
+
+static bool pages_fit(void)
+{
+    bool fit = pm_os_page_bytes() <= PM_ARENA_BYTES;
+    if (!fit && first_time())
+        pm_warn("the system's pages of %zu bytes are larger than an arena (%zu bytes): no memory "
+                "can be allocated; build with larger units",
+                pm_os_page_bytes(), PM_ARENA_BYTES);
+    return fit;
+}
+
+/* What is packed beside an address of a window has only so many bits for it. */
+static bool addresses_fit(const char *start, size_t bytes)
+{
+    const uintptr_t end = (uintptr_t)1 << PM_ADDRESS_BITS;
+    bool fit = bytes <= end && (uintptr_t)start <= end - bytes;
+    if (!fit && first_time())
+        pm_warn("the system gave memory at %p, but addresses above 2^%u cannot be used: less "
+                "memory, or none, can be allocated",
+                (const void *)start, (unsigned)PM_ADDRESS_BITS);
+    return fit;
+}
+
 /* Reserves the window's address space, so that the first usable arena, which lies `lead` bytes
  * behind the start, is aligned. */
 static char *reserve(size_t bytes, size_t lead, size_t align)
@@ -73,6 +105,10 @@ static char *reserve(size_t bytes, size_t lead, size_t align)
     char *start = pm_os_reserve(bytes + slack, PM_ARENA_BYTES);
     if (start == NULL)
         return NULL;
+    if (!addresses_fit(start, bytes + slack)) {
+        pm_os_release(start, bytes + slack);
+        return NULL;
+    }
     size_t skip = -((uintptr_t)start + lead) & (align - 1);
     pm_os_release(start, skip);
     pm_os_release(start + skip + bytes, slack - skip);
@@ -133,6 +169,8 @@ bool pm_window_init(void)
 {
     if (pm_load_relaxed(&pm_window.units) != 0) /* an earlier start-up failed later on */
         return true;
+    if (!pages_fit())
+        return false;
     for (size_t arenas = first_window_bytes() >> PM_ARENA_SHIFT;; arenas /= 2) {
         if (window_make(&pm_window, arenas ? arenas : 1, PM_ARENA_BYTES))
             return true;

@@ -103,6 +103,9 @@
 #define PM_WINDOW_ADD_BYTES ((size_t)64 << 20) /* size of the first added one */
 #define PM_TABLE_STEP_ARENAS 32                /* tables are committed for so many arenas at once */
 
+/* Addresses of windows stay below: what is packed beside an address needs the bits above. */
+#define PM_ADDRESS_BITS 56
+
 #define PM_LINE_BYTES 64
 
 /* Bounds on what is kept (defaults of the run-time options). */

@@ -19,12 +19,13 @@
 
 enum {
     SEARCH_POOLS = 8, /* how many kept pools are looked at for one of the class */
-    CLASS_SHIFT = 56,
+    CLASS_SHIFT = PM_ADDRESS_BITS,
     UNITS_MASK = PM_LINE_BYTES - 1,
 };
 
 _Static_assert(PM_CLASSES <= 1 << (64 - CLASS_SHIFT), "a class fits above the address");
 _Static_assert(PM_POOL_UNITS_MAX <= UNITS_MASK, "units fit below the address");
+_Static_assert(PM_ADDRESS_BITS + 1 <= 64, "the base of a group fits, shifted by one");
 _Static_assert(PM_UNIT_SHIFT + 3 >= 15, "with the base of a group shifted by one, 16 bits are 0");
 
 /* Kept by all heaps; relaxed, it orders nothing. */
