@@ -6,7 +6,7 @@
 
 #include <sched.h>
 
-enum { SPINS_BEFORE_SLEEP = 100, TRIES_BEFORE_GIVING_UP = 2000 };
+enum { SPINS_BEFORE_SLEEP = 100, TRIES_BEFORE_GIVING_UP = 2000, SLEEPS_BEFORE_GIVING_UP = 100 };
 
 static void wait_by_yield(_Atomic uint32_t *word, uint32_t value)
 {
@@ -185,16 +185,12 @@ enum pm_lock_fork pm_lock_state(struct pm_lock *lock)
 
 void pm_lock_take_for_fork(struct pm_lock *lock, bool patient)
 {
-    if (patient) {
-        pm_lock_acquire(lock);
-        /* Relaxed: only the holder looks at the mark. Waiters may be marking theirs. */
-        atomic_fetch_or_explicit(&lock->state, PM_LOCK_FORKS, memory_order_relaxed);
-        return;
-    }
-    for (int i = 0; i < TRIES_BEFORE_GIVING_UP; i++) {
-        if (take(lock, self() | PM_LOCK_FORKS | PM_LOCK_WAITED))
-            return;
-        sched_yield();
+    int tries = patient ? SLEEPS_BEFORE_GIVING_UP : TRIES_BEFORE_GIVING_UP;
+    while (!take(lock, self() | PM_LOCK_FORKS | PM_LOCK_WAITED) && --tries > 0) {
+        if (patient)
+            sleep_while_held(lock);
+        else
+            sched_yield();
     }
 }
 

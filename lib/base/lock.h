@@ -63,8 +63,8 @@ enum pm_lock_fork {
 };
 
 enum pm_lock_fork pm_lock_state(struct pm_lock *lock);
-/* Takes it for the fork: in the order of ranks; or, `patient` false, in any order, but gives up
- * after some time. */
+/* Takes it for the fork, but gives up after some time. `patient`: in the order of ranks, so that
+ * its holder goes on sooner or later; but see heap/fork.c. */
 void pm_lock_take_for_fork(struct pm_lock *lock, bool patient);
 /* Of one that was taken for the fork. */
 void pm_lock_release_after_fork(struct pm_lock *lock);

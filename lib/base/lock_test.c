@@ -224,6 +224,8 @@ ISOLATED(a_lock_tells_whose_it_is_and_a_fork_gives_up_on_anothers)
         sched_yield();
     pm_lock_take_for_fork(&earlier, false);
     require(pm_lock_state(&earlier) == PM_LOCK_ANOTHERS);
+    pm_lock_take_for_fork(&earlier, true); /* that holder waits for the fork, for all we know */
+    require(pm_lock_state(&earlier) == PM_LOCK_ANOTHERS);
 }
 
 int main(void)

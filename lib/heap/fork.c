@@ -5,8 +5,10 @@
  *
  * Where a signal handler forks, its thread may have been inside the allocator, and hold a lock
  * already. To wait for the others in order could then be to wait for one who waits for us: so each
- * is tried for a while, and what is behind those that we did not get is mended in the child, where
- * nobody else is:
+ * is tried for a while. It is the same for any fork where the C library runs the handlers under a
+ * lock of its own (musl; glibc before 2.36): a holder of our lock whose signal handler forks waits
+ * there for the fork that is under way. What is behind the locks that we did not get is mended in
+ * the child, where nobody else is:
  *
  *   rank       in the child, when its holder is gone
  *   INIT       nothing: start-up can be done again
