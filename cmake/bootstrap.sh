@@ -5,8 +5,8 @@
 #
 #   sh cmake/bootstrap.sh NAME...
 #
-# NAME is a package or a group: build, test, bench or real. Says which packages
-# are missing and installs them, as root or through sudo. Where that cannot be done,
+# NAME is a package or a group: build, test, bench, real or platforms. Says which
+# packages are missing and installs them, as root or through sudo. Where that cannot be done,
 # names them and stops with exit code 1. Does nothing, silently and without
 # rights, when nothing is missing. No service of an installed package is started.
 
@@ -20,6 +20,7 @@ group_real="git perl sqlite3 redis-server redis-tools memcached nginx-light post
     nodejs ghostscript imagemagick rustc golang-go mariadb-server-core mariadb-client-core gcc g++"
 group_bench="libbenchmark-dev libjemalloc2 valgrind gnuplot-nox redis-server redis-tools memcached
     nginx-light wrk postgresql lua5.4 ruby sqlite3"
+group_platforms="clang musl-tools musl-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
 
 # Where invoke-rc.d asks whether a service may start; tests put it elsewhere.
 policy=${BOOTSTRAP_POLICY_RC_D:-/usr/sbin/policy-rc.d}
@@ -44,6 +45,7 @@ expand()
         test) echo "$group_test" ;;
         bench) echo "$group_bench" ;;
         real) echo "$group_real" ;;
+        platforms) echo "$group_platforms" ;;
         *) echo "$name" ;;
         esac
     done | tr ' ' '\n' | awk '!seen[$0]++'
@@ -120,7 +122,7 @@ install_all()
 
 main()
 {
-    [ $# -gt 0 ] || give_up "usage: sh cmake/bootstrap.sh build|test|bench|PACKAGE..."
+    [ $# -gt 0 ] || give_up "usage: sh cmake/bootstrap.sh build|test|bench|platforms|PACKAGE..."
     # Package names hold no blanks: the lists are split on purpose.
     # shellcheck disable=SC2046
     set -- $(expand "$@")

@@ -282,6 +282,7 @@ static void require_same_totals(void)
 ISOLATED(random_takes_gives_and_purges_agree_with_a_model_of_every_unit)
 {
     uint64_t seed = 7;
+    test_needs_small_pages();
     test_arena_start(WINDOW_ARENAS);
     for (int step = 0; step < STEPS; step++) {
         bool fill = step / 500 % 2 == 0; /* now mostly takes, now mostly gives */

@@ -268,6 +268,7 @@ ISOLATED(what_nobody_touched_for_the_delay_is_purged_at_the_next_tick_and_not_be
 {
     const uint64_t now = 10 * PM_DEMAND_NS;
     struct pm_run used, runs[2];
+    test_needs_small_pages();
     start(SIZE_MAX);
     require(pm_arena_take_run(1, &used)); /* the arena stays in use */
     require(pm_arena_take_run(3, &runs[0]) && pm_arena_take_run(5, &runs[1]));
@@ -316,8 +317,7 @@ ISOLATED(a_deadline_purges_in_slices_until_all_is_done)
  * sanitizers map much. */
 static void start_charged(size_t keep_arenas)
 {
-    struct rlimit limit = {(rlim_t)1 << 60, (rlim_t)1 << 60};
-    require(setrlimit(RLIMIT_DATA, &limit) == 0);
+    test_limit(RLIMIT_DATA, (rlim_t)1 << 60);
     start(keep_arenas);
     require(pm_os_charges_commit());
 }
@@ -353,6 +353,7 @@ ISOLATED(large_blocks_use_decommitted_arenas_again)
 ISOLATED(arenas_purged_in_part_get_no_huge_pages_until_they_are_full_again)
 {
     struct pm_run used, rest;
+    test_needs_small_pages();
     start(SIZE_MAX);
     require(pm_options_parse("huge_pages=always"));
     require(pm_arena_take_run(1, &used) && pm_arena_take_run(PM_ARENA_UNITS - 1, &rest));

@@ -68,6 +68,7 @@ ISOLATED(sizes_and_alignments_that_nothing_holds_are_refused)
 ISOLATED(zero_is_said_of_fresh_and_purged_memory_only)
 {
     bool zero = false;
+    test_needs_small_pages();
     test_arena_start(WINDOW_ARENAS);
     for (size_t units = 1; units <= 2 * PM_ARENA_UNITS; units *= 2) {
         char *start = span(units, 1, &zero);

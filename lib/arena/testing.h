@@ -18,6 +18,14 @@ static inline void test_arena_start(size_t window_arenas)
     require(pm_arena_init());
 }
 
+/* Ends the test where a page is larger than a unit, so that single units cannot be purged;
+ * machine_fault_test.c is for those machines. */
+static inline void test_needs_small_pages(void)
+{
+    if (pm_os_page_bytes() > PM_UNIT_BYTES)
+        test_skipped("a page is larger than a unit");
+}
+
 static inline size_t test_arena_number(const void *ptr)
 {
     return (uintptr_t)ptr >> PM_ARENA_SHIFT;

@@ -31,6 +31,28 @@ static inline _Noreturn void test_failed(const char *file, int line, const char 
 /* Ends the process with a message; any thread. */
 #define require(cond) ((cond) ? (void)0 : test_failed(__FILE__, __LINE__, #cond))
 
+/* Of a body in a child: this system is not what the test is about. */
+static inline _Noreturn void test_skipped(const char *why)
+{
+    fprintf(stderr, "skipped: %s\n", why);
+    exit(0);
+}
+
+/* The program runs in an emulator of the processor, which is the system to it, and not quite. */
+static inline bool test_emulated(void)
+{
+    return getenv("STRESS_EMULATOR") != NULL;
+}
+
+/* In a child: a limit that the system keeps to, else the test ends. */
+static inline void test_limit(int resource, rlim_t bytes)
+{
+    struct rlimit limit = {bytes, bytes};
+    if (test_emulated()) /* which says that it set it */
+        test_skipped("the emulator sets no limits");
+    require(setrlimit(resource, &limit) == 0);
+}
+
 /* A generator with one word of state (splitmix64): the same sequence on every run. */
 static inline uint64_t test_random(uint64_t *state)
 {
@@ -125,7 +147,9 @@ static inline bool test_aborts(void (*body)(const void *), const void *arg, cons
 {
     char text[1024];
     int status = test_stderr_of(body, arg, text, sizeof text);
-    const char *end = strchr(text, '\n');
+    char *end = strchr(text, '\n');
+    if (end != NULL && test_emulated() && strncmp(end + 1, "qemu: uncaught target signal", 28) == 0)
+        end[1] = 0; /* the emulator's own */
     bool one_line = end != NULL && end[1] == 0;
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT && one_line &&
         strncmp(text, "poolmalloc: ", 12) == 0 && strstr(text, what) != NULL)

@@ -3,6 +3,7 @@
  * The machine that the os layer's double pretends to be, for tests only: larger pages, fewer
  * address bits. See os.h. Every call is looked at as such a machine would.
  */
+#define _GNU_SOURCE /* secure_getenv */
 #include "base/atomic.h"
 #include "base/bits.h"
 #include "base/report.h"
@@ -40,7 +41,7 @@ static void read_environment(void)
 {
     if (pm_load_relaxed(&is_read))
         return;
-    const char *text = getenv("POOLMALLOC_OS_DOUBLE");
+    const char *text = secure_getenv("POOLMALLOC_OS_DOUBLE");
     size_t bytes = number_after(text, "page_bytes=");
     size_t bits = number_after(text, "address_bits=");
     if ((bytes != 0 && !pm_is_pow2(bytes)) ||

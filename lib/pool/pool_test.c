@@ -191,6 +191,7 @@ ISOLATED(a_pool_let_go_without_a_live_block_stays_with_its_owner_who_retires_it)
 
 ISOLATED(a_partly_carved_pool_counts_only_carved_blocks_as_live)
 {
+    test_needs_small_pages();
     test_arena_start(WINDOW_ARENAS);
     struct pm_pool *pool = test_pool(pm_class_of(PM_CARVE_BATCH_MAX), TEST_OWNER);
     void *live = test_pop(pool);

@@ -156,11 +156,13 @@ bool measure_counters(struct pm_stats *stats)
 void measure_trim(void)
 {
     int (*control)(const char *, void *, size_t *, void *, size_t);
+    int (*trim)(size_t); /* not every C library has it */
     *(void **)&control = find_symbol("mallctl");
+    *(void **)&trim = find_symbol("malloc_trim");
     if (control)
         control("arena.4096.purge", NULL, NULL, NULL, 0); /* 4096 is its name of all arenas */
-    else
-        api_trim(0);
+    else if (trim)
+        trim(0);
 }
 
 #else
