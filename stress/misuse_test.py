@@ -47,8 +47,9 @@ def main():
     # a window of known size: "never allocated" must lie in it
     environment = dict(os.environ, POOLMALLOC_OPTIONS="window_bytes=1g")
     emulator = os.environ.get("STRESS_EMULATOR", "").split()
-    done = subprocess.run(emulator + [program, call, pointer], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          text=True, env=environment, timeout=SECONDS, check=False)
+    done = subprocess.run(emulator + [program, call, pointer], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, env=environment, timeout=SECONDS,
+                          check=False)
     if emulator:
         done.stderr = "".join(line for line in done.stderr.splitlines(True)
                               if not line.startswith(EMULATOR_SAYS))

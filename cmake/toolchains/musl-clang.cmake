@@ -7,7 +7,8 @@
 set(musl_triple x86_64-linux-musl)
 set(CMAKE_C_COMPILER clang)
 set(CMAKE_C_COMPILER_TARGET ${musl_triple})
-set(CMAKE_C_FLAGS_INIT "-nostdlibinc -isystem /usr/include/${musl_triple} -Wno-unused-command-line-argument")
+set(CMAKE_C_FLAGS_INIT
+    "-nostdlibinc -isystem /usr/include/${musl_triple} -Wno-unused-command-line-argument")
 foreach(kind EXE SHARED MODULE)
     # -B: where start files are looked for first.
     set(CMAKE_${kind}_LINKER_FLAGS_INIT
