@@ -18,7 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { first_blocks = 300, alarm_seconds = 60, bump_bytes = 1 << 20 };
+enum { first_blocks = 300, alarm_seconds = 60, bump_bytes = 1 << 20, skip_status = 77 };
 
 static volatile bool armed;
 static volatile unsigned called; /* outside of the first call: the functions here are in use */
@@ -124,9 +124,12 @@ TRAPPED(int, dl_iterate_phdr, 0)
 TRAPPED(int, __cxa_atexit, 0)
 TRAPPED(int, backtrace, 0)
 
+static bool was_made;
+
 /* Before all constructors, the library's among them. */
 static void make_first_call(void)
 {
+    was_made = true;
     armed = true;
     for (int i = 0; i < first_blocks; i++) {
         char *block = pm_malloc((size_t)(i + 1) * 10);
@@ -144,6 +147,10 @@ int main(void)
 {
     struct pm_stats stats;
     alarm_guard(alarm_seconds);
+    if (!was_made) {
+        puts("skipped: this C library does not run .preinit_array");
+        return skip_status;
+    }
     CHECK(pm_stats_get(&stats) && stats.heaps == 1, "the first call was not served");
     unsigned before = called;
     CHECK(getenv("") == NULL && malloc(1) != NULL, "the functions here do not work");
