@@ -48,9 +48,9 @@ static bool parse_bytes(const char *text, size_t length, size_t *bytes)
 {
     size_t n = 0, i = 0;
     for (; i < length && text[i] >= '0' && text[i] <= '9'; i++) {
-        if (n > (SIZE_MAX - 9) / 10)
+        size_t digit = (size_t)(text[i] - '0');
+        if (__builtin_mul_overflow(n, 10, &n) || __builtin_add_overflow(n, digit, &n))
             return false;
-        n = n * 10 + (size_t)(text[i] - '0');
     }
     if (i == 0)
         return false;
@@ -99,7 +99,10 @@ static void warn_setting(const char *what, const char *setting, size_t length)
     size_t used = 0;
     if (length > sizeof shown - 1)
         length = sizeof shown - 1;
-    memcpy(shown, setting, length);
+    for (size_t i = 0; i < length; i++) { /* no second line, and nothing that a terminal obeys */
+        unsigned char c = (unsigned char)setting[i];
+        shown[i] = c < ' ' || c == 127 ? '?' : setting[i];
+    }
     shown[length] = 0;
     for (size_t i = 0; i < sizeof options / sizeof *options && used < sizeof known; i++)
         used += pm_format(known + used, sizeof known - used, " %s", options[i].name);

@@ -41,7 +41,7 @@ ISOLATED(initial_options_are_those_of_the_table)
     require(strcmp(pm_options.stats_at_exit, "") == 0);
 }
 
-ISOLATED(sizes_take_every_suffix_in_both_cases)
+ISOLATED(sizes_take_every_suffix_in_both_cases_up_to_the_largest)
 {
     static const struct {
         const char *text;
@@ -58,6 +58,9 @@ ISOLATED(sizes_take_every_suffix_in_both_cases)
         {"2t", (size_t)2 << 40},
         {"3T", (size_t)3 << 40},
         {"16777215t", (size_t)16777215 << 40},
+        {"18446744073709551609", SIZE_MAX - 6},
+        {"18446744073709551610", SIZE_MAX - 5},
+        {"18446744073709551615", SIZE_MAX},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[60];
@@ -110,6 +113,15 @@ static void unknown_names_are_refused_and_the_known_ones_listed(void **state)
 #define NAME_IS_LISTED(kind, name, initial, doc) assert_true(is_refused("zzz=1", " " #name));
     PM_OPTIONS(NAME_IS_LISTED)
 #undef NAME_IS_LISTED
+}
+
+static void a_refused_setting_is_shown_in_one_line_without_control_characters(void **state)
+{
+    (void)state;
+    assert_true(is_refused("keep\nfree(): bad", "unknown option \"keep?free(): bad\""));
+    assert_true(is_refused("\x1b[2J\x7f:\t=1", "unknown option \"?[2J?:?=1\""));
+    assert_true(is_refused("keep_bytes=1\n", "value not understood in \"keep_bytes=1?\""));
+    assert_true(is_refused("gr\u00f6\u00dfe=1", "unknown option \"gr\u00f6\u00dfe=1\""));
 }
 
 ISOLATED(texts_are_taken_as_they_are)
@@ -194,10 +206,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(initial_options_are_those_of_the_table),
-        cmocka_unit_test(sizes_take_every_suffix_in_both_cases),
+        cmocka_unit_test(sizes_take_every_suffix_in_both_cases_up_to_the_largest),
         cmocka_unit_test(sizes_that_are_none_or_overflow_are_refused_and_change_nothing),
         cmocka_unit_test(an_option_without_a_value_is_refused),
         cmocka_unit_test(unknown_names_are_refused_and_the_known_ones_listed),
+        cmocka_unit_test(a_refused_setting_is_shown_in_one_line_without_control_characters),
         cmocka_unit_test(texts_are_taken_as_they_are),
         cmocka_unit_test(the_longest_text_is_taken_and_a_longer_one_refused),
         cmocka_unit_test(empty_settings_and_trailing_commas_are_nothing),
