@@ -13,24 +13,6 @@
 
 enum { mib = 1024 * 1024 };
 
-static const size_t largest_painted_wholly = 256 * 1024;
-
-/* Every byte of what is small, the ends of what is large. */
-static void paint_ends(void *memory, size_t size, unsigned salt)
-{
-    size_t edge = size <= largest_painted_wholly ? size : 4096;
-    paint(memory, edge, salt);
-    paint((char *)memory + size - edge, edge, salt);
-}
-
-static void check_ends(const void *memory, size_t size, unsigned salt)
-{
-    size_t edge = size <= largest_painted_wholly ? size : 4096;
-    check_paint((const char *)memory + size - edge, edge, salt);
-    if (edge < size)
-        check_paint(memory, edge, salt);
-}
-
 static void *must_malloc(size_t size)
 {
     void *block = api_malloc(size);

@@ -2,12 +2,13 @@
 /*
  * Conformance of every entry point of the malloc family. Built three times from the same source:
  * with pm_ names, and with the standard names linked to the shared and to the static library.
- * Usage: api_test [name of one property]
+ * Usage: api_test [name of an area or of one property]
  */
 #include "api_test.h"
 #include "check.h"
 #include "names.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -62,6 +63,23 @@ void check_paint(const void *memory, size_t size, unsigned salt)
               bytes[i]);
 }
 
+static const size_t largest_painted_wholly = 256 * 1024;
+
+void paint_ends(void *memory, size_t size, unsigned salt)
+{
+    size_t edge = size <= largest_painted_wholly ? size : 4096;
+    paint(memory, edge, salt);
+    paint((char *)memory + size - edge, edge, salt);
+}
+
+void check_ends(const void *memory, size_t size, unsigned salt)
+{
+    size_t edge = size <= largest_painted_wholly ? size : 4096;
+    check_paint((const char *)memory + size - edge, edge, salt);
+    if (edge < size)
+        check_paint(memory, edge, salt);
+}
+
 #if STRESS_STANDARD_NAMES
 /* The program would pass with any good malloc; so first: is it ours that it calls? */
 static void the_calls_are_served_by_poolmalloc(void)
@@ -81,50 +99,80 @@ static void the_calls_are_served_by_poolmalloc(void)
 #endif
 
 struct property {
-    const char *name;
+    const char *area, *name;
     void (*test)(void);
 };
 
-#define PROPERTY(name)                                                                             \
-    {                                                                                              \
-#name, name                                                                                \
-    }
+/* clang-format off */
+#define PROPERTY(area, name) {#area, #name, name}
+/* clang-format on */
 
 static const struct property properties[] = {
 #if STRESS_STANDARD_NAMES
-    PROPERTY(the_calls_are_served_by_poolmalloc),
+    PROPERTY(contract, the_calls_are_served_by_poolmalloc),
+    PROPERTY(contract, required_functions_are_poolmallocs),
+    PROPERTY(contract, blocks_of_the_c_library_are_poolmallocs),
 #endif
-    PROPERTY(malloc_gives_writable_distinct_blocks_of_every_size),
-    PROPERTY(malloc_of_zero_gives_unique_pointers),
-    PROPERTY(malloc_of_too_much_fails_with_enomem),
-    PROPERTY(usable_size_is_wholly_writable),
-    PROPERTY(calloc_is_zero_after_dirty_reuse),
-    PROPERTY(calloc_refuses_overflow),
-    PROPERTY(free_preserves_errno),
-    PROPERTY(free_of_null_does_nothing),
-    PROPERTY(sized_frees_take_the_size_asked_for),
-    PROPERTY(trim_leaves_live_blocks_alone),
-    PROPERTY(aligned_blocks_are_aligned_for_every_power_of_two),
-    PROPERTY(aligned_blocks_do_not_overlap),
-    PROPERTY(aligned_alloc_refuses_what_is_no_power_of_two),
-    PROPERTY(memalign_refuses_what_is_no_power_of_two),
-    PROPERTY(posix_memalign_returns_the_code_and_leaves_the_pointer_alone),
-    PROPERTY(aligned_requests_of_too_much_fail),
-    PROPERTY(valloc_and_pvalloc_align_to_pages),
-    PROPERTY(realloc_of_null_is_malloc),
-    PROPERTY(realloc_to_zero_frees_and_returns_null),
-    PROPERTY(realloc_keeps_contents_over_ladders),
-    PROPERTY(realloc_keeps_contents_over_random_walks),
-    PROPERTY(realloc_that_fails_leaves_the_block_alone),
-    PROPERTY(reallocarray_multiplies_and_refuses_overflow),
-    PROPERTY(realloc_takes_aligned_blocks),
+    PROPERTY(contract, a_block_of_any_maker_goes_to_any_taker),
+    PROPERTY(contract, a_block_of_any_maker_is_freed_by_another_thread),
+    PROPERTY(sizes, malloc_gives_writable_distinct_blocks_of_every_size),
+    PROPERTY(sizes, malloc_of_zero_gives_unique_pointers),
+    PROPERTY(sizes, malloc_of_too_much_fails_with_enomem),
+    PROPERTY(sizes, usable_size_is_wholly_writable),
+    PROPERTY(sizes, calloc_is_zero_after_dirty_reuse),
+    PROPERTY(sizes, calloc_refuses_overflow),
+    PROPERTY(sizes, free_preserves_errno),
+    PROPERTY(sizes, free_of_null_does_nothing),
+    PROPERTY(sizes, sized_frees_take_the_size_asked_for),
+    PROPERTY(sizes, trim_leaves_live_blocks_alone),
+    PROPERTY(borders, every_maker_serves_every_class_border_and_its_neighbours),
+    PROPERTY(borders, blocks_of_zero_and_one_are_distinct_whoever_makes_them),
+    PROPERTY(limits, every_maker_refuses_what_is_larger_than_an_object_may_be),
+    PROPERTY(limits, products_that_overflow_are_refused_in_either_order),
+    PROPERTY(limits, a_product_with_zero_is_a_block_of_zero_bytes),
+    PROPERTY(limits, very_large_requests_are_served_or_refused_with_enomem),
+    PROPERTY(aligned, aligned_blocks_are_aligned_for_every_power_of_two),
+    PROPERTY(aligned, aligned_blocks_do_not_overlap),
+    PROPERTY(aligned, aligned_alloc_refuses_what_is_no_power_of_two),
+    PROPERTY(aligned, memalign_refuses_what_is_no_power_of_two),
+    PROPERTY(aligned, posix_memalign_returns_the_code_and_leaves_the_pointer_alone),
+    PROPERTY(aligned, aligned_requests_of_too_much_fail),
+    PROPERTY(aligned, valloc_and_pvalloc_align_to_pages),
+    PROPERTY(alignments, alignments_up_to_4_gib_are_kept),
+    PROPERTY(alignments, numbers_beside_powers_of_two_are_refused_whatever_the_size),
+    PROPERTY(alignments, posix_memalign_takes_multiples_of_a_pointer_only),
+    PROPERTY(alignments, alignments_that_no_address_has_are_out_of_memory),
+    PROPERTY(alignments, sizes_that_wrap_when_rounded_up_are_refused),
+    PROPERTY(realloc, realloc_of_null_is_malloc),
+    PROPERTY(realloc, realloc_to_zero_frees_and_returns_null),
+    PROPERTY(realloc, realloc_keeps_contents_over_ladders),
+    PROPERTY(realloc, realloc_keeps_contents_over_random_walks),
+    PROPERTY(realloc, realloc_that_fails_leaves_the_block_alone),
+    PROPERTY(realloc, reallocarray_multiplies_and_refuses_overflow),
+    PROPERTY(realloc, realloc_takes_aligned_blocks),
+    PROPERTY(moves, contents_are_kept_from_every_kind_of_size_to_every_other),
+    PROPERTY(moves, blocks_of_every_maker_are_resized),
+    PROPERTY(moves, a_block_stays_where_it_is_when_the_documentation_says_so),
+    PROPERTY(moves, refused_reallocs_leave_blocks_of_every_kind_alone),
+    PROPERTY(moves, every_product_of_zero_frees_and_returns_null),
+    PROPERTY(errno, every_maker_keeps_errno_when_it_succeeds),
+    PROPERTY(errno, realloc_keeps_errno_when_it_succeeds),
+    PROPERTY(errno, every_taker_keeps_errno),
+    PROPERTY(errno, giving_memory_back_keeps_errno),
+    PROPERTY(errno, failures_set_errno_and_successes_do_not_clear_it),
 };
+
+static bool chosen(const struct property *property, const char *name)
+{
+    return !name || strcmp(name, property->name) == 0 || strcmp(name, property->area) == 0;
+}
 
 int main(int count, char **arguments)
 {
     size_t run = 0;
+    const char *name = count > 1 ? arguments[1] : NULL;
     for (size_t i = 0; i < sizeof properties / sizeof *properties; i++) {
-        if (count > 1 && strcmp(arguments[1], properties[i].name) != 0)
+        if (!chosen(&properties[i], name))
             continue;
         printf("%s\n", properties[i].name);
         fflush(stdout);
@@ -133,7 +181,7 @@ int main(int count, char **arguments)
         run++;
     }
     check_set_context(NULL);
-    CHECK(run > 0, "no property is named \"%s\"", count > 1 ? arguments[1] : "");
+    CHECK(run > 0, "no area or property is named \"%s\"", name ? name : "");
     printf("%zu properties hold for the " API_PREFIX "malloc family\n", run);
     return 0;
 }

@@ -26,6 +26,16 @@ void *opaque_pointer(void *pointer);
 void paint(void *memory, size_t size, unsigned salt);
 void check_paint(const void *memory, size_t size, unsigned salt);
 
+/* The same of a block of any size: every byte of what is small, the ends of what is large. */
+void paint_ends(void *memory, size_t size, unsigned salt);
+void check_ends(const void *memory, size_t size, unsigned salt);
+
+/* api_contract.c */
+void required_functions_are_poolmallocs(void);
+void blocks_of_the_c_library_are_poolmallocs(void);
+void a_block_of_any_maker_goes_to_any_taker(void);
+void a_block_of_any_maker_is_freed_by_another_thread(void);
+
 /* api_sizes.c */
 void malloc_gives_writable_distinct_blocks_of_every_size(void);
 void malloc_of_zero_gives_unique_pointers(void);
@@ -38,6 +48,16 @@ void free_of_null_does_nothing(void);
 void sized_frees_take_the_size_asked_for(void);
 void trim_leaves_live_blocks_alone(void);
 
+/* api_borders.c */
+void every_maker_serves_every_class_border_and_its_neighbours(void);
+void blocks_of_zero_and_one_are_distinct_whoever_makes_them(void);
+
+/* api_limits.c */
+void every_maker_refuses_what_is_larger_than_an_object_may_be(void);
+void products_that_overflow_are_refused_in_either_order(void);
+void a_product_with_zero_is_a_block_of_zero_bytes(void);
+void very_large_requests_are_served_or_refused_with_enomem(void);
+
 /* api_aligned.c */
 void aligned_blocks_are_aligned_for_every_power_of_two(void);
 void aligned_blocks_do_not_overlap(void);
@@ -47,6 +67,13 @@ void posix_memalign_returns_the_code_and_leaves_the_pointer_alone(void);
 void aligned_requests_of_too_much_fail(void);
 void valloc_and_pvalloc_align_to_pages(void);
 
+/* api_alignments.c */
+void alignments_up_to_4_gib_are_kept(void);
+void numbers_beside_powers_of_two_are_refused_whatever_the_size(void);
+void posix_memalign_takes_multiples_of_a_pointer_only(void);
+void alignments_that_no_address_has_are_out_of_memory(void);
+void sizes_that_wrap_when_rounded_up_are_refused(void);
+
 /* api_realloc.c */
 void realloc_of_null_is_malloc(void);
 void realloc_to_zero_frees_and_returns_null(void);
@@ -55,5 +82,19 @@ void realloc_keeps_contents_over_random_walks(void);
 void realloc_that_fails_leaves_the_block_alone(void);
 void reallocarray_multiplies_and_refuses_overflow(void);
 void realloc_takes_aligned_blocks(void);
+
+/* api_moves.c */
+void contents_are_kept_from_every_kind_of_size_to_every_other(void);
+void blocks_of_every_maker_are_resized(void);
+void a_block_stays_where_it_is_when_the_documentation_says_so(void);
+void refused_reallocs_leave_blocks_of_every_kind_alone(void);
+void every_product_of_zero_frees_and_returns_null(void);
+
+/* api_errno.c */
+void every_maker_keeps_errno_when_it_succeeds(void);
+void realloc_keeps_errno_when_it_succeeds(void);
+void every_taker_keeps_errno(void);
+void giving_memory_back_keeps_errno(void);
+void failures_set_errno_and_successes_do_not_clear_it(void);
 
 #endif
