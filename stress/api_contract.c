@@ -100,9 +100,8 @@ void a_block_of_any_maker_goes_to_any_taker(void)
             if (!takers[t].allowed(&makers[m]))
                 continue;
             for (size_t i = 0; i < kind_count; i++) {
-                void *block = must_make(&makers[m], 64, kinds[i]);
-                paint_ends(block, kinds[i], (unsigned)i);
-                check_ends(block, kinds[i], (unsigned)i);
+                char *block = must_make(&makers[m], 64, kinds[i]);
+                block[0] = block[kinds[i] - 1] = 1;
                 takers[t].take(block, 64, kinds[i]);
             }
         }

@@ -63,7 +63,7 @@ void check_paint(const void *memory, size_t size, unsigned salt)
               bytes[i]);
 }
 
-static const size_t largest_painted_wholly = 256 * 1024;
+static const size_t largest_painted_wholly = REDUCED(256 * 1024);
 
 void paint_ends(void *memory, size_t size, unsigned salt)
 {
