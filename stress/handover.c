@@ -118,7 +118,7 @@ static void check_nothing_is_left(void)
           (unsigned long long)stats.floating_pools);
     CHECK(stats.arenas_in_use == 0, "%llu arenas are in use, though no block is live",
           (unsigned long long)stats.arenas_in_use);
-    printf("handover: %llu blocks, %llu remote frees, %llu refills, %llu pools adopted\n",
+    printf("handover: done, %llu operations, %llu remote frees, %llu refills, %llu pools adopted\n",
            (unsigned long long)options.ops, (unsigned long long)stats.remote_frees,
            (unsigned long long)stats.refills, (unsigned long long)stats.adopted_pools);
 }

@@ -10,6 +10,9 @@
 #   memcheck         runs it under memcheck, which leaves malloc to the program
 #   overcommit       runs it while the system promises no more memory than it
 #                    has; needs root, and leaves the setting as it was
+#   cgroup HIGH MAX  runs it in a cgroup (version 2) of its own, with so many MiB
+#                    of memory.high and memory.max and no swap; needs the right
+#                    to make one beside or below the one it is in
 # Exit status 77: the case cannot be tried here; the output says why.
 
 set -u
@@ -58,6 +61,37 @@ run_overcommit() {
     exit $?
 }
 
+# The folder in which a cgroup with a limit of memory can be made: that of our
+# own, which must hand the controller on; or ours, where it is the root.
+cgroup_parent() {
+    root=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
+    own=$(sed -n 's/^0:://p' /proc/self/cgroup)
+    [ -n "$root" ] && [ -n "$own" ] || return 1
+    [ "$own" = / ] || own=$(dirname "$own")
+    parent=$root${own%/}
+    grep -qw memory "$parent/cgroup.subtree_control" 2>/dev/null && [ -w "$parent" ]
+}
+
+run_cgroup() {
+    [ $# -ge 3 ] || {
+        echo "usage: limits.sh cgroup HIGH_MIB MAX_MIB PROGRAM [ARGUMENT...]" >&2
+        exit 2
+    }
+    cgroup_parent || skip "no cgroup of version 2 with a limit of memory can be made here"
+    group=$parent/poolmalloc-stress-$$
+    high=$1 max=$2
+    shift 2
+    mkdir "$group" 2>/dev/null || skip "$group cannot be made"
+    trap 'rmdir "$group"' EXIT
+    trap 'exit 1' INT TERM HUP
+    echo "${high}M" >"$group/memory.high" && echo "${max}M" >"$group/memory.max" || exit 1
+    [ ! -e "$group/memory.swap.max" ] || echo 0 >"$group/memory.swap.max" || exit 1
+    sh -c 'echo $$ >"$0/cgroup.procs" && exec "$@"' "$group" timeout "$seconds" "$@"
+    status=$?
+    grep -s '^\(high\|max\|oom_kill\) ' "$group/memory.events"
+    exit $status
+}
+
 [ $# -ge 2 ] || {
     echo "usage: limits.sh CASE PROGRAM [ARGUMENT...]" >&2
     exit 2
@@ -69,6 +103,7 @@ ulimit) run_ulimit "$@" ;;
 callgrind) run_valgrind --tool=callgrind --callgrind-out-file=/dev/null "$@" ;;
 memcheck) run_valgrind --tool=memcheck --soname-synonyms=somalloc=nouserintercepts "$@" ;;
 overcommit) run_overcommit "$@" ;;
+cgroup) run_cgroup "$@" ;;
 *)
     echo "limits.sh: unknown case $case" >&2
     exit 2

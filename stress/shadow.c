@@ -38,6 +38,12 @@ void shadow_start(uint64_t seed)
     map = system_pages(map_entries * sizeof *map);
 }
 
+void shadow_populate(void)
+{
+    for (size_t i = 0; i < map_entries; i++)
+        atomic_store_explicit(&map[i].live[0], 0, memory_order_relaxed);
+}
+
 static struct map_page *map_find(uint64_t number)
 {
     size_t index = mix64(number) & (map_entries - 1);
@@ -179,6 +185,11 @@ void shadow_glance(const struct block *block, uint64_t where)
         check_word(block, key, where % words, 8);
         where = mix64(where);
     }
+}
+
+void shadow_verify(const struct block *block)
+{
+    check_pattern(block, block->address, block->size_bytes);
 }
 
 void shadow_remove(const struct block *block)

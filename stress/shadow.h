@@ -26,16 +26,23 @@ struct block {
     size_t size_bytes;
     size_t alignment; /* asked for; 0 where the call took none */
     uint64_t id;      /* unique in the run */
+    unsigned hops;    /* how often it is still passed on; no part of the pattern */
 };
 
 /* Sets the seed of all patterns and makes the map; once, before the threads. */
 void shadow_start(uint64_t seed);
+
+/* Makes the whole map resident, so that it does not grow under who measures. */
+void shadow_populate(void);
 
 /* A block was handed out: checks alignment and overlap, then fills it. */
 void shadow_add(const struct block *block);
 
 /* Looks at both ends of the block and at a few words chosen by `where`. */
 void shadow_glance(const struct block *block, uint64_t where);
+
+/* Checks the whole block. */
+void shadow_verify(const struct block *block);
 
 /* Checks the whole block and takes it out of the map; call before the allocator gets it back. */
 void shadow_remove(const struct block *block);
