@@ -31,7 +31,7 @@ static size_t no_power_of_two(struct rng *rng)
     return (value & (value - 1)) == 0 ? 3 * (value ? value : 1) : value;
 }
 
-static void expect_error(const char *call, const void *result, int error)
+static void expect_error(const char *call, void *result, int error)
 {
     CHECK(!result, "%s that cannot be met gave %p", call, result);
     CHECK(errno == error, "%s that cannot be met set errno to %d instead of %d", call, errno,

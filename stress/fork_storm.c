@@ -13,7 +13,7 @@
  * Usage: fork_storm [--seed N] [--threads N] [--forkers N] [--forks N] [--live-mib N]
  */
 #include "check.h"
-#include "names.h"
+#include "poolmalloc/poolmalloc.h"
 #include "setup.h"
 
 #include <sys/wait.h>

@@ -13,6 +13,7 @@
  */
 #include "check.h"
 #include "names.h"
+#include "poolmalloc/poolmalloc.h"
 #include "setup.h"
 
 #include <errno.h>

@@ -165,7 +165,9 @@ one()
     shift 3
     binaries=${SOAK_BINARIES:-build/$preset/stress}
     case $program in
-    cgroup:*) set -- sh stress/limits.sh cgroup 88 96 "$binaries/stress_${program#cgroup:}" "$@" ;;
+    cgroup:*)
+        set -- sh stress/limits.sh cgroup 104 120 "$binaries/stress_${program#cgroup:}" "$@"
+        ;;
     *) set -- "$binaries/stress_$program" "$@" ;;
     esac
     set -- "$@" --seed "$seed"
