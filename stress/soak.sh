@@ -35,23 +35,23 @@ give_up()
 table()
 {
     nothing_kept=window_bytes=16m,keep_bytes=0,heap_keep_bytes=0
-    for mode in mixed all-to-all churn births ring tree mesh cross same; do
-        echo "all - stress --mode $mode --threads 4 --ops OPS(800000)"
-        echo "all - stress --mode $mode --threads 16 --ops OPS(400000)"
-        echo "all $nothing_kept stress --mode $mode --threads 6 --ops OPS(300000)"
-    done
-    echo "all - stress --mode calls --threads 1 --ops OPS(150000)"
-    echo "all - stress --mode calls --threads 6 --ops OPS(150000)"
+    echo "all - stress --mode calls --threads 1 --ops OPS(60000)"
+    echo "all - stress --mode calls --threads 6 --ops OPS(60000)"
     echo "all - handover --threads 4 --ops OPS(1000000)"
-    echo "all - fork_storm --threads 3 --forkers 3 --forks OPS(60)"
-    echo "all $nothing_kept fork_storm --threads 2 --forkers 4 --forks OPS(40)"
-    echo "all - signals --threads 4 --ops OPS(400000)"
+    echo "all - fork_storm --threads 3 --forkers 3 --forks OPS(30)"
+    echo "all $nothing_kept fork_storm --threads 2 --forkers 4 --forks OPS(20)"
+    echo "all - signals --threads 4 --ops OPS(300000)"
     echo "all $nothing_kept signals --threads 3 --ops OPS(200000)"
-    echo "all - drift --threads 2 --generations OPS(340)"
+    echo "all - drift --threads 2 --generations OPS(170)"
     for preset in release check classic ubsan; do
         echo "$preset - pressure --threads 3 --ops OPS(200000)"
         echo "$preset $nothing_kept pressure --threads 8 --limit-mib 80 --ops OPS(200000)"
         echo "$preset - cgroup:pressure --limit-mib 0 --live-mib 32 --ops OPS(200000)"
+    done
+    for mode in mixed all-to-all churn births ring tree mesh cross same; do
+        echo "all - stress --mode $mode --threads 4 --ops OPS(300000)"
+        echo "all - stress --mode $mode --threads 16 --ops OPS(200000)"
+        echo "all $nothing_kept stress --mode $mode --threads 6 --ops OPS(200000)"
     done
 }
 
