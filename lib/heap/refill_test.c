@@ -263,6 +263,7 @@ static void *make_pools_in_turn(void *arg)
         if (i % 2 == me) /* a class each */
             bases[me][i / 2] = test_pool_of(test_alloc(16 * (i / 2) + 16))->base;
     }
+    pthread_barrier_wait(&turn); /* what an exiting thread leaves may be the other's next pool */
     return NULL;
 }
 
