@@ -89,7 +89,7 @@ versions()
     clang | musl-clang) compiler=clang ;;
     *) compiler=gcc ;;
     esac
-    text="${compiler##*-} $($compiler -dumpversion)"
+    text="${compiler##*-} $($compiler --version | sed -n '1s/.* \([0-9][0-9.]*\).*/\1/p')"
     for package in ${packages:-libc6-dev}; do
         text="$text, $package $(version_of "$package")"
     done
