@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -92,6 +93,16 @@ static void *free_all(void *argument)
     return NULL;
 }
 
+static atomic_bool calls_are_refused;
+
+/* What it frees before the calls are refused proves nothing. */
+static void *free_all_elsewhere(void *argument)
+{
+    while (!atomic_load(&calls_are_refused))
+        sched_yield();
+    return free_all(argument);
+}
+
 /* Freed here, or by another thread, while these calls are refused. */
 static void frees_preserve_errno(unsigned refuse, bool elsewhere)
 {
@@ -115,8 +126,10 @@ static void frees_preserve_errno(unsigned refuse, bool elsewhere)
     CHECK(error == EDOM, "free of a large block changed errno to %d", error);
     if (elsewhere) {
         syscalls_refuse(0, 0); /* a new thread needs a stack */
-        CHECK(pthread_create(&thread, NULL, free_all, NULL) == 0, "pthread_create");
+        atomic_store(&calls_are_refused, false);
+        CHECK(pthread_create(&thread, NULL, free_all_elsewhere, NULL) == 0, "pthread_create");
         syscalls_refuse(refuse, 0);
+        atomic_store(&calls_are_refused, true);
         pthread_join(thread, NULL);
     } else {
         free_all(NULL);
