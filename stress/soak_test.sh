@@ -90,6 +90,7 @@ named "ended after 1 s"
 
 # A signal ends the run and the soak, which sums up. (TERM: a shell's background
 # jobs ignore the signal of Ctrl-C, for which the script has the same trap.)
+: >"$folder/out"
 sh "$script" 1 --preset release >"$folder/out" 2>&1 &
 soak=$!
 until grep -q stress_hanging "$folder/out"; do

@@ -30,6 +30,8 @@ static size_t choose_size(struct worker *worker)
     uint64_t kind = rng_below(rng, 1000);
     if (kind < 720 || over_limit(worker))
         return kind < 4 ? 0 : random_size(rng, 1, small_top);
+    if (worker->shared->may_fail && kind >= 960) /* more than there is, whatever the geometry */
+        return random_size(rng, medium_top, worker->shared->largest_bytes);
     if (worker->shared->style == style_every && kind < 740)
         return caller_border_size(&worker->caller, worker->shared->largest_bytes);
     if (kind < 985)
