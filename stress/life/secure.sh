@@ -50,7 +50,7 @@ run() {
     [ "$(value variable)" = 1 ] || fail "$1: the variable did not reach it"
 }
 
-options=window_bytes=64m,stats_at_exit=$folder/statistics
+options=window_bytes=32m,stats_at_exit=$folder/statistics
 run plain ""
 usual=$(value reserved)
 [ "$(value secure)" = 0 ] || skip "even the plain program is secure"
