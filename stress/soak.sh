@@ -17,7 +17,8 @@
 # arguments, 130 interrupted.
 #
 # For tests: SOAK_TABLE names a file to use instead of the table of runs, and
-# SOAK_BINARIES the folder of the programs, so that nothing is built.
+# SOAK_BINARIES the folder of the programs, so that nothing is built; after
+# SOAK_ROUNDS rounds of the table it ends.
 
 set -u
 
@@ -223,8 +224,11 @@ trap interrupt INT TERM HUP
 build
 if [ -n "${SOAK_TABLE:-}" ]; then cat "$SOAK_TABLE"; else table; fi >"$logs/table"
 started=$(date +%s)
-while [ $interrupted$ended = nono ] && [ $(($(date +%s) - started)) -lt "$seconds" ]; do
-    before=$runs
+rounds_left=${SOAK_ROUNDS:--1} # below 0: no end
+while [ "$rounds_left" -ne 0 ] && [ $interrupted$ended = nono ] &&
+    [ $(($(date +%s) - started)) -lt "$seconds" ]; do
+    before=$((runs + skipped))
+    rounds_left=$((rounds_left - 1))
     round
     [ $((runs + skipped)) -gt "$before" ] || break # no line is for these presets
 done
