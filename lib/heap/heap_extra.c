@@ -22,7 +22,7 @@ static void add_kept(struct pm_heap_stats *stats, const struct pm_heap *heap)
 /* What happened since its pools' last slow path; by the owner. */
 static void account_own(struct pm_heap *heap)
 {
-    for (unsigned class = 0; class < PM_CLASSES; class ++) {
+    for (unsigned class = 0; class < PM_CLASSES; class++) {
         struct pm_pool *pool = heap->current[class];
         struct pm_link *parked = &heap->parked[class], *at = parked->next;
         if (pool != &pm_pool_none)
@@ -72,7 +72,7 @@ void pm_heap_stats(struct pm_heap_stats *stats)
 bool pm_heap_check(void)
 {
     const struct pm_heap *heap = pm_heap_self;
-    for (unsigned class = 0; class < PM_CLASSES; class ++) {
+    for (unsigned class = 0; class < PM_CLASSES; class++) {
         const struct pm_link *parked = &heap->parked[class];
         if (heap->current[class] != &pm_pool_none && !pm_pool_check(heap->current[class]))
             return false;

@@ -71,7 +71,7 @@ static inline unsigned pm_class_aligned(size_t n, size_t align)
     _Static_assert(PM_BLOCK_MAX % PM_UNIT_BYTES == 0, "so it holds what is rounded up");
     unsigned class = pm_class_of(pm_align_up(n ? n : 1, align));
     while (class < PM_CLASSES && (pm_class_bytes(class) | pm_class_first(class)) % align != 0)
-        class ++;
+        class++;
     return class;
 }
 
