@@ -12,7 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ADDRESS_BITS_MIN = 32, ADDRESS_BITS_MAX = 47, ADDRESS_BITS_USUAL = 46 };
+/* Sanitizers have their shadow below the highest addresses. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { ADDRESS_BITS_USUAL = 47 };
+#else
+enum { ADDRESS_BITS_USUAL = 46 };
+#endif
+enum { ADDRESS_BITS_MIN = 32, ADDRESS_BITS_MAX = 47 };
 #define LOWEST_PLACE ((uintptr_t)1 << 30) /* below it programs may be loaded */
 
 /* Relaxed: all who read the environment write the same; tests set it while they are alone. */
