@@ -180,6 +180,7 @@ def note_slowed(results):
 def measure_all(measuring, extra):
     """True: all of it; False: Ctrl-C came in between."""
     try:
+        extra.add_chores()
         measuring.base_rounds(extra.seconds_needed)
         extra.measure()
         measuring.more_rounds()

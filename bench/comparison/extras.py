@@ -30,10 +30,7 @@ class Extras:
     def seconds_needed(self):
         """What measure() will take, once each row was measured."""
         cost = sum(self.measuring.cost_seconds.get(row.name, 0) for row in self.rows)
-        seconds = cost * self.mode.detail_runs * INSTRUMENTED_PART
-        if self.mode.instructions:
-            seconds += INSTRUCTIONS_SECONDS * len(self.counted_rows) * len(self.results.names)
-        return seconds
+        return cost * self.mode.detail_runs * INSTRUMENTED_PART
 
     def without_failure(self, row, allocator, what, measure):
         """What `measure(folder)` returns. A failure is that of `what`, not of the row: its time was
@@ -74,20 +71,29 @@ class Extras:
         if count is not None:
             self.results.add_details(row, allocator.name, {"instructions": count})
 
-    def each(self, rows, step, measure):
-        for index, row in enumerate(rows):
-            for allocator in self.measuring.contestants(row):
-                measure(row, allocator)
-                self.measuring.later.collect()
-            self.measuring.progress.line("[%s, row %d/%d] %s"
-                                         % (step, index + 1, len(rows), row.name))
+    def of_row(self, row, step, measure):
+        for allocator in self.measuring.contestants(row):
+            measure(row, allocator)
+            self.measuring.later.collect()
+        self.measuring.progress.line("[%s] %s" % (step, row.name))
 
-    def measure(self):
-        if self.mode.detail_runs:
-            self.each(self.rows, INSTRUMENTED, self.instrumented)
+    def add_chores(self):
+        """Instructions, of which there are as many at every moment."""
         if not self.mode.instructions:
             return
         if not instructions.available():
             self.results.notes.append("valgrind is not installed: no instructions were counted.")
             return
-        self.each(self.counted_rows, COUNTED_INSTRUCTIONS, self.count_instructions)
+        for row in self.counted_rows:
+            self.measuring.chores.add(
+                INSTRUCTIONS_SECONDS * len(self.results.names),
+                lambda row=row: self.of_row(row, COUNTED_INSTRUCTIONS, self.count_instructions))
+
+    def measure(self):
+        """The rest, which should have quiet cores, and then the chores that are left."""
+        if self.mode.detail_runs:
+            for index, row in enumerate(self.rows):
+                self.measuring.chores.pass_time(row)
+                self.of_row(row, "%s, row %d/%d" % (INSTRUMENTED, index + 1, len(self.rows)),
+                            self.instrumented)
+        self.measuring.chores.finish()

@@ -3,6 +3,7 @@
 
 import dataclasses
 
+SPREAD_FIRST = 0.05  # rows whose intervals are wider come before all others
 SPREAD_WANTED = 0.03  # a row whose ratios' intervals are this narrow needs no more rounds
 SPREAD_OF_EQUALS = 0.01  # the same, before it is said that there is no difference
 ROUNDS_FOR_EQUALS = 25  # at most, for that
@@ -23,4 +24,4 @@ class Mode:
 
 QUICK = Mode("quick", 0.25, 2, 1, 2, 210, 1, False, 0)
 DEFAULT = Mode("default", 1.0, 9, 6, 60, 26 * 60, 1, True, 3)
-FULL = Mode("full", 1.0, 15, 9, 150, 45 * 60, 3, True, 2)
+FULL = Mode("full", 1.0, 15, 9, 150, 45 * 60, 1, True, 3)

@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: MIT
-"""Ratios of runs whose cores were not equally fast. Quiet runs count alone where there are enough;
-else each run is corrected to the mean mood of all: where a core is slower by a share s, a run takes
-(1 + s)^slope of its time, and the slope, which differs between allocators, shows in the runs
-themselves. Moods do not depend on who runs, so the correction takes noise away and adds no bias."""
+"""Ratios of runs whose cores were not equally fast. Quiet runs count alone where there are enough
+of two allocators: those of the same round, and what is left in the order of the rounds, as cores
+that nobody slows are the same in each. Else each run is corrected to the mean mood of all: where a
+core is slower by a share s, a run takes (1 + s)^slope of its time, and the slope, which differs
+between allocators, shows in the runs themselves. Moods do not depend on who runs, so the correction
+takes noise away and adds no bias."""
 
 import collections
 import math
 import statistics
 
 SLOWED = 0.03  # cores that are slower by so much than at the row's quietest run are not quiet
-ENOUGH = 6  # quiet rounds, to count alone
+ENOUGH = 6  # quiet runs, to count alone
 SLOPE_MAX = 2.0
 PRIOR = 0.2  # the weight of the row's common slope: as much as a few runs of both moods say
 
@@ -49,13 +51,25 @@ def slopes(runs_of):
             for name, (product, square) in parts.items()}
 
 
+def quiet_pairs(ours, theirs):
+    """Of {round: Run} of two allocators, each run in one pair: of the same round as far as may be,
+    else in the order of the rounds."""
+    one, other = ([number for number in sorted(runs) if is_quiet(runs[number].slowed)]
+                  for runs in (ours, theirs))
+    both = set(one) & set(other)
+    alone = zip(*([number for number in numbers if number not in both] for numbers in (one, other)))
+    return [(ours[i], theirs[j]) for i, j in sorted([(number, number) for number in both]
+                                                    + list(alone))]
+
+
 def ratios(ours, theirs, slope, their_slope):
-    """Of {round: Run} of two allocators, in rounds that both have."""
+    """Of {round: Run} of two allocators: of their quiet runs, or of the rounds that both have."""
+    pairs = quiet_pairs(ours, theirs)
+    if len(pairs) >= ENOUGH:
+        return [one.value / other.value for one, other in pairs]
     pairs = [(ours[number], theirs[number]) for number in sorted(ours) if number in theirs]
-    quiet = [(one, other) for one, other in pairs
-             if is_quiet(one.slowed) and is_quiet(other.slowed)]
-    if len(quiet) >= ENOUGH or not pairs:
-        return [one.value / other.value for one, other in quiet]
+    if not pairs:
+        return []
     mood = statistics.fmean(run.slowed for pair in pairs for run in pair)
     return [one.value / other.value * math.exp(their_slope * (other.slowed - mood)
                                                - slope * (one.slowed - mood))

@@ -27,15 +27,28 @@ def spread(values):
 
 
 class QuietTest(unittest.TestCase):
-    def test_quiet_rounds_count_alone_where_there_are_enough(self):
+    def test_quiet_runs_count_alone_where_there_are_enough(self):
         slowdowns = [0.0] * 6 + [0.7] * 5
         ours, theirs = made_up(10, 0.5, slowdowns), made_up(20, 1.1, slowdowns)
         found = moods.ratios(ours, theirs, 0, 0)
         self.assertEqual(found, [0.5] * 6)
 
-    def test_a_round_is_quiet_when_both_runs_were(self):
-        ours = made_up(10, 1, [0.0] * 6 + [0.7])
-        theirs = made_up(20, 1, [0.0] * 5 + [0.7, 0.0])
+    def runs(self, values):
+        """Those with value 0 are slowed."""
+        return {number: Run(value, 0.0 if value else 0.7) for number, value in enumerate(values)}
+
+    def test_quiet_runs_without_a_quiet_partner_find_one_in_another_round(self):
+        ours, theirs = self.runs([0, 2, 3, 4, 5, 6, 7]), self.runs([14, 4, 6, 8, 10, 12, 0, 9])
+        self.assertEqual(moods.ratios(ours, theirs, 0, 0), [0.5] * 6)
+
+    def test_where_all_is_quiet_rounds_stay_together(self):
+        ours, theirs = self.runs(range(1, 12)), self.runs(range(2, 24, 2))
+        theirs = {number: theirs[number] for number in theirs if number % 2}
+        self.assertEqual(moods.ratios(ours, theirs, 0, 0), [0.5] * 5)
+
+    def test_all_rounds_count_where_one_has_few_quiet_runs(self):
+        ours = made_up(10, 1, [0.0] * 7)
+        theirs = made_up(20, 1, [0.0] * 5 + [0.7, 0.7])
         self.assertEqual(len(moods.ratios(ours, theirs, 1, 1)), 7)
 
     def test_what_is_not_known_is_quiet(self):
@@ -87,7 +100,8 @@ class CorrectionTest(unittest.TestCase):
 
     def test_the_correction_has_no_bias(self):
         # At the mean mood, about 0.35, the true ratio is 0.5 exp((0.5 - 0.9) 0.35).
-        medians = [statistics.median(self.corrected(seed, 0.05)[1]) for seed in range(300)]
+        medians = [statistics.median(self.corrected(seed, 0.05, moods.ENOUGH - 1)[1])
+                   for seed in range(300)]
         self.assertAlmostEqual(statistics.fmean(medians), 0.5 * math.exp(-0.4 * 0.35), delta=0.01)
 
     def test_values_that_fall_where_cores_are_slower_are_corrected_too(self):

@@ -12,6 +12,7 @@ WAIT_SECONDS = 0.3  # for a quiet moment, at most
 POLL_SECONDS = 0.005
 SHARE = 0.5  # of all time, at most, for waiting and for runs that were slowed
 HOPE = 0.1  # of the last seconds were quiet, at least: else waiting would be in vain
+LIKELY = 0.25  # of them, at least: else there are better things to do, if any
 
 
 class Quiet:
@@ -30,6 +31,11 @@ class Quiet:
 
     def limit(self, row):
         return self.least.get(row.name, 0) + moods.SLOWED
+
+    def is_unlikely(self, row):
+        """That a run of the row would be quiet now."""
+        return self.sensor is not None and not any(
+            self.sensor.quiet_share(place, self.limit(row)) >= LIKELY for place in self.places(row))
 
     def places(self, row):
         """The sets of cores that the row may be run on."""

@@ -115,6 +115,23 @@ class TriesTest(unittest.TestCase):
             chosen.run(row(), once)
 
 
+class UnlikelyTest(unittest.TestCase):
+    def test_it_goes_by_the_last_seconds(self):
+        chosen = made([])
+        self.assertFalse(chosen.is_unlikely(row()))
+        chosen.sensor.share = 0.2
+        self.assertTrue(chosen.is_unlikely(row()))
+
+    def test_one_quiet_core_is_enough_for_one_thread(self):
+        chosen = made([])
+        chosen.sensor.quiet_share = lambda cores, _limit: 0.0 if 0 in cores else 0.9
+        self.assertFalse(chosen.is_unlikely(row()))
+        self.assertTrue(chosen.is_unlikely(row(threads=2)))
+
+    def test_without_a_sensor_nothing_is(self):
+        self.assertFalse(Quiet(None).is_unlikely(row()))
+
+
 class PlaceTest(unittest.TestCase):
     def place_of(self, one, now):
         chosen = made([0.0], now)

@@ -6,6 +6,7 @@ import itertools
 import time
 
 from comparison import allocators, modes
+from comparison.chores import Chores
 from comparison.process import Failure, as_failure
 from comparison.stats import SLOWDOWN
 
@@ -16,6 +17,7 @@ def rotated(group, turn):
 
 
 PROGRAMS_EVERY = 3  # of the rounds that are added
+PROGRAMS_FIRST = 2  # base rounds of programs that do not wait for a bad moment
 LINGERING_MAX = 12  # idle servers, beside what is measured
 
 
@@ -71,6 +73,7 @@ class Measuring:
         self.folders = folders  # make() gives an empty one, drop(folder) removes it
         self.progress = progress
         self.quiet = quiet
+        self.chores = Chores(quiet)
         self.later = Later(results, folders)
         self.cost_seconds = {}  # of the last round of a row
 
@@ -131,6 +134,8 @@ class Measuring:
         return groups[0] + groups[1] if turn % 2 else groups[1] + groups[0]
 
     def measure_row(self, row, round_number, contestants, step):
+        if row.kind != "program":
+            self.chores.pass_time(row)
         started = time.monotonic()
         for allocator in self.order(row, round_number, contestants):
             self.run_once(row, allocator, round_number)
@@ -151,21 +156,34 @@ class Measuring:
             self.cost_seconds.get(row.name, 0) * max(0, self.base_rounds_of(row) - rounds_done)
             for row in self.results.rows)
 
+    def add_chore(self, row, contestants, step):
+        """A round of a program, which no moment is quiet enough for, if it still fits then."""
+        def measure():
+            if self.fits([row], 0):
+                self.measure_row(row, self.results.rounds_of(row), contestants, step)
+        self.chores.add(self.cost_seconds[row.name], measure)
+
     def base_rounds(self, reserve_seconds=lambda: 0):
-        """The rounds of every row, programs first, as their servers have values to come. At least
-        two rounds, then as many as fit in the time but for `reserve_seconds()`, of other things."""
+        """The rounds of every row, programs first, as their servers have values to come; the later
+        ones of programs are chores. At least two rounds, then as many as fit in the time but for
+        chores and `reserve_seconds()`, of other things."""
         rounds = max(self.mode.rounds, self.mode.program_rounds)
         for round_number in range(rounds):
             rows = [row for row in self.results.rows if round_number < self.base_rounds_of(row)]
             rows.sort(key=lambda row: row.kind != "program")
-            if round_number >= 2 and not self.fits(rows, reserve_seconds()):
+            if round_number >= 2 and not self.fits(
+                    rows, reserve_seconds() + self.chores.seconds_needed()):
                 self.results.notes.append(
                     "The time allowed %d rounds of the %d that were meant."
                     % (round_number, rounds))
                 return
             for index, row in enumerate(rows):
                 step = "[round %d/%d, row %d/%d]" % (round_number + 1, rounds, index + 1, len(rows))
-                self.measure_row(row, round_number, self.of_round(row, round_number), step)
+                contestants = self.of_round(row, round_number)
+                if row.kind == "program" and round_number >= PROGRAMS_FIRST:
+                    self.add_chore(row, contestants, step)
+                else:
+                    self.measure_row(row, round_number, contestants, step)
             self.progress.expect(self.expected_seconds(round_number + 1, reserve_seconds()))
 
     def pairs_of(self, row):
@@ -196,29 +214,36 @@ class Measuring:
                    default=0)
 
     def unsettled(self):
-        """Rows with a wide interval come before those that only may be alike."""
+        """Rows with the widest intervals come first, those that only may be alike last."""
         rows = [row for row in self.results.rows if not self.is_settled(row)]
-        wide = [row for row in rows if self.widest(row) > modes.SPREAD_WANTED]
-        return sorted(wide or rows, key=lambda row: row.kind != "program")
+        for spread in (modes.SPREAD_FIRST, modes.SPREAD_WANTED):
+            wide = [row for row in rows if self.widest(row) > spread]
+            if wide:
+                return wide
+        return rows
 
     def more_rounds(self):
         """One round more for each row that is not settled, again and again, until all are, or the
-        time is up; for programs, of which one costs as much as many other rows, every few times.
-        Only those allocators that a decided ratio needs."""
+        time is up; for programs, of which one costs as much as many other rows, every few times, as
+        chores. Only those allocators that a decided ratio needs."""
         for turn in itertools.count():
             rows = self.unsettled()
             if not rows:
                 return
             if turn % PROGRAMS_EVERY != 0:
                 rows = [row for row in rows if row.kind != "program"] or rows
+            rows.sort(key=lambda row: row.kind != "program")
             for index, row in enumerate(rows):
                 if not self.fits([row], 0):
                     continue
                 needed = {name for pair in self.pairs_of(row) for name in pair}
                 contestants = [a for a in self.contestants(row) if a.name in needed]
-                self.measure_row(row, self.results.rounds_of(row), contestants,
-                                 "[±%.1f %%, %d rows to settle]"
-                                 % (100 * self.widest(row), len(rows) - index))
+                step = "[±%.1f %%, %d rows to settle]" % (100 * self.widest(row), len(rows) - index)
+                if row.kind == "program":
+                    self.add_chore(row, contestants, step)
+                else:
+                    self.measure_row(row, self.results.rounds_of(row), contestants, step)
+            self.chores.finish()
             if not any(self.fits([row], 0) for row in rows):
                 self.results.notes.append("%d rows were not settled to ±%g %% when the time was up."
                                           % (len(rows), 100 * modes.SPREAD_WANTED))

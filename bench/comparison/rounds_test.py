@@ -136,7 +136,28 @@ class BaseRoundsTest(unittest.TestCase):
         row, program = MadeUp("a/1", steady), MadeUp("p/1", steady, kind="program")
         made = measuring([row, program])
         made.base_rounds()
+        made.chores.finish()
         self.assertEqual((len(row.ran), len(program.ran)), (18, 9))
+
+    def test_programs_run_while_others_slow_the_cores(self):
+        order = []
+        def times(mark):
+            return lambda name, before: order.append(mark) or steady(name, before)
+        made = measuring([MadeUp("a/1", times("a")), MadeUp("p/1", times("p"), kind="program")])
+        moments = iter([False] * 4 + [True] + [False] * 100)  # two rounds have no chores yet
+        made.quiet.is_unlikely = lambda row: next(moments)
+        made.base_rounds()
+        self.assertEqual("".join(order[::3]), "papaaaaa")
+        made.chores.finish()
+        self.assertEqual("".join(order[::3]), "papaaaaap")
+
+    def test_chores_that_do_not_fit_any_more_are_left_out(self):
+        program = MadeUp("p/1", steady, kind="program")
+        made = measuring([program])
+        made.base_rounds()
+        made.progress.seconds = -1
+        made.chores.finish()
+        self.assertEqual(len(program.ran), 6)
 
     def test_what_failed_is_not_run_again_and_the_others_go_on(self):
         failing = Failure("killed by SIGSEGV")
@@ -171,6 +192,7 @@ class MoreRoundsTest(unittest.TestCase):
         made = measuring([MadeUp("a/1", times("a")), MadeUp("p/1", times("p"), kind="program")],
                          rounds=6, program_rounds=6)
         made.base_rounds()
+        made.chores.finish()
         made.more_rounds()
         self.assertEqual((order.count("a"), order.count("p")), (90, 90))
         meanwhile = order[:len(order) - order[::-1].index("a")].count("p")
@@ -245,6 +267,7 @@ class LaterTest(unittest.TestCase):
         row = MadeUp("p/1", steady, kind="program", later=lambda: Later(0, log))
         made = measuring([row])
         made.base_rounds()
+        made.chores.finish()
         made.wait_for_later()
         self.assertEqual((log.count("collected"), log.count("abandoned")), (3, 6))
 
