@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Calls of the entry points under test, chosen at random, each with the checks of its contract and
- * in step with the shadow model. A struct caller belongs to one thread at a time; a block that one
- * caller made may be resized and freed by another.
+ * Checked calls of the entry points under test (checked.h), chosen at random. A struct caller
+ * belongs to one thread at a time; a block that one caller made may be resized and freed by
+ * another.
  */
 #ifndef STRESS_CALLS_H
 #define STRESS_CALLS_H
 
 #include "common.h"
-#include "shadow.h"
+#include "checked.h"
 
 enum caller_style {
     style_usual, /* what programs call: mostly malloc, modest alignments */
@@ -27,8 +27,8 @@ struct caller {
 /* Callers whose streams differ give their blocks different ids. */
 struct caller caller_begin(uint64_t seed, uint64_t stream, enum caller_style style);
 
-/* A block of `size` bytes, or of a few less or more where the call wants it so, in the model and
- * filled. False only where memory is short. */
+/* A block of `size` bytes, or of a few less or more where the call wants it so, filled. False only
+ * where memory is short. */
 bool caller_make(struct caller *caller, size_t size, struct block *block);
 
 /* realloc or reallocarray; false, with the block as it was, only where memory is short. A size of 0
@@ -47,9 +47,8 @@ void caller_free_by_realloc(struct caller *caller, const struct block *block);
 /* A request that cannot be met: the error must be the documented one, and `block` stay whole. */
 void caller_ask_too_much(struct caller *caller, const struct block *block);
 
-/* The calls that make and free nothing: usable size, trim, purge, idle, statistics, check. `alone`:
- * no other thread is in the allocator, so that the figures must add up. */
-void caller_look_around(struct caller *caller, bool alone);
+/* The calls that make and free nothing: usable size, trim, purge, idle, statistics, check. */
+void caller_look_around(struct caller *caller, enum others others);
 
 /* Gives memory back to the system. */
 void caller_give_back(struct caller *caller);

@@ -27,6 +27,7 @@ struct block {
     size_t alignment; /* asked for; 0 where the call took none */
     uint64_t id;      /* unique in the run */
     unsigned hops;    /* how often it is still passed on; no part of the pattern */
+    unsigned maker;   /* which sized call may free it (checked.c); no part either */
 };
 
 /* Sets the seed of all patterns and makes the map; once, before the threads. */

@@ -200,7 +200,8 @@ static bool step_beside(struct worker *worker)
     if (which < 20) {
         caller_ask_too_much(&worker->caller, block);
     } else if (which == 20) {
-        caller_look_around(&worker->caller, worker->shared->worker_count == 1);
+        caller_look_around(&worker->caller,
+                           worker->shared->worker_count == 1 ? no_others : others_at_work);
     } else if (which < 25 && block) {
         resize_chain(worker, block);
     } else if (which < 28 && block) {

@@ -107,22 +107,23 @@ ISOLATED(after_a_refusal_no_move_is_tried_again)
     require(moves_asked_for == 1);
 }
 
-ISOLATED(a_target_that_another_mapping_took_is_called_lost)
+static void require_lost_target(enum refusal how)
 {
     bool lost;
     struct pages pages = committed_pages();
-    refusal = TAKEN;
+    refusal = how;
     require(pm_os_move_pages(pages.to, pages.from, BYTES, &lost) == 0 && lost);
     require(test_is_dirty(pages.from, BYTES));
 }
 
+ISOLATED(a_target_that_another_mapping_took_is_called_lost)
+{
+    require_lost_target(TAKEN);
+}
+
 ISOLATED(a_target_that_is_mapped_elsewhere_is_called_lost)
 {
-    bool lost;
-    struct pages pages = committed_pages();
-    refusal = MISPLACED;
-    require(pm_os_move_pages(pages.to, pages.from, BYTES, &lost) == 0 && lost);
-    require(test_is_dirty(pages.from, BYTES));
+    require_lost_target(MISPLACED);
 }
 
 /* A block in two mappings, which is moved in pieces, and the first of these may be before the

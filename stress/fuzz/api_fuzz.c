@@ -21,8 +21,6 @@
 #include "model.h"
 #include "poolmalloc/poolmalloc.h"
 
-#include <errno.h>
-
 enum {
     thread_shift = 5,
     thread_mask = 3,
@@ -70,7 +68,6 @@ static void (*const calls[1 << thread_shift])(void) = {
 static void call(void *argument)
 {
     void (*const *const which)(void) = argument;
-    errno = errno_before;
     (*which)();
 }
 
@@ -85,11 +82,6 @@ static void step(void)
         crew_do(member, call, &which);
     else
         crew_end(member);
-}
-
-static void run(void (*which)(void))
-{
-    call(&which);
 }
 
 /* Nothing is live, and the purge took what heaps keep: what is not free now is lost for ever. */
@@ -121,10 +113,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     model.bytes_left = bytes_per_input;
     while (!feed_empty(&model.feed) && model.calls_left > 0)
         step();
-    run(call_free_all);
+    call_free_all();
     crew_end_all();
-    run(call_purge);
-    run(call_check);
+    call_purge();
+    call_check();
     nothing_is_left();
     return 0;
 }

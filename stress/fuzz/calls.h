@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The calls of a fuzzed sequence: each reads what it needs from the model's input, makes one call
- * or a run of calls, and checks what can be said of it. Any thread, one at a time.
+ * The calls of a fuzzed sequence: each reads what it needs from the model's input and makes one
+ * checked call (checked.h) or a run of calls. Any thread, one at a time.
  */
 #ifndef STRESS_FUZZ_CALLS_H
 #define STRESS_FUZZ_CALLS_H

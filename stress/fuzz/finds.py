@@ -117,6 +117,8 @@ def main():
         if unknown:
             raise table.Problem("no such mutant: " + ", ".join(sorted(unknown)))
         tree = build.Tree(options.build)
+        for mutant in mutants:
+            tree.mutated(mutant)  # it must apply, even where it is not run
         chosen = [m for m in mutants if not options.only or m.name in options.only]
         for number, mutant in enumerate(chosen, 1):
             try:

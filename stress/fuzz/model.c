@@ -4,11 +4,11 @@
 
 #include "check.h"
 
-#include <errno.h>
-
 struct model model;
 
 enum { size_when_spent = 512 };
+
+static const size_t alignment_granted_always = (size_t)1 << 26;
 
 size_t model_size(void)
 {
@@ -18,24 +18,24 @@ size_t model_size(void)
     return size;
 }
 
-static struct slot *find(bool used)
+static struct block *find(bool used)
 {
     size_t first = feed_number(&model.feed);
     if (model.live == (used ? 0 : model_slots))
         return NULL;
     for (;; first++) {
-        struct slot *slot = &model.slots[first % model_slots];
-        if ((slot->block.address != NULL) == used)
+        struct block *slot = &model.slots[first % model_slots];
+        if ((slot->address != NULL) == used)
             return slot;
     }
 }
 
-struct slot *model_slot_used(void)
+struct block *model_slot_used(void)
 {
     return find(true);
 }
 
-struct slot *model_slot_empty(void)
+struct block *model_slot_empty(void)
 {
     return find(false);
 }
@@ -45,42 +45,45 @@ static void spend(size_t bytes)
     model.bytes_left -= bytes < model.bytes_left ? bytes : model.bytes_left;
 }
 
-void model_errno_kept(const char *call)
+/* Not from the input: contents differ from those of earlier inputs. */
+static uint64_t next_id(void)
 {
-    CHECK(errno == errno_before, "%s that succeeded set errno to %d", call, errno);
+    static uint64_t last;
+    return ++last;
 }
 
-void model_made(struct slot *slot, void *address, size_t size, size_t alignment, enum maker maker)
+void model_make(struct block *slot, const struct request *request)
 {
-    static uint64_t next_id; /* not from the input: contents differ from those of earlier inputs */
-    slot->block = (struct block){
-        .address = address, .size_bytes = size, .alignment = alignment, .id = ++next_id};
-    slot->maker = maker;
-    shadow_add(&slot->block);
-    spend(size);
+    struct block block;
+    if (!checked_make(request, next_id(), &block)) {
+        CHECK(request->alignment > alignment_granted_always,
+              "no memory for %zu bytes (count %zu, alignment %zu)", request->size, request->count,
+              request->alignment);
+        return;
+    }
+    *slot = block;
+    spend(block.size_bytes);
     model.live++;
 }
 
-struct block model_taken(struct slot *slot)
+struct block model_taken(struct block *slot)
 {
-    struct block block = slot->block;
-    shadow_remove(&block);
-    slot->block.address = NULL;
+    struct block block = *slot;
+    slot->address = NULL;
     model.live--;
     return block;
 }
 
-void model_resized(struct slot *slot, const struct block *before, void *address, size_t size)
+void model_resize(struct block *slot, const struct request *request)
 {
-    slot->block.address = address;
-    slot->block.size_bytes = size;
-    slot->block.alignment = 0; /* realloc keeps none */
-    slot->maker = by_malloc;
-    shadow_resized(before, &slot->block);
-    spend(size);
+    size_t before = slot->size_bytes;
+    CHECK(checked_resize(slot, request, next_id()), "realloc from %zu to %zu bytes failed", before,
+          request->count * request->size);
+    spend(slot->size_bytes);
 }
 
-void model_not_resized(const struct block *before)
+void model_use_all(struct block *slot)
 {
-    shadow_restore(before);
+    checked_use_all(slot, next_id());
+    spend(slot->size_bytes);
 }

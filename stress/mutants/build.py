@@ -118,7 +118,8 @@ class Tree:
                 return entry
         raise Problem("lib/%s is not part of the library \"%s\"" % (file, library))
 
-    def write_mutated(self, mutant, folder):
+    def mutated(self, mutant):
+        """{file: text}, of those that the mutant changes. Raises Problem when it does not apply."""
         texts = {}
         for change in mutant.changes:
             if change.file not in texts:
@@ -132,7 +133,10 @@ class Tree:
                 texts[change.file] = change.apply(texts[change.file])
             except table.Problem as problem:
                 raise Problem("%s: %s" % (mutant.name, problem)) from problem
-        for name, text in texts.items():
+        return texts
+
+    def write_mutated(self, mutant, folder):
+        for name, text in self.mutated(mutant).items():
             path = os.path.join(folder, name)
             os.makedirs(os.path.dirname(path), exist_ok=True)
             with open(path, "w", encoding="utf-8") as file:
