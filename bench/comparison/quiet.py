@@ -7,7 +7,7 @@ import time
 from comparison import moods, sensor
 
 TRIES = 5  # of a run, at most,
-TRIES_SECONDS = 1.0  # as long as those before took less than that
+TRIES_SECONDS = 3.0  # as long as those before took less than that
 WAIT_SECONDS = 0.3  # for a quiet moment, at most
 POLL_SECONDS = 0.005
 SHARE = 0.5  # of all time, at most, for waiting and for runs that were slowed
@@ -71,11 +71,11 @@ class Quiet:
     def run(self, row, once):
         """What the quietest of a few calls of once(core) returned, and by how much its cores were
         slower than at best, None if that is not known. `core`: where a row of one thread is to be
-        run; None: anywhere. Programs are run once: they take long, and some leave servers."""
+        run; None: anywhere. Servers are run once: they take long, and some are left running."""
         if self.sensor is None:
             return once(None), None
         result, slowdown, place, seconds = self.try_once(row, once)
-        for _ in range(TRIES - 1 if row.kind != "program" else 0):
+        for _ in range(TRIES - 1 if row.repeatable else 0):
             if slowdown is None or slowdown <= self.limit(row) or seconds >= TRIES_SECONDS \
                     or not self.may_spend(row, place):
                 break

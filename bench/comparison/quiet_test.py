@@ -33,7 +33,8 @@ class Sensor:
 
 def row(threads=1, kind="micro"):
     return types.SimpleNamespace(name="a/1", kind=kind, threads=threads,
-                                 one_core=threads == 1 and kind != "program")
+                                 one_core=threads == 1 and kind != "program",
+                                 repeatable=kind != "program")
 
 
 def made(of_runs, now=None):
@@ -84,7 +85,7 @@ class TriesTest(unittest.TestCase):
         chosen.sensor.share = 0.05
         self.assertEqual(chosen.run(row(), once), (1, 0.9))
 
-    def test_a_program_runs_once(self):
+    def test_a_server_runs_once(self):
         chosen = made([0.0, 0.9])
         once, _ = numbered()
         chosen.run(row(kind="program"), once)

@@ -17,7 +17,7 @@ def rotated(group, turn):
 
 
 PROGRAMS_EVERY = 3  # of the rounds that are added
-PROGRAMS_FIRST = 2  # base rounds of programs that do not wait for a bad moment
+PAUSE_SECONDS = 0.5  # after which a look is taken at the cores again
 LINGERING_MAX = 12  # idle servers, beside what is measured
 
 
@@ -134,8 +134,7 @@ class Measuring:
         return groups[0] + groups[1] if turn % 2 else groups[1] + groups[0]
 
     def measure_row(self, row, round_number, contestants, step):
-        if row.kind != "program":
-            self.chores.pass_time(row)
+        self.chores.pass_time(row)
         started = time.monotonic()
         for allocator in self.order(row, round_number, contestants):
             self.run_once(row, allocator, round_number)
@@ -156,17 +155,10 @@ class Measuring:
             self.cost_seconds.get(row.name, 0) * max(0, self.base_rounds_of(row) - rounds_done)
             for row in self.results.rows)
 
-    def add_chore(self, row, contestants, step):
-        """A round of a program, which no moment is quiet enough for, if it still fits then."""
-        def measure():
-            if self.fits([row], 0):
-                self.measure_row(row, self.results.rounds_of(row), contestants, step)
-        self.chores.add(self.cost_seconds[row.name], measure)
-
     def base_rounds(self, reserve_seconds=lambda: 0):
-        """The rounds of every row, programs first, as their servers have values to come; the later
-        ones of programs are chores. At least two rounds, then as many as fit in the time but for
-        chores and `reserve_seconds()`, of other things."""
+        """The rounds of every row, programs first, as their servers have values to come. At least
+        two rounds, then as many as fit in the time but for chores and `reserve_seconds()`, of other
+        things."""
         rounds = max(self.mode.rounds, self.mode.program_rounds)
         for round_number in range(rounds):
             rows = [row for row in self.results.rows if round_number < self.base_rounds_of(row)]
@@ -179,11 +171,7 @@ class Measuring:
                 return
             for index, row in enumerate(rows):
                 step = "[round %d/%d, row %d/%d]" % (round_number + 1, rounds, index + 1, len(rows))
-                contestants = self.of_round(row, round_number)
-                if row.kind == "program" and round_number >= PROGRAMS_FIRST:
-                    self.add_chore(row, contestants, step)
-                else:
-                    self.measure_row(row, round_number, contestants, step)
+                self.measure_row(row, round_number, self.of_round(row, round_number), step)
             self.progress.expect(self.expected_seconds(round_number + 1, reserve_seconds()))
 
     def pairs_of(self, row):
@@ -222,28 +210,46 @@ class Measuring:
                 return wide
         return rows
 
+    def has_quiet_runs(self, row):
+        """So that slowed ones would tell nothing more."""
+        return all(self.results.has_quiet_runs(row, *pair) for pair in self.pairs_of(row))
+
+    def in_prospect(self, rows):
+        """Of rows, one after the other, one whose cores are likely to be quiet. While those of none
+        are, the time passes, unless a row has too few quiet runs to wait for more."""
+        rows, waits = list(rows), False
+        while rows:
+            likely = [row for row in rows if not self.quiet.is_unlikely(row)]
+            chosen = likely or [row for row in rows if not self.has_quiet_runs(row)]
+            if chosen:
+                rows.remove(chosen[0])
+                yield chosen[0]
+            else:
+                if not waits:
+                    self.progress.line("waiting for quieter cores")
+                time.sleep(PAUSE_SECONDS)
+            waits = not chosen
+            rows = [row for row in rows if self.fits([row], 0)]
+
     def more_rounds(self):
         """One round more for each row that is not settled, again and again, until all are, or the
-        time is up; for programs, of which one costs as much as many other rows, every few times, as
-        chores. Only those allocators that a decided ratio needs."""
+        time is up; for programs, of which one costs as much as many other rows, every few times.
+        Only those allocators that a decided ratio needs."""
         for turn in itertools.count():
             rows = self.unsettled()
             if not rows:
                 return
             if turn % PROGRAMS_EVERY != 0:
                 rows = [row for row in rows if row.kind != "program"] or rows
-            rows.sort(key=lambda row: row.kind != "program")
-            for index, row in enumerate(rows):
+            rows = [row for row in rows if self.fits([row], 0)] or rows
+            for index, row in enumerate(self.in_prospect(rows)):
                 if not self.fits([row], 0):
                     continue
                 needed = {name for pair in self.pairs_of(row) for name in pair}
                 contestants = [a for a in self.contestants(row) if a.name in needed]
-                step = "[±%.1f %%, %d rows to settle]" % (100 * self.widest(row), len(rows) - index)
-                if row.kind == "program":
-                    self.add_chore(row, contestants, step)
-                else:
-                    self.measure_row(row, self.results.rounds_of(row), contestants, step)
-            self.chores.finish()
+                self.measure_row(row, self.results.rounds_of(row), contestants,
+                                 "[±%.1f %%, %d rows to settle]"
+                                 % (100 * self.widest(row), len(rows) - index))
             if not any(self.fits([row], 0) for row in rows):
                 self.results.notes.append("%d rows were not settled to ±%g %% when the time was up."
                                           % (len(rows), 100 * modes.SPREAD_WANTED))

@@ -136,28 +136,7 @@ class BaseRoundsTest(unittest.TestCase):
         row, program = MadeUp("a/1", steady), MadeUp("p/1", steady, kind="program")
         made = measuring([row, program])
         made.base_rounds()
-        made.chores.finish()
         self.assertEqual((len(row.ran), len(program.ran)), (18, 9))
-
-    def test_programs_run_while_others_slow_the_cores(self):
-        order = []
-        def times(mark):
-            return lambda name, before: order.append(mark) or steady(name, before)
-        made = measuring([MadeUp("a/1", times("a")), MadeUp("p/1", times("p"), kind="program")])
-        moments = iter([False] * 4 + [True] + [False] * 100)  # two rounds have no chores yet
-        made.quiet.is_unlikely = lambda row: next(moments)
-        made.base_rounds()
-        self.assertEqual("".join(order[::3]), "papaaaaa")
-        made.chores.finish()
-        self.assertEqual("".join(order[::3]), "papaaaaap")
-
-    def test_chores_that_do_not_fit_any_more_are_left_out(self):
-        program = MadeUp("p/1", steady, kind="program")
-        made = measuring([program])
-        made.base_rounds()
-        made.progress.seconds = -1
-        made.chores.finish()
-        self.assertEqual(len(program.ran), 6)
 
     def test_what_failed_is_not_run_again_and_the_others_go_on(self):
         failing = Failure("killed by SIGSEGV")
@@ -192,7 +171,6 @@ class MoreRoundsTest(unittest.TestCase):
         made = measuring([MadeUp("a/1", times("a")), MadeUp("p/1", times("p"), kind="program")],
                          rounds=6, program_rounds=6)
         made.base_rounds()
-        made.chores.finish()
         made.more_rounds()
         self.assertEqual((order.count("a"), order.count("p")), (90, 90))
         meanwhile = order[:len(order) - order[::-1].index("a")].count("p")
@@ -234,6 +212,38 @@ class MoreRoundsTest(unittest.TestCase):
         self.assertEqual(made.pairs_of(row), [("poolmalloc", "jemalloc")])
 
 
+class ProspectTest(unittest.TestCase):
+    def setUp(self):
+        self.rows = [MadeUp("a/1", noisy), MadeUp("b/1", noisy)]
+        self.made = measuring(self.rows)
+        self.made.base_rounds()
+
+    def names(self):
+        return [row.name for row in self.made.in_prospect(self.rows)]
+
+    def test_rows_whose_cores_are_likely_to_be_quiet_come_first(self):
+        self.made.quiet.is_unlikely = lambda row: row.name == "a/1"
+        self.made.has_quiet_runs = lambda row: False
+        self.assertEqual(self.names(), ["b/1", "a/1"])
+
+    def test_rows_that_have_quiet_runs_wait_for_more(self):
+        looks = iter([True, True] * 2 + [False] * 9)
+        self.made.quiet.is_unlikely = lambda row: next(looks)
+        self.assertTrue(self.made.has_quiet_runs(self.rows[0]))
+        self.assertEqual(self.names(), ["a/1", "b/1"])
+        self.assertEqual(next(looks), False)
+
+    def test_the_others_do_not(self):
+        self.made.quiet.is_unlikely = lambda row: True
+        self.made.has_quiet_runs = lambda row: False
+        self.assertEqual(self.names(), ["a/1", "b/1"])
+
+    def test_when_the_time_is_up_nothing_waits(self):
+        self.made.quiet.is_unlikely = lambda row: True
+        self.made.progress.seconds = -1
+        self.assertEqual(self.names(), [])
+
+
 class LaterTest(unittest.TestCase):
     def test_values_that_come_later_join_their_round(self):
         row = MadeUp("p/1", steady, kind="program", later=Later)
@@ -267,7 +277,6 @@ class LaterTest(unittest.TestCase):
         row = MadeUp("p/1", steady, kind="program", later=lambda: Later(0, log))
         made = measuring([row])
         made.base_rounds()
-        made.chores.finish()
         made.wait_for_later()
         self.assertEqual((log.count("collected"), log.count("abandoned")), (3, 6))
 

@@ -33,7 +33,8 @@ class Row:
         self.threads = threads
         self.what = what
         self.unit = unit
-        self.one_core = threads == 1 and kind != "program"
+        self.repeatable = kind != "program"  # A run that was slowed may be run again at once.
+        self.one_core = threads == 1 and self.repeatable
 
     def contestants(self, served):
         """Those that this row is run under, of the allocators of the comparison or besides."""

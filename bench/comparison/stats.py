@@ -170,6 +170,11 @@ class Results:
         return {number: moods.Run(value, moods.log_slowed(slowdowns.get(number), least))
                 for number, value in self.values(row, name, field).items() if value > 0}
 
+    def has_quiet_runs(self, row, name, base):
+        """Enough of both, so that these count alone."""
+        return len(moods.quiet_pairs(self.runs(row, name, "time_ns"),
+                                     self.runs(row, base, "time_ns"))) >= moods.ENOUGH
+
     def slowed_share(self):
         """Of all runs of which it is known; None: it is of none."""
         slowed = [not moods.is_quiet(moods.log_slowed(value, self.least_slowdown(row)))

@@ -5,6 +5,7 @@ Time is the CPU time, user and system, of the program and its children; the peak
 largest process. What it prints must be the same under every allocator.
 """
 
+import contextlib
 import hashlib
 import os
 import subprocess
@@ -32,11 +33,23 @@ class Used:
         self.faults = int(values["faults"])
 
 
-def run(argv, env, preload, folder, sampled=False):
+@contextlib.contextmanager
+def on_core(core):
+    """What is started meanwhile runs there; None: anywhere."""
+    before = os.sched_getaffinity(0)
+    if core is not None:
+        os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def run(argv, env, preload, folder, core=None, sampled=False):
     """(Used, what was printed, memory samples) of one run. Raises Failure unless it ended well."""
     report = os.path.join(folder, "used")
     out_path, err_path = os.path.join(folder, "stdout"), os.path.join(folder, "stderr")
-    with open(out_path, "wb") as out, open(err_path, "wb") as err:
+    with open(out_path, "wb") as out, open(err_path, "wb") as err, on_core(core):
         child = subprocess.Popen([tools.own("pm_run"), report] + argv,
                                  env=dict(env, PM_RUN_PRELOAD=preload), cwd=folder,
                                  stdin=subprocess.DEVNULL, stdout=out, stderr=err,
@@ -73,6 +86,7 @@ class BatchRow(Row):
 
     def __init__(self, name, what, program, package, count):
         super().__init__(name, "program", "cpu", 1, what, "run")
+        self.repeatable = self.one_core = True
         self.program = program
         self.package = package
         self.count = count
@@ -90,12 +104,13 @@ class BatchRow(Row):
     def check_start(self, allocator, printed):
         """For what can only be seen by the program itself."""
 
-    def measure(self, allocator, scale, folder, _core=None):
+    def measure(self, allocator, scale, folder, core=None):
         tools.program(self.command(scale)[0], self.package)
         start_kib = self.start(allocator, folder)
         env = allocator.environment(**self.variables(allocator))
         preload = env.pop("LD_PRELOAD", "")
-        used, printed, memory = run(self.command(scale), env, preload, folder, sampled=True)
+        used, printed, memory = run(self.command(scale), env, preload, folder, core,
+                                    sampled=True)
         self.compare_output(allocator, scale, printed)
         if used.cpu_ns <= 0:
             raise Failure("no time was measured")
