@@ -15,8 +15,9 @@ BARS = ("Each bar is the median of the ratios within a round; the whisker is the
         "that median. A whisker that touches the line at 1 decides nothing.")
 TIME_CAPTION = {"micro": "time per operation", "workload": "time per operation",
                 "program": "time per request or run"}
-READING = ("Every figure is a ratio, {subject} over another allocator, taken within one round, "
-           "where the machine was in the same mood for both. Below 1, {subject} needs less. After "
+READING = ("Every figure is a ratio, {subject} over another allocator, taken between two runs on "
+           "quiet cores, or within one round, where the machine was in the same mood for both. "
+           "Below 1, {subject} needs less. After "
            "± stands half the width of the 95 % interval; a row whose interval contains 1 says "
            "“no difference”.")
 FULL_COMMAND = "sh bench/compare.sh --full --json results.json"
