@@ -6,7 +6,11 @@
 
 #include <sched.h>
 
-enum { SPINS_BEFORE_SLEEP = 100, TRIES_BEFORE_GIVING_UP = 2000, SLEEPS_BEFORE_GIVING_UP = 100 };
+enum {
+    SPINS_BEFORE_SLEEP = 100,
+    SLEEPS_OF_PATIENT_FORK = 100, /* each as long as the waiter sleeps at most */
+    SLEEPS_OF_IMPATIENT_FORK = 8,
+};
 
 static void wait_by_yield(_Atomic uint32_t *word, uint32_t value)
 {
@@ -185,13 +189,9 @@ enum pm_lock_fork pm_lock_state(struct pm_lock *lock)
 
 void pm_lock_take_for_fork(struct pm_lock *lock, bool patient)
 {
-    int tries = patient ? SLEEPS_BEFORE_GIVING_UP : TRIES_BEFORE_GIVING_UP;
-    while (!take(lock, self() | PM_LOCK_FORKS | PM_LOCK_WAITED) && --tries > 0) {
-        if (patient)
-            sleep_while_held(lock);
-        else
-            sched_yield();
-    }
+    int sleeps = patient ? SLEEPS_OF_PATIENT_FORK : SLEEPS_OF_IMPATIENT_FORK;
+    while (!take(lock, self() | PM_LOCK_FORKS | PM_LOCK_WAITED) && sleeps-- > 0)
+        sleep_while_held(lock);
 }
 
 static void forget_rank(struct pm_lock *lock)
