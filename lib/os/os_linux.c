@@ -117,10 +117,9 @@ static void *map_reserved(void *where, size_t bytes)
     return mmap(where, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 }
 
-#if PM_OS_FAULT
-/* Where the double's machine has its addresses. */
 static void *reserve_somewhere(size_t bytes)
 {
+#if PM_OS_FAULT /* where the double's machine has its addresses */
     for (;;) {
         uintptr_t place = pm_os_double_place(bytes);
         if (place == PM_OS_ANYWHERE)
@@ -134,13 +133,10 @@ static void *reserve_somewhere(size_t bytes)
             return start;
         munmap(start, bytes); /* something else is there */
     }
-}
 #else
-static void *reserve_somewhere(size_t bytes)
-{
     return map_reserved(NULL, bytes);
-}
 #endif
+}
 
 void *pm_os_reserve(size_t bytes, size_t align)
 {
