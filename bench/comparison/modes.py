@@ -24,4 +24,4 @@ class Mode:
 
 QUICK = Mode("quick", 0.25, 2, 1, 2, 210, 1, False, 0)
 DEFAULT = Mode("default", 1.0, 6, 4, 60, 26 * 60, 1, True, 3)
-FULL = Mode("full", 1.0, 8, 6, 150, 60 * 60, 1, True, 3)
+FULL = Mode("full", 1.0, 6, 5, 150, 45 * 60, 1, True, 3)
