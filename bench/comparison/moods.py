@@ -11,7 +11,8 @@ import math
 import statistics
 
 SLOWED = 0.03  # cores that are slower by so much than at the row's quietest run are not quiet
-ENOUGH = 6  # quiet runs, to count alone
+ENOUGH = 6  # quiet runs, to count alone,
+SHARE = 0.25  # and of the rounds: a few of many say less than all, corrected
 SLOPE_MAX = 2.0
 PRIOR = 0.2  # the weight of the row's common slope: as much as a few runs of both moods say
 
@@ -62,10 +63,15 @@ def quiet_pairs(ours, theirs):
                                                     + list(alone))]
 
 
+def count_alone(pairs, ours, theirs):
+    """Whether quiet_pairs(ours, theirs) are enough."""
+    return len(pairs) >= max(ENOUGH, SHARE * min(len(ours), len(theirs)))
+
+
 def ratios(ours, theirs, slope, their_slope):
     """Of {round: Run} of two allocators: of their quiet runs, or of the rounds that both have."""
     pairs = quiet_pairs(ours, theirs)
-    if len(pairs) >= ENOUGH:
+    if count_alone(pairs, ours, theirs):
         return [one.value / other.value for one, other in pairs]
     pairs = [(ours[number], theirs[number]) for number in sorted(ours) if number in theirs]
     if not pairs:

@@ -51,6 +51,12 @@ class QuietTest(unittest.TestCase):
         theirs = made_up(20, 1, [0.0] * 5 + [0.7, 0.7])
         self.assertEqual(len(moods.ratios(ours, theirs, 1, 1)), 7)
 
+    def test_all_rounds_count_where_few_of_many_are_quiet(self):
+        runs = [made_up(time, 1, [0.0] * 6 + [0.7] * more)
+                for time in (10, 20) for more in (18, 19)]
+        self.assertEqual(len(moods.ratios(runs[0], runs[2], 1, 1)), 6)
+        self.assertEqual(len(moods.ratios(runs[1], runs[3], 1, 1)), 25)
+
     def test_what_is_not_known_is_quiet(self):
         self.assertTrue(moods.is_quiet(moods.log_slowed(None, 0.3)))
         self.assertTrue(moods.is_quiet(moods.log_slowed(0.32, 0.3)))

@@ -172,8 +172,8 @@ class Results:
 
     def has_quiet_runs(self, row, name, base):
         """Enough of both, so that these count alone."""
-        return len(moods.quiet_pairs(self.runs(row, name, "time_ns"),
-                                     self.runs(row, base, "time_ns"))) >= moods.ENOUGH
+        runs = [self.runs(row, one, "time_ns") for one in (name, base)]
+        return moods.count_alone(moods.quiet_pairs(*runs), *runs)
 
     def slowed_share(self):
         """Of all runs of which it is known; None: it is of none."""
