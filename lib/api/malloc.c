@@ -3,8 +3,10 @@
  * The malloc family, under pm_ names and, where PM_OVERRIDE says so, under the C library's. All of
  * it is in this file, so that a static link takes all or nothing. Any thread.
  */
+#include "api/block.h"
 #include "base/report.h"
 #include "heap/fast.h"
+#include "heap/user.h"
 #include "os/os.h"
 #include "poolmalloc/poolmalloc.h"
 
@@ -12,35 +14,6 @@
 #include <string.h>
 
 #define CLEAR_INLINE_MAX 256 /* above it the C library's memset is faster */
-
-/* In AddressSanitizer's build a block has some bytes more, which stay out of bounds. */
-static inline size_t padded(size_t size)
-{
-    return PM_ASAN && size <= PTRDIFF_MAX ? size + PM_ASAN_REDZONE_BYTES : size;
-}
-
-static inline size_t usable_of(const void *ptr, const char *function)
-{
-    return pm_heap_usable(ptr, function) - PM_ASAN_REDZONE_BYTES;
-}
-
-/* In AddressSanitizer's build: what was not asked for is out of bounds. */
-static inline void *told(void *block, size_t size)
-{
-#if PM_ASAN
-    if (block != NULL)
-        pm_asan_block_out(block, size, pm_heap_usable(block, "malloc"));
-#else
-    (void)size;
-#endif
-    return block;
-}
-
-static PM_COLD void *fail(int error)
-{
-    errno = error;
-    return NULL;
-}
 
 /* The fast paths start a line: a pair of calls took a quarter longer where free began in the middle
  * of one. */
@@ -95,6 +68,15 @@ void *pm_calloc(size_t count, size_t size)
     return block;
 }
 
+/* A block of a user heap stays in its heap. */
+static void *alloc_beside(const void *ptr, size_t size, const char *function)
+{
+    struct pm_user_heap *heap = pm_user_of(ptr, function);
+    if (pm_likely(heap == NULL))
+        return pm_malloc(size);
+    return told(pm_user_alloc(heap, padded(size), 1, false, function), size);
+}
+
 static void *move(void *ptr, size_t size, const char *function)
 {
     size_t have = usable_of(ptr, function);
@@ -102,7 +84,7 @@ static void *move(void *ptr, size_t size, const char *function)
         have >= PM_MOVE_MIN_BYTES ? pm_heap_move_large(ptr, padded(size), function) : NULL;
     if (block != NULL)
         return told(block, size);
-    block = pm_malloc(size);
+    block = alloc_beside(ptr, size, function);
     if (block == NULL)
         return NULL;
     pm_asan_unpoison(ptr, have);

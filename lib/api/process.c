@@ -8,6 +8,7 @@
 #include "base/options.h"
 #include "base/report.h"
 #include "heap/heap.h"
+#include "heap/user.h"
 #include "os/os.h"
 #include "poolmalloc/poolmalloc.h"
 
@@ -62,7 +63,7 @@ bool pm_stats_get(struct pm_stats *stats)
 
 bool pm_check(void)
 {
-    return pm_heap_check() && pm_arena_check();
+    return pm_heap_check() && pm_user_check() && pm_arena_check();
 }
 
 #define STAT(name)                                                                                 \

@@ -10,6 +10,7 @@
 #include "arena/window.h"
 #include "base/atomic.h"
 #include "base/config.h"
+#include "base/list.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -51,6 +52,13 @@ size_t pm_span_usable(struct pm_window *w, const void *ptr, const char *function
 _Noreturn void pm_span_fatal_void(struct pm_window *w, const void *ptr, const char *function);
 /* Changes the size in place; false: it cannot. */
 bool pm_span_resize(struct pm_window *w, void *ptr, size_t bytes, const char *function);
+
+/* Room in the descriptor of a live large block, for who made it; the unit is its first. */
+struct pm_span_note {
+    struct pm_link link;
+    void *block;
+};
+struct pm_span_note *pm_span_note(struct pm_window *w, size_t unit);
 
 /* Moves the contents of a large block to a new one of `bytes` by the page tables, and frees the old
  * one. NULL: the system cannot, or out of memory; nothing happened. */

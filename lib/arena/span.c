@@ -48,7 +48,8 @@ static void *alloc_in_arena(unsigned units, unsigned align, bool *zero)
     pm_arena_totals.span_units += units;
     pm_arena_totals.span_held_units += units;
     pm_arena_unlock_after_claim(a);
-    return span_init(a, first, (struct pm_span){units, units, 0, dirty == 0}, zero);
+    struct pm_span span = {.units = units, .peak_units = units, .was_clean = dirty == 0};
+    return span_init(a, first, span, zero);
 }
 
 struct claim {
@@ -135,7 +136,8 @@ static void *alloc_arenas(size_t units, unsigned align, bool *zero)
     pm_lock_acquire(&pm_arena_lock);
     pm_arena_totals.span_units += units;
     pm_lock_release(&pm_arena_lock);
-    struct pm_span span = {units, units, arenas, claim.dirty == 0};
+    struct pm_span span = {
+        .units = units, .peak_units = units, .arenas = arenas, .was_clean = claim.dirty == 0};
     char *block = span_init(claim.arenas, 0, span, zero);
     size_t rest = (size_t)arenas * PM_ARENA_UNITS - units;
     pm_asan_poison(block + (units << PM_UNIT_SHIFT), rest << PM_UNIT_SHIFT);
@@ -322,6 +324,11 @@ bool pm_span_resize(struct pm_window *w, void *ptr, size_t bytes, const char *fu
     if (units > span->units)
         return grow_span(w, unit, span, units);
     return units == span->units || shrink_span(w, unit, span, units);
+}
+
+struct pm_span_note *pm_span_note(struct pm_window *w, size_t unit)
+{
+    return &pm_span_at(w, unit)->note;
 }
 
 static struct pm_span *span_at_block(const void *block)

@@ -43,12 +43,15 @@ extern struct pm_window pm_window PM_HIDDEN;
 
 /*
  * A route is the owner in the high bits and the distance in units to the head unit of the run in
- * the low ones. Owners are addresses of thread heaps, which are line-aligned, or one of these.
+ * the low ones. Owners are addresses of thread heaps, which are line-aligned, or one of these. Of
+ * what lies below PM_ROUTE_FLOATING, no thread may push on a remote word.
  */
 #define PM_ROUTE_DISTANCE_MASK ((uint64_t)PM_LINE_BYTES - 1)
-#define PM_ROUTE_VOID ((uint64_t)0)                 /* nothing allocated here */
-#define PM_ROUTE_FLOATING ((uint64_t)PM_LINE_BYTES) /* a pool without an owner */
-#define PM_ROUTE_SPAN ((uint64_t)2 * PM_LINE_BYTES) /* head unit of a large block */
+#define PM_ROUTE_VOID ((uint64_t)0)             /* nothing allocated here */
+#define PM_ROUTE_SPAN ((uint64_t)PM_LINE_BYTES) /* head unit of a large block */
+#define PM_ROUTE_USER                                                                              \
+    ((uint64_t)2 * PM_LINE_BYTES) /* a user heap's pool; the remote line says whose */
+#define PM_ROUTE_FLOATING ((uint64_t)3 * PM_LINE_BYTES) /* a pool without an owner */
 
 _Static_assert(PM_POOL_UNITS_MAX <= PM_LINE_BYTES, "distances fit below the owner");
 

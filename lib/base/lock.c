@@ -28,8 +28,8 @@ static void wake_nobody(_Atomic uint32_t *word)
 static void (*_Atomic waiter_wait)(_Atomic uint32_t *, uint32_t) = wait_by_yield;
 static void (*_Atomic waiter_wake)(_Atomic uint32_t *) = wake_nobody;
 
-/* One lock a rank. Relaxed: written at process start; who misses one only misses an error report.
- */
+/* The last of each rank. Release in pm_lock_register pairs with the acquire in pm_lock_of_rank: who
+ * finds a lock sees its rank and what follows it. Locks stay registered. */
 static struct pm_lock *_Atomic registered[PM_RANK_COUNT];
 
 void pm_lock_set_waiter(void (*wait)(_Atomic uint32_t *, uint32_t),
@@ -41,12 +41,16 @@ void pm_lock_set_waiter(void (*wait)(_Atomic uint32_t *, uint32_t),
 
 void pm_lock_register(struct pm_lock *lock)
 {
-    pm_store_relaxed(&registered[lock->rank], lock);
+    struct pm_lock *last = pm_load_relaxed(&registered[lock->rank]);
+    if (last == lock) /* a start that failed is tried again */
+        return;
+    lock->next = last;
+    pm_store_release(&registered[lock->rank], lock);
 }
 
 struct pm_lock *pm_lock_of_rank(unsigned rank)
 {
-    return pm_load_relaxed(&registered[rank]);
+    return pm_load_acquire(&registered[rank]);
 }
 
 /* The thread pointer: nonzero, and its low bits are zero. */
@@ -80,8 +84,8 @@ static void check_not_reentered(struct pm_lock *lock)
 {
     bool reentered = is_mine(lock);
     for (unsigned rank = lock->rank; rank < PM_RANK_COUNT; rank++) {
-        struct pm_lock *later = pm_load_relaxed(&registered[rank]);
-        reentered |= later != NULL && is_mine(later);
+        for (struct pm_lock *later = pm_lock_of_rank(rank); later != NULL; later = later->next)
+            reentered |= is_mine(later);
     }
     if (reentered)
         pm_fatal_reentered();
@@ -194,24 +198,18 @@ void pm_lock_take_for_fork(struct pm_lock *lock, bool patient)
         sleep_while_held(lock);
 }
 
-static void forget_rank(struct pm_lock *lock)
-{
-#if PM_CHECK
-    held_ranks &= ~(1u << lock->rank);
-#else
-    (void)lock;
-#endif
-}
-
+/* What a fork takes was never counted as held. */
 void pm_lock_release_after_fork(struct pm_lock *lock)
 {
-    forget_rank(lock);
     if (pm_exchange_release(&lock->state, 0) & PM_LOCK_WAITED)
         pm_load_relaxed (&waiter_wake)(futex_word(lock));
 }
 
 void pm_lock_reset_in_child(struct pm_lock *lock)
 {
-    forget_rank(lock);
+#if PM_CHECK
+    if (pm_lock_state(lock) == PM_LOCK_INTERRUPTED)
+        rank_pop(lock);
+#endif
     pm_store_release(&lock->state, 0);
 }

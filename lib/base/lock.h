@@ -19,6 +19,7 @@ enum pm_rank {
     PM_RANK_INIT,     /* process start */
     PM_RANK_REGISTRY, /* shells of thread heaps */
     PM_RANK_COLD,     /* the cold heap */
+    PM_RANK_USER,     /* user heaps, a lock each */
     PM_RANK_FLOATING, /* floating sets */
     PM_RANK_GROW,     /* adding arenas and windows: held over system calls */
     PM_RANK_ARENA,    /* the arena list: no system call under it */
@@ -28,8 +29,9 @@ enum pm_rank {
 struct pm_lock {
     _Atomic uint64_t state; /* 0: free; else the holder, an address, and two marks */
     uint32_t rank;
-    _Atomic uint64_t acquisitions;         /* written by the holder */
-    _Atomic uint64_t contended;            /* of which another thread held it at the first try */
+    _Atomic uint64_t acquisitions; /* written by the holder */
+    _Atomic uint64_t contended;    /* of which another thread held it at the first try */
+    struct pm_lock *next;          /* registered before it, of the same rank; constant since then */
 } __attribute__((aligned(PM_LINE_BYTES))); /* waiters do not disturb what lies beside it */
 
 #define PM_LOCK_WAITED ((uint64_t)1) /* somebody may sleep */
@@ -45,8 +47,9 @@ struct pm_lock {
 void pm_lock_set_waiter(void (*wait)(_Atomic uint32_t *word, uint32_t value),
                         void (*wake)(_Atomic uint32_t *word));
 
-/* Names the lock of its rank, of which there is one in a process. At process start. */
+/* Makes the lock known to fork and to error reports, once, and for ever. One thread at a time. */
 void pm_lock_register(struct pm_lock *lock);
+/* The one of that rank that was registered last, or NULL; the others follow by `next`. */
 struct pm_lock *pm_lock_of_rank(unsigned rank);
 
 /* By a thread that has it already (in a signal handler, then): a named error. */

@@ -161,6 +161,11 @@ void pm_fatal_wrong_size(const char *function, const void *ptr, size_t given, si
           ptr, given, usable);
 }
 
+void pm_fatal_no_heap(const char *function, const void *heap)
+{
+    fatal("%s(%p): not a user heap, or one that was destroyed", function, heap);
+}
+
 void pm_fatal_reentered(void)
 {
     fatal("the allocator was called from a signal handler that interrupted the allocator in the "

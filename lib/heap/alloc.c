@@ -5,6 +5,7 @@
  */
 #include "heap/fast.h"
 #include "heap/internal.h"
+#include "heap/user.h"
 
 #include <errno.h>
 #include <string.h>
@@ -168,7 +169,11 @@ bool pm_heap_resize(void *ptr, size_t n, const char *function)
     if (have <= PM_BLOCK_MAX) /* a smaller block of the same class would be no gain at all */
         return n <= have && pm_class_bytes(pm_class_of(n)) == have;
     struct found found = find(ptr, function);
-    if (!found.span || n <= PM_BLOCK_MAX || !pm_span_resize(found.window, ptr, n, function))
+    if (!found.span || n <= PM_BLOCK_MAX)
+        return false;
+    if (pm_user_of_run(found.window, found.unit) != NULL
+            ? !pm_user_resize_span(found.window, found.unit, ptr, n, function)
+            : !pm_span_resize(found.window, ptr, n, function))
         return false;
     pm_asan_unpoison(ptr, pm_align_up(n, PM_UNIT_BYTES));
     return true;
@@ -177,5 +182,19 @@ bool pm_heap_resize(void *ptr, size_t n, const char *function)
 void *pm_heap_move_large(void *ptr, size_t n, const char *function)
 {
     struct found found = find(ptr, function);
-    return found.span ? pm_span_move(found.window, ptr, n, function) : NULL;
+    if (!found.span || pm_user_of_run(found.window, found.unit) != NULL)
+        return NULL;
+    return pm_span_move(found.window, ptr, n, function);
+}
+
+/* Mostly of the calling thread's own pools, and those are no user heap's. */
+struct pm_user_heap *pm_user_of(const void *ptr, const char *function)
+{
+    size_t unit = pm_window_index(&pm_window, ptr);
+    if (pm_below_relaxed(unit, &pm_window.units) &&
+        pm_load_relaxed(pm_window_route(&pm_window, unit)) - (uintptr_t)pm_heap_self <=
+            PM_ROUTE_DISTANCE_MASK)
+        return NULL;
+    struct found found = find(ptr, function);
+    return pm_user_of_run(found.window, found.unit);
 }

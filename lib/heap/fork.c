@@ -14,6 +14,7 @@
  *   INIT       nothing: start-up can be done again
  *   REGISTRY   nothing: each change takes effect with one store; at most one shell is lost
  *   COLD       a new cold heap
+ *   USER       that user heap is lost: it serves no more, what is freed into it stays
  *   FLOATING   the sets are made anew from the pools' words
  *   GROW       nothing: arenas and windows count once they are complete
  *   ARENA      the lists are made anew from the arenas' bits
@@ -22,6 +23,7 @@
  * returns.
  */
 #include "heap/internal.h"
+#include "heap/user.h"
 
 static bool is_mine(struct pm_lock *lock)
 {
@@ -33,9 +35,10 @@ static bool is_mine(struct pm_lock *lock)
 static bool inside_allocator(void)
 {
     for (unsigned rank = 0; rank < PM_RANK_COUNT; rank++) {
-        struct pm_lock *lock = pm_lock_of_rank(rank);
-        if (lock != NULL && is_mine(lock))
-            return true;
+        for (struct pm_lock *lock = pm_lock_of_rank(rank); lock != NULL; lock = lock->next) {
+            if (is_mine(lock))
+                return true;
+        }
     }
     return false;
 }
@@ -44,26 +47,31 @@ void pm_heap_fork_prepare(void)
 {
     bool inside = inside_allocator();
     for (unsigned rank = 0; rank < PM_RANK_COUNT; rank++) {
-        struct pm_lock *lock = pm_lock_of_rank(rank);
-        if (lock != NULL && !is_mine(lock))
-            pm_lock_take_for_fork(lock, !inside);
+        for (struct pm_lock *lock = pm_lock_of_rank(rank); lock != NULL; lock = lock->next) {
+            if (!is_mine(lock))
+                pm_lock_take_for_fork(lock, !inside);
+        }
     }
 }
 
 void pm_heap_fork_parent(void)
 {
     for (unsigned rank = PM_RANK_COUNT; rank-- > 0;) {
-        struct pm_lock *lock = pm_lock_of_rank(rank);
-        if (lock != NULL && pm_lock_state(lock) == PM_LOCK_FOR_FORK)
-            pm_lock_release_after_fork(lock);
+        for (struct pm_lock *lock = pm_lock_of_rank(rank); lock != NULL; lock = lock->next) {
+            if (pm_lock_state(lock) == PM_LOCK_FOR_FORK)
+                pm_lock_release_after_fork(lock);
+        }
     }
 }
 
-static void mend(unsigned rank)
+static void mend(struct pm_lock *lock)
 {
-    switch (rank) {
+    switch (lock->rank) {
     case PM_RANK_COLD:
         pm_heap_replace_cold_in_child();
+        break;
+    case PM_RANK_USER:
+        pm_user_give_up_in_child(lock);
         break;
     case PM_RANK_FLOATING:
         pm_floating_rebuild_in_child();
@@ -82,12 +90,13 @@ static void mend(unsigned rank)
 void pm_heap_fork_child(void)
 {
     for (unsigned rank = PM_RANK_COUNT; rank-- > 0;) {
-        struct pm_lock *lock = pm_lock_of_rank(rank);
-        enum pm_lock_fork state = lock ? pm_lock_state(lock) : PM_LOCK_FREE;
-        if (state == PM_LOCK_ANOTHERS)
-            mend(rank);
-        if (state == PM_LOCK_ANOTHERS || state == PM_LOCK_FOR_FORK)
-            pm_lock_reset_in_child(lock);
+        for (struct pm_lock *lock = pm_lock_of_rank(rank); lock != NULL; lock = lock->next) {
+            enum pm_lock_fork state = pm_lock_state(lock);
+            if (state == PM_LOCK_ANOTHERS)
+                mend(lock);
+            if (state == PM_LOCK_ANOTHERS || state == PM_LOCK_FOR_FORK)
+                pm_lock_reset_in_child(lock);
+        }
     }
     pm_heap_forget_threads_in_child();
 }

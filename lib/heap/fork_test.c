@@ -5,6 +5,7 @@
  * test, which calls the fork handlers itself while it holds a lock.
  */
 #include "heap/testing.h"
+#include "heap/user.h"
 
 #include <sched.h>
 #include <setjmp.h>
@@ -58,9 +59,13 @@ static void *use_heap_in_thread(void *arg)
     return NULL;
 }
 
+static struct pm_user_heap *user;
+
 static void live_as_child(struct pm_lock *interrupted)
 {
+    bool given_up = pm_lock_state(&user->lock) == PM_LOCK_ANOTHERS;
     pm_heap_fork_child();
+    require(user->lost == given_up);
     if (interrupted != NULL) { /* the handler returns, the interrupted code goes on */
         require(pm_lock_state(interrupted) == PM_LOCK_INTERRUPTED);
         pm_lock_release(interrupted);
@@ -85,11 +90,13 @@ static void fork_inside(struct pm_lock *interrupted)
     require(waitpid(child, &status, 0) == child && status == 0);
 }
 
-/* Floating pools, cold pools, parked pools, dirty and clean arenas. */
+/* Floating pools, cold pools, parked pools, dirty and clean arenas; a user heap. */
 static void make_things_to_mend(void)
 {
     static void *blocks[BLOCKS];
     test_get_heap();
+    user = pm_user_new(SIZE_MAX);
+    require(user != NULL);
     for (unsigned i = 0; i < BLOCKS; i++)
         blocks[i] = test_alloc(i % 3 ? SIZE : 10000);
     test_in_thread(use_heap_in_thread, NULL);
@@ -141,6 +148,7 @@ ISOLATED(an_ordinary_fork_takes_every_lock_and_the_child_finds_them_free)
 ISOLATED(a_fork_inside_a_fork_does_not_wait_for_itself)
 {
     test_heap_start(WINDOW_ARENAS);
+    make_things_to_mend();
     pm_heap_fork_prepare();
     fork_inside(NULL);
     pm_heap_fork_parent();

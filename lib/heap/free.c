@@ -7,10 +7,11 @@
  * on the slow path of malloc, and at thread exit (I7).
  */
 #include "heap/internal.h"
+#include "heap/user.h"
 
 #include "base/asan.h"
 
-/* The pool that ptr lies in, whose route is not void or a span's. */
+/* The pool that ptr lies in, whose route is a thread heap's or PM_ROUTE_FLOATING. */
 PM_INLINE struct pm_place_of pool_of(struct pm_window *w, const void *ptr)
 {
     size_t unit = pm_window_index(w, ptr);
@@ -168,7 +169,7 @@ static PM_NOINLINE void free_direct(void *ptr, struct pm_place_of at, uint64_t d
     pm_count_owner(&heap->remote_frees, 1);
 }
 
-/* The block's pool is not ours; its route is not void or a span's. */
+/* The block's pool is another thread heap's, or floats. */
 PM_INLINE void free_in_pool(struct pm_window *w, size_t unit, uint64_t route, void *ptr,
                             const char *function)
 {
@@ -180,13 +181,19 @@ PM_INLINE void free_in_pool(struct pm_window *w, size_t unit, uint64_t route, vo
     free_direct(ptr, at, distance, function);
 }
 
-/* Of a block that has no pool. */
-static PM_NOINLINE void free_span(struct pm_window *w, void *ptr, const char *function)
+/* Of a block in no pool that is a thread heap's or floats. */
+static PM_NOINLINE void free_special(struct pm_window *w, void *ptr, const char *function)
 {
-    uint64_t route = pm_load_relaxed(pm_window_route(w, pm_window_index(w, ptr)));
+    size_t unit = pm_window_index(w, ptr);
+    uint64_t route = pm_load_relaxed(pm_window_route(w, unit));
+    uint64_t owner = route & ~PM_ROUTE_DISTANCE_MASK;
     pm_count_event(PM_EVENT_SLOW_PATH);
-    if ((route & ~PM_ROUTE_DISTANCE_MASK) != PM_ROUTE_SPAN)
+    if (owner == PM_ROUTE_VOID)
         pm_span_fatal_void(w, ptr, function);
+    if (owner == PM_ROUTE_USER)
+        return pm_user_free(w, unit - (route & PM_ROUTE_DISTANCE_MASK), ptr, function);
+    if (pm_user_of_run(w, unit) != NULL)
+        return pm_user_free_span(w, unit, ptr, function);
     pm_span_free(w, ptr, function);
     if (pm_heap_self->real)
         pm_count_owner(&pm_heap_self->frees, 1);
@@ -198,8 +205,8 @@ static PM_NOINLINE void free_span(struct pm_window *w, void *ptr, const char *fu
 PM_NOINLINE void pm_heap_free_remote(void *ptr, size_t unit, const char *function)
 {
     uint64_t route = pm_load_relaxed(pm_window_route(&pm_window, unit));
-    if (pm_unlikely((route & ~PM_ROUTE_DISTANCE_MASK & ~PM_ROUTE_SPAN) == PM_ROUTE_VOID))
-        return free_span(&pm_window, ptr, function);
+    if (pm_unlikely(route < PM_ROUTE_FLOATING))
+        return free_special(&pm_window, ptr, function);
     free_in_pool(&pm_window, unit, route, ptr, function);
 }
 
@@ -224,8 +231,8 @@ PM_NOINLINE void pm_heap_free_elsewhere(void *ptr, const char *function)
         pm_fatal_foreign(function, ptr);
     uint64_t route = pm_load_relaxed(pm_window_route(w, pm_window_index(w, ptr)));
     uint64_t owner = route & ~PM_ROUTE_DISTANCE_MASK;
-    if (owner == PM_ROUTE_SPAN || owner == PM_ROUTE_VOID)
-        free_span(w, ptr, function);
+    if (owner < PM_ROUTE_FLOATING)
+        free_special(w, ptr, function);
     else if (owner == pm_heap_route(pm_heap_self))
         free_own(pool_of(w, ptr), ptr, function);
     else

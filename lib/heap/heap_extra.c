@@ -2,6 +2,7 @@
 /* Statistics and checks of the heap layer. */
 #include "base/report.h"
 #include "heap/internal.h"
+#include "heap/user.h"
 
 static void add_heap(struct pm_heap_stats *stats, const struct pm_heap *heap)
 {
@@ -32,6 +33,17 @@ static void account_own(struct pm_heap *heap)
             pm_heap_account(heap, pool, pool->carved - pool->count);
         }
     }
+}
+
+static void add_user_heaps(struct pm_heap_stats *stats)
+{
+    struct pm_user_stats user;
+    pm_user_stats(&user);
+    stats->mallocs += user.mallocs;
+    stats->frees += user.frees;
+    stats->shell_bytes += user.shell_bytes;
+    stats->lock_acquisitions += user.lock_acquisitions;
+    stats->lock_contended += user.lock_contended;
 }
 
 void pm_heap_stats(struct pm_heap_stats *stats)
@@ -67,6 +79,7 @@ void pm_heap_stats(struct pm_heap_stats *stats)
                                pm_load_relaxed(&pm_cold_lock.acquisitions);
     stats->lock_contended =
         pm_load_relaxed(&pm_registry_lock.contended) + pm_load_relaxed(&pm_cold_lock.contended);
+    add_user_heaps(stats);
 }
 
 bool pm_heap_check(void)

@@ -42,6 +42,8 @@ PM_INLINE void pm_heap_leave(struct pm_heap *heap)
     if (heap->real)
         pm_heap_self = heap;
 }
+/* Memory for heaps, zero, never given back. NULL: out of memory. */
+char *pm_heap_fresh_pages(size_t bytes);
 /* In the child of a fork: the other threads' heaps are nobody's. */
 void pm_heap_forget_threads_in_child(void);
 /* In the child of a fork, when another thread that is gone now held the cold heap: a new one. */
@@ -61,6 +63,8 @@ uint64_t pm_heap_stash_bytes(const struct pm_heap *heap);
 
 /* A block of the class when the current pool has none to pop. *zero: it reads as zero. */
 void *pm_heap_refill(struct pm_heap *heap, unsigned class, bool *zero);
+/* A block of the pool, off its list or carved; NULL: the pool is full. *zero: it reads as zero. */
+void *pm_heap_take_block(struct pm_pool *pool, bool *zero);
 /* Counts what happened in the pool since the last time; `local` blocks are on its list. */
 void pm_heap_account(struct pm_heap *heap, struct pm_pool *pool, unsigned local);
 /* Takes a retired pool: keeps it, or gives it back. */

@@ -148,8 +148,7 @@ static void *carve(struct pm_pool *pool, bool *zero)
     return pm_pool_carve(pool) ? pool->free : NULL;
 }
 
-/* A block of the pool, off its list. */
-static void *take_block(struct pm_pool *pool, bool *zero)
+void *pm_heap_take_block(struct pm_pool *pool, bool *zero)
 {
     void *block = pool->free;
     *zero = false;
@@ -166,7 +165,7 @@ static void *renew_current(struct pm_heap *heap, struct pm_pool *pool, bool *zer
     pm_heap_account(heap, pool, 0);
     for (;;) {
         pool->live_base -= (uint16_t)pm_pool_take_remote(pool);
-        void *block = take_block(pool, zero);
+        void *block = pm_heap_take_block(pool, zero);
         if (block != NULL)
             return block;
         if (pm_pool_float_full(pool, pm_heap_route(heap)))
@@ -189,5 +188,5 @@ void *pm_heap_refill(struct pm_heap *heap, unsigned class, bool *zero)
     }
     pool = next_pool(heap, class);
     pm_heap_set_current(heap, class, pool ? pool : &pm_pool_none);
-    return pool ? take_block(pool, zero) : NULL;
+    return pool ? pm_heap_take_block(pool, zero) : NULL;
 }

@@ -104,16 +104,21 @@ bool pm_heap_process_init(void)
     return done;
 }
 
+char *pm_heap_fresh_pages(size_t bytes)
+{
+    char *start = pm_os_reserve(bytes, pm_os_page_bytes());
+    if (start == NULL || pm_os_commit(start, bytes))
+        return start;
+    pm_os_release(start, bytes);
+    return NULL;
+}
+
 static bool more_shells(void)
 {
     size_t bytes = pm_align_up(sizeof(struct pm_heap) * SHELLS_AT_ONCE, pm_os_page_bytes());
-    char *start = pm_os_reserve(bytes, pm_os_page_bytes());
+    char *start = pm_heap_fresh_pages(bytes);
     if (start == NULL)
         return false;
-    if (!pm_os_commit(start, bytes)) {
-        pm_os_release(start, bytes);
-        return false;
-    }
     shells = start;
     shells_end = start + bytes;
     pm_registry.shell_bytes += bytes;

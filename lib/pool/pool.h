@@ -69,7 +69,7 @@ struct pm_pool {
     uint8_t padding[PM_LINE_BYTES - 58];
 };
 
-/* The remote line. All but the word is constant while a block of the pool is live. */
+/* The remote line. All but the word and `user` is constant while a block of the pool is live. */
 struct pm_remote {
     _Atomic uint64_t word;
     uint32_t block_bytes;
@@ -79,7 +79,10 @@ struct pm_remote {
     uint16_t capacity;
     uint16_t adopt_live; /* no more live blocks than this: an eighth is free */
     uint16_t first;      /* where the first block starts, in bytes from the base */
-    uint8_t padding[PM_LINE_BYTES - 24];
+    /* The user heap that the pool, or the large block with this head unit, belongs to; else NULL.
+     * Written under that heap's lock; see heap/user.c. */
+    void *_Atomic user;
+    uint8_t padding[PM_LINE_BYTES - 32];
 };
 
 _Static_assert(sizeof(struct pm_pool) == PM_LINE_BYTES, "one line a pool");

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/* User heaps under their public names: see poolmalloc/heap.h. Any thread. */
+#include "poolmalloc/heap.h"
+#include "api/block.h"
+#include "heap/user.h"
+
+static size_t limit_of(size_t limit_bytes)
+{
+    return limit_bytes ? limit_bytes : SIZE_MAX;
+}
+
+static void *alloc(pm_user_heap *heap, size_t size, size_t align, bool zero, const char *function)
+{
+    if (size > PTRDIFF_MAX || align > PTRDIFF_MAX)
+        return fail(ENOMEM);
+    return told(pm_user_alloc(heap, padded(size), align, zero, function), size);
+}
+
+pm_user_heap *pm_heap_new(size_t limit_bytes)
+{
+    return pm_user_new(limit_of(limit_bytes));
+}
+
+void pm_heap_destroy(pm_user_heap *heap)
+{
+    int saved_errno = errno;
+    if (heap != NULL)
+        pm_user_destroy(heap);
+    errno = saved_errno;
+}
+
+void *pm_heap_malloc(pm_user_heap *heap, size_t size)
+{
+    return alloc(heap, size, 1, false, "pm_heap_malloc");
+}
+
+void *pm_heap_calloc(pm_user_heap *heap, size_t count, size_t size)
+{
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes))
+        return fail(ENOMEM);
+    return alloc(heap, bytes, 1, true, "pm_heap_calloc");
+}
+
+void *pm_heap_aligned_alloc(pm_user_heap *heap, size_t alignment, size_t size)
+{
+    if (!pm_is_pow2(alignment))
+        return fail(EINVAL);
+    return alloc(heap, size, alignment, false, "pm_heap_aligned_alloc");
+}
+
+void *pm_heap_realloc(pm_user_heap *heap, void *ptr, size_t size)
+{
+    return ptr ? pm_realloc(ptr, size) : alloc(heap, size, 1, false, "pm_heap_realloc");
+}
+
+pm_user_heap *pm_heap_of(const void *ptr)
+{
+    return ptr ? pm_user_of(ptr, "pm_heap_of") : NULL;
+}
+
+size_t pm_heap_bytes(pm_user_heap *heap)
+{
+    return pm_user_bytes(heap, "pm_heap_bytes");
+}
+
+void pm_heap_set_limit(pm_user_heap *heap, size_t limit_bytes)
+{
+    pm_user_set_limit(heap, limit_of(limit_bytes), "pm_heap_set_limit");
+}
+
+bool pm_heap_walk(pm_user_heap *heap, bool (*visit)(void *block, size_t bytes, void *arg),
+                  void *arg)
+{
+    return pm_user_walk(heap, visit, arg, "pm_heap_walk");
+}

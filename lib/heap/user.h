@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * User heaps: sets of pools and large blocks that can be destroyed at once. Any thread may allocate
+ * from one; its lock makes that safe. Thread heaps never own, adopt or keep a pool of a user heap:
+ * its route says PM_ROUTE_USER, and each block comes back under the heap's lock.
+ */
+#ifndef PM_HEAP_USER_H
+#define PM_HEAP_USER_H
+
+#include "base/lock.h"
+#include "pool/pool.h"
+
+struct pm_user_heap {
+    struct pm_lock lock;
+    /* Under the lock. */
+    struct pm_link pools[PM_CLASSES]; /* those that have a free block come first */
+    struct pm_link spans;
+    size_t bytes;       /* of its pools and large blocks */
+    size_t limit_bytes; /* SIZE_MAX: none */
+    uint64_t mallocs, frees;
+    bool in_use; /* not destroyed */
+    bool lost;   /* in the child of a fork: a thread that is gone was changing it */
+    /* Under the registry lock. */
+    struct pm_user_heap *next_free;
+};
+
+/* NULL with errno ENOMEM: out of memory. */
+struct pm_user_heap *pm_user_new(size_t limit_bytes);
+/* All blocks are gone. A free of one that is under way finds that out, and does nothing. */
+void pm_user_destroy(struct pm_user_heap *heap);
+
+/* NULL with errno ENOMEM: out of memory, or beyond the limit. `align` is a power of two; `zero`:
+ * the block shall read as zero. `function` is the name that an error report shows. */
+void *pm_user_alloc(struct pm_user_heap *heap, size_t n, size_t align, bool zero,
+                    const char *function);
+/* The heap of a live block, or NULL: it is in none. */
+struct pm_user_heap *pm_user_of(const void *ptr, const char *function);
+
+/* Calls visit for each live block, with the bytes that it holds, until that returns false; the
+ * result is visit's last. Under the heap's lock: visit must neither allocate from it nor free. */
+bool pm_user_walk(struct pm_user_heap *heap, bool (*visit)(void *block, size_t bytes, void *arg),
+                  void *arg, const char *function);
+size_t pm_user_bytes(struct pm_user_heap *heap, const char *function);
+void pm_user_set_limit(struct pm_user_heap *heap, size_t limit_bytes, const char *function);
+
+/* ---- for the rest of the layer ---- */
+
+/* Takes the lock of a heap that a caller named; a heap that is none is a named error. */
+void pm_user_enter(struct pm_user_heap *heap, const char *function);
+/* Under the lock: a pool that is off the lists is retired, and the heap's no more. */
+void pm_user_let_go(struct pm_pool *pool);
+
+/* Whose the run with that head unit is, which has a pool or a large block; NULL: no user heap's. */
+static inline struct pm_user_heap *pm_user_of_run(const struct pm_window *w, size_t unit)
+{
+    /* Acquire pairs with the releases in user.c: the heap's lock can be used. */
+    return pm_load_acquire(&pm_remote_at(w, unit)->user);
+}
+
+/* Of a pool with that head unit, and of a large block. */
+void pm_user_free(struct pm_window *w, size_t unit, void *ptr, const char *function);
+void pm_user_free_span(struct pm_window *w, size_t unit, void *ptr, const char *function);
+bool pm_user_resize_span(struct pm_window *w, size_t unit, void *ptr, size_t n,
+                         const char *function);
+
+struct pm_user_stats {
+    uint64_t mallocs, frees; /* of heaps that are gone, too */
+    uint64_t lock_acquisitions, lock_contended;
+    uint64_t shell_bytes;
+};
+void pm_user_stats(struct pm_user_stats *stats);
+/* All user heaps; prints the first violation and returns false. */
+bool pm_user_check(void);
+
+/* In the child of a fork, when another thread that is gone now held that heap's lock. */
+void pm_user_give_up_in_child(struct pm_lock *lock);
+
+#endif

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: MIT */
+/* User heaps: making, destroying, walking, statistics, checks, fork. See user.h and user.c. */
+#include "base/report.h"
+#include "heap/internal.h"
+#include "heap/user.h"
+#include "os/os.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Under the registry lock. */
+static struct pm_user_heap *free_shells;
+static char *shells, *shells_end;
+static uint64_t shell_bytes;
+
+static struct pm_user_heap *new_shell(void)
+{
+    size_t bytes = pm_align_up(sizeof(struct pm_user_heap), PM_LINE_BYTES);
+    if ((size_t)(shells_end - shells) < bytes) {
+        size_t more = pm_align_up(bytes, pm_os_page_bytes());
+        char *start = pm_heap_fresh_pages(more);
+        if (start == NULL)
+            return NULL;
+        shells = start;
+        shells_end = start + more;
+        shell_bytes += more;
+    }
+    struct pm_user_heap *heap = (struct pm_user_heap *)(void *)shells;
+    shells += bytes;
+    heap->lock.rank = PM_RANK_USER;
+    pm_lock_register(&heap->lock);
+    return heap;
+}
+
+struct pm_user_heap *pm_user_new(size_t limit_bytes)
+{
+    struct pm_user_heap *heap = NULL;
+    if (pm_heap_process_init()) {
+        pm_lock_acquire(&pm_registry_lock);
+        heap = free_shells;
+        if (heap != NULL)
+            free_shells = heap->next_free;
+        else
+            heap = new_shell();
+        pm_lock_release(&pm_registry_lock);
+    }
+    if (heap == NULL) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    pm_lock_acquire(&heap->lock);
+    heap->limit_bytes = limit_bytes;
+    heap->in_use = true;
+    pm_lock_release(&heap->lock);
+    return heap;
+}
+
+/* Of what is linked to `list` now, nothing is a user heap's any more. */
+static void let_go_of_pools(struct pm_user_heap *heap, struct pm_link *list)
+{
+    for (unsigned class = 0; class < PM_CLASSES; class ++) {
+        while (!pm_list_empty(&heap->pools[class])) {
+            struct pm_link *link = heap->pools[class].next;
+            pm_list_remove(link);
+            pm_user_let_go(pm_container_of(link, struct pm_pool, link));
+            pm_list_push(list, link);
+        }
+    }
+}
+
+static void let_go_of_spans(struct pm_user_heap *heap, struct pm_link *list)
+{
+    while (!pm_list_empty(&heap->spans)) {
+        struct pm_link *link = heap->spans.next;
+        void *block = pm_container_of(link, struct pm_span_note, link)->block;
+        struct pm_window *w = pm_window_find(block);
+        pm_list_remove(link);
+        pm_store_release(&pm_remote_at(w, pm_window_index(w, block))->user, NULL);
+        pm_list_push(list, link);
+    }
+}
+
+static void give_pools(struct pm_link *list)
+{
+    while (!pm_list_empty(list)) {
+        struct pm_pool *pool = pm_container_of(list->next, struct pm_pool, link);
+        struct pm_run run = pm_pool_run(pool);
+        pm_list_remove(&pool->link);
+        pm_asan_poison(run.base, (size_t)run.units << PM_UNIT_SHIFT);
+        pm_arena_give_run(&run);
+    }
+}
+
+static void give_spans(struct pm_link *list)
+{
+    while (!pm_list_empty(list)) {
+        void *block = pm_container_of(list->next, struct pm_span_note, link)->block;
+        pm_list_remove(list->next);
+        pm_span_free(pm_window_find(block), block, "pm_heap_destroy");
+    }
+}
+
+static void give_shell(struct pm_user_heap *heap)
+{
+    pm_lock_acquire(&pm_registry_lock);
+    heap->next_free = free_shells;
+    free_shells = heap;
+    pm_lock_release(&pm_registry_lock);
+}
+
+/* A lost heap's lists lead nowhere for sure: its memory and its shell stay where they are. */
+void pm_user_destroy(struct pm_user_heap *heap)
+{
+    struct pm_link pools = {0}, spans = {0};
+    pm_user_enter(heap, "pm_heap_destroy");
+    bool lost = heap->lost;
+    if (!lost) {
+        let_go_of_pools(heap, &pools);
+        let_go_of_spans(heap, &spans);
+        heap->bytes = 0;
+    }
+    heap->in_use = false;
+    pm_lock_release(&heap->lock);
+    give_pools(&pools);
+    give_spans(&spans);
+    if (!lost)
+        give_shell(heap);
+}
+
+size_t pm_user_bytes(struct pm_user_heap *heap, const char *function)
+{
+    pm_user_enter(heap, function);
+    size_t bytes = heap->bytes;
+    pm_lock_release(&heap->lock);
+    return bytes;
+}
+
+void pm_user_set_limit(struct pm_user_heap *heap, size_t limit_bytes, const char *function)
+{
+    pm_user_enter(heap, function);
+    heap->limit_bytes = limit_bytes;
+    pm_lock_release(&heap->lock);
+}
+
+struct walk {
+    bool (*visit)(void *block, size_t bytes, void *arg);
+    void *arg;
+};
+
+/* Free blocks are those of the list, and what was never carved. */
+static bool walk_pool(const struct pm_pool *pool, const struct walk *walk)
+{
+    uint64_t is_free[PM_UNIT_BYTES / 8 / 64] = {0};
+    const char *first = pool->base + pool->first;
+    for (const void *block = pool->free; block != NULL; block = pm_block_next(block)) {
+        size_t number = (size_t)((const char *)block - first) / pool->block_bytes;
+        is_free[number / 64] |= (uint64_t)1 << number % 64;
+    }
+    for (size_t i = 0; i < pool->carved; i++) {
+        void *block = pool->base + pool->first + i * pool->block_bytes;
+        if (!(is_free[i / 64] >> i % 64 & 1) && !walk->visit(block, pool->block_bytes, walk->arg))
+            return false;
+    }
+    return true;
+}
+
+static bool walk_pools(struct pm_user_heap *heap, const struct walk *walk)
+{
+    for (unsigned class = 0; class < PM_CLASSES; class ++) {
+        struct pm_link *list = &heap->pools[class], *at = list->next;
+        for (; at != NULL && at != list; at = at->next) {
+            if (!walk_pool(pm_container_of(at, struct pm_pool, link), walk))
+                return false;
+        }
+    }
+    return true;
+}
+
+static bool walk_spans(struct pm_user_heap *heap, const struct walk *walk)
+{
+    struct pm_link *at = heap->spans.next;
+    for (; at != NULL && at != &heap->spans; at = at->next) {
+        void *block = pm_container_of(at, struct pm_span_note, link)->block;
+        if (!walk->visit(block, pm_span_usable(pm_window_find(block), block, ""), walk->arg))
+            return false;
+    }
+    return true;
+}
+
+bool pm_user_walk(struct pm_user_heap *heap, bool (*visit)(void *block, size_t bytes, void *arg),
+                  void *arg, const char *function)
+{
+    struct walk walk = {visit, arg};
+    pm_user_enter(heap, function);
+    bool result = heap->lost || (walk_pools(heap, &walk) && walk_spans(heap, &walk));
+    pm_lock_release(&heap->lock);
+    return result;
+}
+
+/* Shells and their locks are never unmapped, so all that ever were can be visited. */
+static struct pm_user_heap *heap_of_lock(struct pm_lock *lock)
+{
+    return lock ? pm_container_of(lock, struct pm_user_heap, lock) : NULL;
+}
+
+void pm_user_stats(struct pm_user_stats *stats)
+{
+    *stats = (struct pm_user_stats){0};
+    for (struct pm_lock *lock = pm_lock_of_rank(PM_RANK_USER); lock != NULL; lock = lock->next) {
+        struct pm_user_heap *heap = heap_of_lock(lock);
+        pm_lock_acquire(lock);
+        stats->mallocs += heap->mallocs;
+        stats->frees += heap->frees;
+        pm_lock_release(lock);
+        stats->lock_acquisitions += pm_load_relaxed(&lock->acquisitions);
+        stats->lock_contended += pm_load_relaxed(&lock->contended);
+    }
+    pm_lock_acquire(&pm_registry_lock);
+    stats->shell_bytes = shell_bytes;
+    pm_lock_release(&pm_registry_lock);
+}
+
+static bool violated(const struct pm_user_heap *heap, const char *what, const char *pool)
+{
+    pm_warn("user heap check: %s (heap %p, pool %p)", what, (const void *)heap, (const void *)pool);
+    return false;
+}
+
+static bool check_pool(const struct pm_user_heap *heap, const struct pm_pool *pool)
+{
+    const struct pm_window *w = pm_window_find(pool->base);
+    if (pm_user_of_run(w, pm_window_index(w, pool->base)) != heap)
+        return violated(heap, "a pool on its lists is another's", pool->base);
+    return pm_pool_check(pool) || violated(heap, "a pool is damaged", pool->base);
+}
+
+/* Adds what it has to *bytes. */
+static bool check_class(const struct pm_user_heap *heap, unsigned class, size_t *bytes)
+{
+    const struct pm_link *list = &heap->pools[class], *at = list->next;
+    bool full = false;
+    for (; at != NULL && at != list; at = at->next) {
+        const struct pm_pool *pool = pm_container_of(at, struct pm_pool, link);
+        bool has_room = pool->free != NULL || pool->carved < pool->capacity;
+        if (full && has_room)
+            return violated(heap, "a pool with a free block comes after a full one", pool->base);
+        if (!check_pool(heap, pool))
+            return false;
+        full = !has_room;
+        *bytes += (size_t)pool->units << PM_UNIT_SHIFT;
+    }
+    return true;
+}
+
+static bool check_heap(struct pm_user_heap *heap)
+{
+    size_t bytes = 0;
+    for (unsigned class = 0; class < PM_CLASSES; class ++) {
+        if (!check_class(heap, class, &bytes))
+            return false;
+    }
+    for (struct pm_link *at = heap->spans.next; at != NULL && at != &heap->spans; at = at->next) {
+        void *block = pm_container_of(at, struct pm_span_note, link)->block;
+        bytes += pm_span_usable(pm_window_find(block), block, "pm_check");
+    }
+    return bytes == heap->bytes || violated(heap, "its bytes do not add up", NULL);
+}
+
+bool pm_user_check(void)
+{
+    for (struct pm_lock *lock = pm_lock_of_rank(PM_RANK_USER); lock != NULL; lock = lock->next) {
+        struct pm_user_heap *heap = heap_of_lock(lock);
+        pm_lock_acquire(lock);
+        bool good = heap->lost || check_heap(heap);
+        pm_lock_release(lock);
+        if (!good)
+            return false;
+    }
+    return true;
+}
+
+void pm_user_give_up_in_child(struct pm_lock *lock)
+{
+    heap_of_lock(lock)->lost = true;
+}
