@@ -44,6 +44,8 @@ void pm_arena_give_group(const struct pm_group *group);
 /* A large block; `align` is a power of two. *zero: the memory reads as zero. NULL: out of memory.
  */
 void *pm_span_alloc(size_t bytes, size_t align, bool *zero);
+/* Bytes that a large block for so many holds; 0: there is none so large. */
+size_t pm_span_good_bytes(size_t bytes);
 /* ptr's unit has a span's route; anything but the start of a live span is a named error. */
 void pm_span_free(struct pm_window *w, void *ptr, const char *function);
 size_t pm_span_usable(struct pm_window *w, const void *ptr, const char *function);
@@ -75,11 +77,22 @@ PM_INLINE void pm_arena_tick(uint64_t now_ns)
  * True: there was something. */
 void pm_arena_set_reclaim(bool (*reclaim)(void));
 
+/* Calls back for each unit that heads a pool or a large block, with its route; windows oldest
+ * first. No lock is held, and nobody is stopped: what is made or given back meanwhile may be seen
+ * or missed. The tables of the unit can be read, whatever became of it. */
+void pm_arena_walk(void (*visit)(struct pm_window *w, size_t unit, uint64_t route, void *arg),
+                   void *arg);
+
+/* Whether the address, any at all, lies in a pool or a large block. Takes the arena lock where the
+ * route does not say. */
+bool pm_arena_owns(const void *ptr);
+
 struct pm_arena_stats {
     uint64_t bytes_reserved; /* address space of all windows */
     uint64_t arenas;         /* added so far, all sizes PM_ARENA_BYTES */
     uint64_t arenas_in_use;  /* not wholly free */
     uint64_t free_units, dirty_units;
+    uint64_t spans;           /* live large blocks, by the routes */
     uint64_t span_units;      /* in live large blocks */
     uint64_t span_held_units; /* the same with the rest of the last arena of each */
     uint64_t decommitted_arenas;

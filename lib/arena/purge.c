@@ -280,9 +280,7 @@ struct purge_all {
 static void purge_window(struct pm_window *w, void *arg)
 {
     struct purge_all *all = arg;
-    pm_lock_acquire(&pm_arena_lock);
-    uint32_t end = w->next_arena;
-    pm_lock_release(&pm_arena_lock);
+    uint32_t end = pm_window_arenas_added(w);
     for (uint32_t i = w->first_arena; i < end; i++) {
         struct pm_arena *a = &w->arenas[i];
         struct purge purge = {0};

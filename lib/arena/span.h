@@ -2,7 +2,8 @@
 /*
  * A span is the run of units of one large block: some units of one arena, or whole arenas in a row.
  * Its descriptor is the line of its head unit; it belongs to whoever holds the block. The head
- * unit's route says so; the routes of its other units are void.
+ * unit's route says so; the routes of its other units are void. `units` changes under the arena
+ * lock only, so that others can look how far a span reaches (walk.c).
  */
 #ifndef PM_ARENA_SPAN_H
 #define PM_ARENA_SPAN_H

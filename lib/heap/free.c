@@ -39,7 +39,7 @@ PM_INLINE void asan_back(const struct pm_remote *remote, void *block)
 /* The heap becomes the owner of a pool an eighth of which is free if it allocates that class. */
 static uint64_t adopter(const struct pm_heap *heap, const struct pm_remote *remote)
 {
-    bool allocates = heap->current[remote->class] != &pm_pool_none;
+    bool allocates = heap->current[pm_load_relaxed(&remote->class)] != &pm_pool_none;
     return allocates && heap->real ? pm_heap_route(heap) : 0;
 }
 

@@ -74,7 +74,7 @@ ISOLATED(a_floating_pool_is_adopted_by_the_push_that_makes_an_eighth_free)
     }
     require(test_push(blocks[eighth - 1], TEST_OTHER) == PM_PUSH_ADOPTED);
     require(test_is(pool, PM_OWNED, 0) && test_has_owner(pool, TEST_OTHER));
-    require(pool->count == pool->capacity - eighth && pool->live_base == pool->count);
+    require(pool->count == pool->capacity - eighth && pm_pool_live_base(pool) == pool->count);
     require(pm_pool_count_local(pool) == eighth && pool->free == blocks[eighth - 1]);
     require(pm_pool_check(pool));
 }
