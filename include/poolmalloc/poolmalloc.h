@@ -81,6 +81,37 @@ PM_API void pm_free_sized(void *ptr, size_t size);
 PM_API void pm_free_aligned_sized(void *ptr, size_t alignment, size_t size);
 
 /*
+/* How many bytes a block for `size` would hold (pm_malloc_usable_size); 0: it would be refused,
+ * however much memory there is. */
+PM_API size_t pm_good_size(size_t size);
+
+/*
+ * Whether the address, any at all, lies in memory of this allocator that is in use: in a large
+ * block, or in a pool, between whose blocks in use are free ones (one that was freed may still be
+ * "owned"). False of stack, static and other mapped memory, and of what is wholly free. While other
+ * threads make or free what lies there, the answer is that of some moment during the call. Takes a
+ * lock where it must look for the start of a large block.
+ */
+PM_API bool pm_owns(const void *ptr);
+
+/*
+ * Changes the size of a block where it is. True: it holds `size` bytes or more (a large block also
+ * gives back what it no longer needs). False: it cannot, and is as it was; or `ptr` is NULL, or
+ * `size` above PTRDIFF_MAX. errno is left alone.
+ */
+PM_API bool pm_expand(void *ptr, size_t size);
+
+/*
+ * `count` blocks of `size` bytes each, contents unknown, into blocks[0], blocks[1]... The result is
+ * how many: fewer than `count`, with errno ENOMEM, when memory is out. They are blocks like any
+ * others, each to be freed by itself or in a batch.
+ */
+PM_API size_t pm_malloc_batch(size_t size, size_t count, void **blocks);
+
+/* pm_free of each; NULLs among them do nothing. Quickest when blocks of one pool follow each other,
+ * as pm_malloc_batch leaves them. The array is only read. errno is preserved. */
+PM_API void pm_free_batch(void *const *blocks, size_t count);
+
  * Gives memory that is not in use back to the system: the calling thread's pools as far as they are
  * empty (the others become available to all threads), what any thread keeps without using it, and
  * every free unit of all arenas. Any thread.

@@ -4,6 +4,8 @@
  * it is in this file, so that a static link takes all or nothing. Any thread.
  */
 #include "base/report.h"
+#include "api/alias.h"
+#include "api/blocks.h"
 #include "heap/fast.h"
 #include "os/os.h"
 #include "poolmalloc/poolmalloc.h"
@@ -12,29 +14,6 @@
 #include <string.h>
 
 #define CLEAR_INLINE_MAX 256 /* above it the C library's memset is faster */
-
-/* In AddressSanitizer's build a block has some bytes more, which stay out of bounds. */
-static inline size_t padded(size_t size)
-{
-    return PM_ASAN && size <= PTRDIFF_MAX ? size + PM_ASAN_REDZONE_BYTES : size;
-}
-
-static inline size_t usable_of(const void *ptr, const char *function)
-{
-    return pm_heap_usable(ptr, function) - PM_ASAN_REDZONE_BYTES;
-}
-
-/* In AddressSanitizer's build: what was not asked for is out of bounds. */
-static inline void *told(void *block, size_t size)
-{
-#if PM_ASAN
-    if (block != NULL)
-        pm_asan_block_out(block, size, pm_heap_usable(block, "malloc"));
-#else
-    (void)size;
-#endif
-    return block;
-}
 
 static PM_COLD void *fail(int error)
 {
@@ -234,13 +213,6 @@ int pm_malloc_trim(size_t keep)
 }
 
 #if PM_OVERRIDE
-/* One code, two names. The declarations stand here because the C library's headers may give them
- * attributes that differ. */
-#if __has_attribute(copy) /* gcc wants an alias to say what its target says */
-#define SAME_AS(name) __attribute__((visibility("default"), alias(#name), copy(name)))
-#else
-#define SAME_AS(name) __attribute__((visibility("default"), alias(#name)))
-#endif
 void *malloc(size_t size) SAME_AS(pm_malloc);
 void free(void *ptr) SAME_AS(pm_free);
 void *calloc(size_t count, size_t size) SAME_AS(pm_calloc);
