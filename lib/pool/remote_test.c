@@ -142,7 +142,7 @@ ISOLATED(in_pools_of_every_class_exactly_the_starts_of_blocks_are_blocks)
 {
     test_arena_start(WINDOW_ARENAS);
     for (unsigned class = 0; class < PM_CLASSES; class++) {
-        if (!test_class_is_used(class))
+        if (!pm_class_is_used(class))
             continue;
         struct pm_pool *pool = test_pool(class, TEST_OWNER);
         const struct pm_remote *remote = pm_pool_remote(pool);
@@ -189,7 +189,7 @@ ISOLATED(addresses_between_blocks_before_them_and_past_them_are_named_errors)
     uint64_t seed = 32;
     test_arena_start(WINDOW_ARENAS);
     for (unsigned class = 0; class < PM_CLASSES; class += 1 + (unsigned)(class % 3)) {
-        if (!test_class_is_used(class))
+        if (!pm_class_is_used(class))
             continue;
         struct pm_pool *pool = test_pool(class, TEST_OWNER);
         size_t bytes = (size_t)pool->units << PM_UNIT_SHIFT;
