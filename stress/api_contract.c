@@ -34,7 +34,9 @@ static const struct {
     FUNCTION(realloc),        FUNCTION(memalign),    FUNCTION(aligned_alloc),
     FUNCTION(posix_memalign), FUNCTION(valloc),      FUNCTION(malloc_usable_size),
     FUNCTION(pvalloc),        FUNCTION(free_sized),  FUNCTION(free_aligned_sized),
-    FUNCTION(reallocarray),   FUNCTION(malloc_trim),
+    FUNCTION(reallocarray),   FUNCTION(malloc_trim), FUNCTION(mallinfo),
+    FUNCTION(mallinfo2),      FUNCTION(malloc_info), FUNCTION(malloc_stats),
+    FUNCTION(mallopt),
 };
 
 /* In a program that is linked statically with all: each is one function with two names, which a

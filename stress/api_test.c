@@ -160,6 +160,14 @@ static const struct property properties[] = {
     PROPERTY(errno, every_taker_keeps_errno),
     PROPERTY(errno, giving_memory_back_keeps_errno),
     PROPERTY(errno, failures_set_errno_and_successes_do_not_clear_it),
+    PROPERTY(extras, mallinfo_adds_up_and_follows_what_is_allocated),
+    PROPERTY(extras, the_old_mallinfo_says_the_same_as_far_as_an_int_goes),
+    PROPERTY(extras, mallopt_accepts_what_glibc_accepts_and_refuses_the_rest),
+    PROPERTY(extras, malloc_info_refuses_options_and_leaves_errno_alone),
+    PROPERTY(extras, a_good_size_is_what_a_block_of_every_maker_holds),
+    PROPERTY(extras, blocks_of_every_maker_are_owned_and_other_memory_is_not),
+    PROPERTY(extras, blocks_of_every_maker_expand_in_place_or_stay_as_they_are),
+    PROPERTY(extras, a_batch_goes_to_single_calls_and_back),
 };
 
 static bool chosen(const struct property *property, const char *name)

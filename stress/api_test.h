@@ -97,4 +97,14 @@ void every_taker_keeps_errno(void);
 void giving_memory_back_keeps_errno(void);
 void failures_set_errno_and_successes_do_not_clear_it(void);
 
+/* api_extras.c */
+void mallinfo_adds_up_and_follows_what_is_allocated(void);
+void the_old_mallinfo_says_the_same_as_far_as_an_int_goes(void);
+void mallopt_accepts_what_glibc_accepts_and_refuses_the_rest(void);
+void malloc_info_refuses_options_and_leaves_errno_alone(void);
+void a_good_size_is_what_a_block_of_every_maker_holds(void);
+void blocks_of_every_maker_are_owned_and_other_memory_is_not(void);
+void blocks_of_every_maker_expand_in_place_or_stay_as_they_are(void);
+void a_batch_goes_to_single_calls_and_back(void);
+
 #endif

@@ -9,6 +9,7 @@
 #include "check.h"
 #include "common.h"
 #include "names.h"
+#include "poolmalloc/poolmalloc.h"
 
 #include <pthread.h>
 #include <stdint.h>
@@ -18,6 +19,7 @@
 enum {
     warm_up_rounds = 2000,
     batch_blocks = 1000,
+    small_batch_blocks = 100,
 };
 
 /* One block taken and given back: the loop's own share is a compare, a decrement and moves. */
@@ -31,6 +33,14 @@ static __attribute__((noinline)) void calloc_pairs(size_t size, uint64_t rounds)
 {
     while (rounds--)
         api_free(api_calloc(1, size));
+}
+
+/* As many as a batch has, taken and given back by one call each: a round is a block. */
+static __attribute__((noinline)) void batches(size_t size, uint64_t rounds)
+{
+    void *blocks[small_batch_blocks];
+    for (; rounds >= small_batch_blocks; rounds -= small_batch_blocks)
+        pm_free_batch(blocks, pm_malloc_batch(size, small_batch_blocks, blocks));
 }
 
 /* The two sides take turns, a batch each, so that the count does not depend on the scheduler. The
@@ -93,14 +103,16 @@ static void made_here_freed_there(size_t size, uint64_t rounds)
 
 int main(int count, char **arguments)
 {
-    CHECK(count == 4, "usage: budget pairs|calloc|handed SIZE ROUNDS");
+    CHECK(count == 4, "usage: budget pairs|calloc|batches|handed SIZE ROUNDS");
     size_t size = parse_number("SIZE", arguments[2]);
     uint64_t rounds = parse_number("ROUNDS", arguments[3]);
     if (strcmp(arguments[1], "handed") == 0) {
         made_here_freed_there(size, rounds);
         return 0;
     }
-    void (*work)(size_t, uint64_t) = strcmp(arguments[1], "calloc") == 0 ? calloc_pairs : pairs;
+    void (*work)(size_t, uint64_t) = strcmp(arguments[1], "calloc") == 0    ? calloc_pairs
+                                     : strcmp(arguments[1], "batches") == 0 ? batches
+                                                                            : pairs;
     work(size, warm_up_rounds);
     work(size, rounds);
     return 0;

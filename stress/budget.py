@@ -32,6 +32,7 @@ WITH_LOOP = [
     ("pair of 64 bytes", "pairs", 64, "", 44),
     ("calloc(64) + free", "calloc", 64, "", 60),
     ("pair of 3000 bytes", "pairs", 3000, "", 60),
+    ("64 bytes, in batches of 100", "batches", 64, "", 24),
     ("64 bytes, freed by another thread", "handed", 64, "", 95),
 ]
 

@@ -8,6 +8,7 @@
 #define STRESS_NAMES_H
 
 #include <stddef.h>
+#include <stdio.h>
 
 #ifndef STRESS_STANDARD_NAMES
 #define STRESS_STANDARD_NAMES 0
@@ -30,6 +31,11 @@ size_t malloc_usable_size(void *block);
 int malloc_trim(size_t pad);
 void free_sized(void *block, size_t size);
 void free_aligned_sized(void *block, size_t alignment, size_t size);
+struct pm_mallinfo mallinfo(void); /* glibc's structures have another name, and the same layout */
+struct pm_mallinfo2 mallinfo2(void);
+int malloc_info(int options, FILE *stream);
+void malloc_stats(void);
+int mallopt(int parameter, int value);
 
 #define API_PREFIX ""
 #define API(name) name
@@ -57,6 +63,11 @@ void free_aligned_sized(void *block, size_t alignment, size_t size);
 #define api_trim API(malloc_trim)
 #define api_free_sized API(free_sized)
 #define api_free_aligned_sized API(free_aligned_sized)
+#define api_mallinfo API(mallinfo)
+#define api_mallinfo2 API(mallinfo2)
+#define api_malloc_info API(malloc_info)
+#define api_malloc_stats API(malloc_stats)
+#define api_mallopt API(mallopt)
 
 /* The least alignment that malloc promises for a block of at least that size. */
 #ifndef STRESS_MIN_ALIGNMENT

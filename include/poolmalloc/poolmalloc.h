@@ -23,6 +23,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -80,6 +81,37 @@ PM_API size_t pm_malloc_usable_size(void *ptr);
 PM_API void pm_free_sized(void *ptr, size_t size);
 PM_API void pm_free_aligned_sized(void *ptr, size_t alignment, size_t size);
 
+/* How many bytes a block for `size` would hold (pm_malloc_usable_size); 0: it would be refused,
+ * however much memory there is. */
+PM_API size_t pm_good_size(size_t size);
+
+/*
+ * Whether the address, any at all, lies in memory of this allocator that is in use: in a large
+ * block, or in a pool, between whose blocks in use are free ones (one that was freed may still be
+ * "owned"). False of stack, static and other mapped memory, and of what is wholly free. While other
+ * threads make or free what lies there, the answer is that of some moment during the call. Takes a
+ * lock where it must look for the start of a large block.
+ */
+PM_API bool pm_owns(const void *ptr);
+
+/*
+ * Changes the size of a block where it is. True: it holds `size` bytes or more (a large block also
+ * gives back what it no longer needs). False: it cannot, and is as it was; or `ptr` is NULL, or
+ * `size` above PTRDIFF_MAX. errno is left alone.
+ */
+PM_API bool pm_expand(void *ptr, size_t size);
+
+/*
+ * `count` blocks of `size` bytes each, contents unknown, into blocks[0], blocks[1]... The result is
+ * how many: fewer than `count`, with errno ENOMEM, when memory is out. They are blocks like any
+ * others, each to be freed by itself or in a batch.
+ */
+PM_API size_t pm_malloc_batch(size_t size, size_t count, void **blocks);
+
+/* pm_free of each; NULLs among them do nothing. Quickest when blocks of one pool follow each other,
+ * as pm_malloc_batch leaves them. The array is only read. errno is preserved. */
+PM_API void pm_free_batch(void *const *blocks, size_t count);
+
 /*
  * Gives memory that is not in use back to the system: the calling thread's pools as far as they are
  * empty (the others become available to all threads), what any thread keeps without using it, and
@@ -127,6 +159,7 @@ struct pm_stats {
     uint64_t span_held_bytes; /* in large blocks, with the rest of the last arena of each */
     uint64_t free_bytes;
     uint64_t floating_bytes;    /* of pool_bytes: full pools, and others without an owner */
+    uint64_t spans;             /* large blocks */
     uint64_t span_bytes;        /* in large blocks, without that rest */
     uint64_t dirty_bytes;       /* of free_bytes: perhaps resident */
     uint64_t decommitted_bytes; /* of free_bytes: not even committed (strict overcommit) */
@@ -138,6 +171,63 @@ struct pm_stats {
 
 /* Fills *stats; false: no allocator call has been made yet, all zero. */
 PM_API bool pm_stats_get(struct pm_stats *stats);
+
+/*
+ * The same and more as a table, in the form of CPython's sys._debugmallocstats: for each size class
+ * that has pools its number, block size, pools, blocks in use and blocks available; arenas; and
+ * where all bytes of all arenas are. With no other thread at work the total is arenas * arena size.
+ * `write` gets a line or a few at a time, in order; it may allocate, and NULL stands for stderr.
+ * Blocks in pools that another thread allocates from are as that thread counted them last, on a
+ * slow path; what a thread holds back in a batch of frees counts as in use.
+ */
+PM_API void pm_stats_print(void (*write)(void *arg, const char *text), void *arg);
+
+/*
+ * glibc's statistics calls, with the same layout and, as far as there is something of the kind, the
+ * same meaning; docs/statistics.md compares them. At any moment
+ *
+ *     arena == uordblks + fordblks,   keepcost <= fordblks,   nothing is negative or wraps;
+ *
+ * and with no other thread at work, arena + hblkhd, with the free memory that is not resident
+ * (free_bytes - dirty_bytes), is all arenas. Figures of other threads lag, as in pm_stats_print.
+ */
+struct pm_mallinfo2 {
+    size_t arena;    /* bytes of pools, and of free memory that may be resident */
+    size_t ordblks;  /* free blocks in pools */
+    size_t smblks;   /* 0: there are no fast bins */
+    size_t hblks;    /* large blocks */
+    size_t hblkhd;   /* bytes that they hold; not in `arena` */
+    size_t usmblks;  /* 0, as in glibc */
+    size_t fsmblks;  /* 0 */
+    size_t uordblks; /* bytes of blocks in use, large ones not counted */
+    size_t fordblks; /* the rest of `arena` */
+    size_t keepcost; /* of that, outside pools: for malloc_trim to give back */
+};
+PM_API struct pm_mallinfo2 pm_mallinfo2(void);
+
+/* The old form: what is larger than INT_MAX is INT_MAX. */
+struct pm_mallinfo {
+    int arena, ordblks, smblks, hblks, hblkhd, usmblks, fsmblks, uordblks, fordblks, keepcost;
+};
+PM_API struct pm_mallinfo pm_mallinfo(void);
+
+/*
+ * Writes the same as XML to an open stream: glibc's format, version 1, in which each size class is
+ * a <size>, with pools and blocks in use besides. 0; EINVAL unless `options` is 0 (errno is left
+ * alone, as by glibc). No lock of ours is held while the stream allocates.
+ */
+PM_API int pm_malloc_info(int options, FILE *stream);
+
+/* pm_stats_print to stderr. */
+PM_API void pm_malloc_stats(void);
+
+/*
+ * Parameters by glibc's numbers (M_TRIM_THRESHOLD and so on, <malloc.h>). 1: honoured, or accepted
+ * as glibc accepts it and without effect here; 0: unknown, or out of the range that glibc has.
+ * M_TRIM_THRESHOLD sets the option keep_bytes; below zero memory goes back only by pm_purge and
+ * malloc_trim, and the option purge_delay_ms is off from then on. Any time, any thread.
+ */
+PM_API int pm_mallopt(int parameter, int value);
 
 /* Checks the allocator's own structures as far as the calling thread may look at them. Prints the
  * first violation to stderr and returns false. Slow; for tests. */

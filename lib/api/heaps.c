@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* User heaps under their public names: see poolmalloc/heap.h. Any thread. */
 #include "poolmalloc/heap.h"
-#include "api/block.h"
+#include "api/blocks.h"
 #include "heap/user.h"
 
 static size_t limit_of(size_t limit_bytes)

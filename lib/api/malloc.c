@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The malloc family, under pm_ names and, where PM_OVERRIDE says so, under the C library's. All of
- * it is in this file, so that a static link takes all or nothing. Any thread.
+ * it is in this file, so that a static link takes all or nothing; what it needs besides is named at
+ * the end. Any thread.
  */
-#include "api/block.h"
+#include "api/alias.h"
+#include "api/blocks.h"
 #include "base/report.h"
 #include "heap/fast.h"
 #include "heap/user.h"
@@ -216,13 +218,6 @@ int pm_malloc_trim(size_t keep)
 }
 
 #if PM_OVERRIDE
-/* One code, two names. The declarations stand here because the C library's headers may give them
- * attributes that differ. */
-#if __has_attribute(copy) /* gcc wants an alias to say what its target says */
-#define SAME_AS(name) __attribute__((visibility("default"), alias(#name), copy(name)))
-#else
-#define SAME_AS(name) __attribute__((visibility("default"), alias(#name)))
-#endif
 void *malloc(size_t size) SAME_AS(pm_malloc);
 void free(void *ptr) SAME_AS(pm_free);
 void *calloc(size_t count, size_t size) SAME_AS(pm_calloc);
@@ -239,6 +234,7 @@ void free_sized(void *ptr, size_t size) SAME_AS(pm_free_sized);
 void free_aligned_sized(void *ptr, size_t alignment, size_t size) SAME_AS(pm_free_aligned_sized);
 #endif
 
-/* Refers to the start-up file, so that a static link takes it along. */
-extern const char pm_process_linked;
-const void *const pm_malloc_needs PM_HIDDEN = &pm_process_linked;
+/* Refers to the start-up file, and to the rest of the C library's names, so that a static link
+ * takes them along. */
+extern const char pm_process_linked, pm_gnu_linked;
+const void *const pm_malloc_needs[] PM_HIDDEN = {&pm_process_linked, &pm_gnu_linked};

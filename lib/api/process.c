@@ -48,6 +48,7 @@ bool pm_stats_get(struct pm_stats *stats)
         .arena_bytes = PM_ARENA_BYTES,
         .free_bytes = arena.free_units << PM_UNIT_SHIFT,
         .dirty_bytes = arena.dirty_units << PM_UNIT_SHIFT,
+        .spans = arena.spans,
         .span_bytes = arena.span_units << PM_UNIT_SHIFT,
         .span_held_bytes = arena.span_held_units << PM_UNIT_SHIFT,
         .purged_arenas = arena.purged_arenas,
@@ -75,13 +76,14 @@ static const struct row {
     const char *name;
     size_t offset;
 } rows[] = {
-    STAT(mallocs),       STAT(frees),         STAT(remote_frees),      STAT(remote_batches),
-    STAT(refills),       STAT(adopted_pools), STAT(floating_pools),    STAT(heaps),
-    STAT(heaps_in_use),  STAT(heap_bytes),    STAT(bytes_reserved),    STAT(arenas),
-    STAT(arenas_in_use), STAT(arena_bytes),   STAT(pool_bytes),        STAT(floating_bytes),
-    STAT(kept_bytes),    STAT(stash_bytes),   STAT(span_bytes),        STAT(span_held_bytes),
-    STAT(free_bytes),    STAT(dirty_bytes),   STAT(decommitted_bytes), STAT(purged_arenas),
-    STAT(purged_bytes),  STAT(purges),        STAT(lock_acquisitions), STAT(lock_contended),
+    STAT(mallocs),         STAT(frees),         STAT(remote_frees),   STAT(remote_batches),
+    STAT(refills),         STAT(adopted_pools), STAT(floating_pools), STAT(heaps),
+    STAT(heaps_in_use),    STAT(heap_bytes),    STAT(bytes_reserved), STAT(arenas),
+    STAT(arenas_in_use),   STAT(arena_bytes),   STAT(pool_bytes),     STAT(floating_bytes),
+    STAT(kept_bytes),      STAT(stash_bytes),   STAT(spans),          STAT(span_bytes),
+    STAT(span_held_bytes), STAT(free_bytes),    STAT(dirty_bytes),    STAT(decommitted_bytes),
+    STAT(purged_arenas),   STAT(purged_bytes),  STAT(purges),         STAT(lock_acquisitions),
+    STAT(lock_contended),
 };
 
 static size_t format_events(char *text, size_t room)

@@ -45,6 +45,8 @@ void pm_arena_give_group(const struct pm_group *group);
 /* A large block; `align` is a power of two. *zero: the memory reads as zero. NULL: out of memory.
  */
 void *pm_span_alloc(size_t bytes, size_t align, bool *zero);
+/* Bytes that a large block for so many holds; 0: there is none so large. */
+size_t pm_span_good_bytes(size_t bytes);
 /* ptr's unit has a span's route; anything but the start of a live span is a named error. */
 void pm_span_free(struct pm_window *w, void *ptr, const char *function);
 size_t pm_span_usable(struct pm_window *w, const void *ptr, const char *function);
@@ -53,12 +55,10 @@ _Noreturn void pm_span_fatal_void(struct pm_window *w, const void *ptr, const ch
 /* Changes the size in place; false: it cannot. */
 bool pm_span_resize(struct pm_window *w, void *ptr, size_t bytes, const char *function);
 
-/* Room in the descriptor of a live large block, for who made it; the unit is its first. */
-struct pm_span_note {
-    struct pm_link link;
-    void *block;
-};
-struct pm_span_note *pm_span_note(struct pm_window *w, size_t unit);
+/* A link in the descriptor of a live large block, for who made it; the unit is its first. And back.
+ */
+struct pm_link *pm_span_link(struct pm_window *w, size_t unit);
+void *pm_span_of_link(const struct pm_link *link);
 
 /* Moves the contents of a large block to a new one of `bytes` by the page tables, and frees the old
  * one. NULL: the system cannot, or out of memory; nothing happened. */
@@ -83,11 +83,22 @@ PM_INLINE void pm_arena_tick(uint64_t now_ns)
  * True: there was something. */
 void pm_arena_set_reclaim(bool (*reclaim)(void));
 
+/* Calls back for each unit that heads a pool or a large block, with its route; windows oldest
+ * first. No lock is held, and nobody is stopped: what is made or given back meanwhile may be seen
+ * or missed. The tables of the unit can be read, whatever became of it. */
+void pm_arena_walk(void (*visit)(struct pm_window *w, size_t unit, uint64_t route, void *arg),
+                   void *arg);
+
+/* Whether the address, any at all, lies in a pool or a large block. Takes the arena lock where the
+ * route does not say. */
+bool pm_arena_owns(const void *ptr);
+
 struct pm_arena_stats {
     uint64_t bytes_reserved; /* address space of all windows */
     uint64_t arenas;         /* added so far, all sizes PM_ARENA_BYTES */
     uint64_t arenas_in_use;  /* not wholly free */
     uint64_t free_units, dirty_units;
+    uint64_t spans;           /* live large blocks, by the routes */
     uint64_t span_units;      /* in live large blocks */
     uint64_t span_held_units; /* the same with the rest of the last arena of each */
     uint64_t decommitted_arenas;

@@ -10,14 +10,15 @@ static bool is_of_pool(uint64_t owner)
     return owner != PM_ROUTE_VOID && owner != PM_ROUTE_SPAN;
 }
 
-/* Units of pools, by their routes: relaxed, a moment's picture. */
-static void add_pool_units(struct pm_arena_stats *stats, struct pm_window *w, uint32_t arena)
+/* Units of pools, and spans, by their routes: relaxed, a moment's picture. */
+static void add_by_routes(struct pm_arena_stats *stats, struct pm_window *w, uint32_t arena)
 {
     for (size_t i = 0; i < PM_ARENA_UNITS; i++) {
         uint64_t route = pm_load_relaxed(pm_window_route(w, (size_t)arena * PM_ARENA_UNITS + i));
         uint64_t owner = route & ~PM_ROUTE_DISTANCE_MASK;
         stats->pool_units += is_of_pool(owner);
         stats->floating_units += owner == PM_ROUTE_FLOATING;
+        stats->spans += route == PM_ROUTE_SPAN;
     }
 }
 
@@ -30,7 +31,7 @@ static void add_window(struct pm_window *w, void *arg)
         stats->dirty_units += pm_bits_count(w->arenas[i].dirty);
         stats->arenas_in_use += ~w->arenas[i].free != 0;
         stats->decommitted_arenas += w->arenas[i].decommitted;
-        add_pool_units(stats, w, i);
+        add_by_routes(stats, w, i);
     }
 }
 

@@ -119,6 +119,8 @@ bool pm_arena_commit(void *start, size_t bytes);
 /* Makes a window of about that size, with at least so many arenas, of which the first is aligned.
  * Under the grow lock. */
 struct pm_window *pm_window_add(size_t bytes, size_t least_arenas, size_t align);
+/* The end of the arenas that were ever added. Takes the arena lock. */
+uint32_t pm_window_arenas_added(struct pm_window *w);
 /* The first window; false: no address space. */
 bool pm_window_init(void);
 bool pm_window_commit_tables(struct pm_window *w, uint32_t arenas_end);

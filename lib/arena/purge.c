@@ -57,7 +57,7 @@ static size_t keep_units(void)
 {
     const struct pm_arena_totals *t = &pm_arena_totals;
     size_t in_use = t->arenas * PM_ARENA_UNITS - t->free_units - t->purging_units;
-    return (pm_options.keep_bytes >> PM_UNIT_SHIFT) + in_use / PM_KEEP_PART +
+    return (pm_option_now(&pm_options.keep_bytes) >> PM_UNIT_SHIFT) + in_use / PM_KEEP_PART +
            demand.allowance_units;
 }
 
@@ -220,7 +220,7 @@ void pm_purge_excess(size_t given, uint64_t now_ns)
 uint64_t pm_purge_delay_ns(void)
 {
     const uint64_t never = (uint64_t)1 << 62; /* and no sum overflows */
-    uint64_t ms = pm_options.purge_delay_ms;
+    uint64_t ms = pm_option_now(&pm_options.purge_delay_ms);
     return ms < never / 1000000 ? ms * 1000000 : never;
 }
 
@@ -280,9 +280,7 @@ struct purge_all {
 static void purge_window(struct pm_window *w, void *arg)
 {
     struct purge_all *all = arg;
-    pm_lock_acquire(&pm_arena_lock);
-    uint32_t end = w->next_arena;
-    pm_lock_release(&pm_arena_lock);
+    uint32_t end = pm_window_arenas_added(w);
     for (uint32_t i = w->first_arena; i < end; i++) {
         struct pm_arena *a = &w->arenas[i];
         struct purge purge = {0};

@@ -23,8 +23,9 @@ static void *span_init(struct pm_arena *a, unsigned first, struct pm_span span, 
     size_t unit = (size_t)a->index * PM_ARENA_UNITS + first;
     *zero = span.was_clean;
     *pm_span_at(w, unit) = span;
-    /* Relaxed: the route is read by whoever got the pointer, and passing it on orders the two. */
-    pm_store_relaxed(pm_window_route(w, unit), PM_ROUTE_SPAN);
+    /* Who got the pointer needs no order: passing it on is one. Release is for who looks at spans
+     * of others, in covered(). */
+    pm_store_release(pm_window_route(w, unit), PM_ROUTE_SPAN);
     return pm_window_unit(w, unit);
 }
 
@@ -144,6 +145,11 @@ static void *alloc_arenas(size_t units, unsigned align, bool *zero)
     return block;
 }
 
+size_t pm_span_good_bytes(size_t bytes)
+{
+    return bytes > PM_WINDOW_MAX_BYTES ? 0 : pm_align_up(bytes ? bytes : 1, PM_UNIT_BYTES);
+}
+
 void *pm_span_alloc(size_t bytes, size_t align, bool *zero)
 {
     if (bytes > PM_WINDOW_MAX_BYTES || align > PM_WINDOW_MAX_BYTES)
@@ -186,9 +192,9 @@ static void give_tail(struct pm_window *w, size_t head, struct pm_span *span, si
     }
     pm_arena_totals.span_units -= span->units - left;
     pm_arena_totals.span_held_units -= end - from;
+    span->units = left; /* under the lock, as pm_span says */
     bool excess = pm_purge_wanted(now);
     pm_lock_release(&pm_arena_lock);
-    span->units = left;
     if (pm_unlikely(excess))
         pm_purge_excess(end - from, now);
     pm_arena_tick(now);
@@ -287,8 +293,10 @@ static bool grow_span(struct pm_window *w, size_t unit, struct pm_span *span, si
                               units - held, now);
     else if (!claimed)
         claimed = claim_arenas(w, end / PM_ARENA_UNITS, more, now, &claim);
-    if (claimed)
+    if (claimed) {
         pm_arena_totals.span_units += units - span->units;
+        span->units = units;
+    }
     pm_lock_release(&pm_arena_lock);
     if (!claimed)
         return false;
@@ -296,7 +304,6 @@ static bool grow_span(struct pm_window *w, size_t unit, struct pm_span *span, si
         pm_os_advise_huge(pm_arena_base(claim.arenas), more << PM_ARENA_SHIFT, true);
     span->was_clean &= units <= held; /* of a new part nothing is known */
     span->arenas = span->arenas ? arenas_of(units) : 0;
-    span->units = units;
     span->peak_units = units > span->peak_units ? units : span->peak_units;
     return true;
 }
@@ -326,9 +333,30 @@ bool pm_span_resize(struct pm_window *w, void *ptr, size_t bytes, const char *fu
     return units == span->units || shrink_span(w, unit, span, units);
 }
 
-struct pm_span_note *pm_span_note(struct pm_window *w, size_t unit)
+struct pm_link *pm_span_link(struct pm_window *w, size_t unit)
 {
-    return &pm_span_at(w, unit)->note;
+    return &pm_span_at(w, unit)->link;
+}
+
+struct line {
+    const char *start;
+    void *unit;
+};
+
+/* Descriptor lines lie below the base of their window, where no other window reaches. */
+static void find_unit_of_line(struct pm_window *w, void *arg)
+{
+    struct line *line = arg;
+    size_t unit = (pm_window_base(w) - (uintptr_t)line->start) / PM_LINE_BYTES;
+    if (pm_below_relaxed(unit, &w->units))
+        line->unit = pm_window_unit(w, unit);
+}
+
+void *pm_span_of_link(const struct pm_link *link)
+{
+    struct line line = {(const char *)link - offsetof(struct pm_span, link), NULL};
+    pm_window_each(find_unit_of_line, &line);
+    return line.unit;
 }
 
 static struct pm_span *span_at_block(const void *block)

@@ -2,7 +2,8 @@
 /*
  * A span is the run of units of one large block: some units of one arena, or whole arenas in a row.
  * Its descriptor is the line of its head unit; it belongs to whoever holds the block. The head
- * unit's route says so; the routes of its other units are void.
+ * unit's route says so; the routes of its other units are void. `units` changes under the arena
+ * lock only, so that others can look how far a span reaches (walk.c).
  */
 #ifndef PM_ARENA_SPAN_H
 #define PM_ARENA_SPAN_H
@@ -14,7 +15,7 @@ struct pm_span {
     size_t peak_units;  /* the most it ever might: these are dirty when it is freed */
     uint32_t arenas;    /* 0: in one arena; else whole arenas, of which `units` may be a part */
     uint32_t was_clean; /* nothing was dirty when it was made */
-    struct pm_span_note note;
+    struct pm_link link; /* for who made it */
 };
 
 _Static_assert(sizeof(struct pm_span) <= PM_LINE_BYTES, "a span's descriptor is one line");

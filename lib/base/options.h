@@ -8,6 +8,7 @@
 #define PM_BASE_OPTIONS_H
 
 #include "base/config.h"
+#include "base/schedule.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -42,8 +43,22 @@ struct pm_options {
 #undef PM_OPTION_FIELD
 };
 
-/* Written by pm_options_init() before any other thread allocates, constant afterwards. */
+/* Written by pm_options_init() before any other thread allocates, constant afterwards, but for
+ * keep_bytes and purge_delay_ms: those are read and written by the two functions below. */
 extern struct pm_options pm_options;
+
+/* Relaxed: a number that orders nothing; who reads an older one is as if it came before. */
+static inline size_t pm_option_now(const size_t *field)
+{
+    pm_schedule_point();
+    return __atomic_load_n(field, __ATOMIC_RELAXED);
+}
+
+static inline void pm_option_change(size_t *field, size_t value)
+{
+    pm_schedule_point();
+    __atomic_store_n(field, value, __ATOMIC_RELAXED);
+}
 
 /* Reads the environment. Warns of names and values that it does not understand, and ignores them.
  */

@@ -109,6 +109,42 @@ void *pm_heap_malloc_aligned(size_t n, size_t align)
     return class < PM_CLASSES ? alloc_class(class, &zero) : alloc_span(n, align, &zero);
 }
 
+/* Pops as many as the current pool's list has, up to the end. */
+static void **pop_some(unsigned class, void **at, void **end)
+{
+    struct pm_pool *pool = pm_heap_self->current[class];
+    void *block = pool->free;
+    if (block == NULL) /* perhaps the sentinel's, which nobody may write to */
+        return at;
+    for (; block != NULL && at < end; block = pm_block_next(block))
+        *at++ = block;
+    pool->free = block;
+    return at;
+}
+
+size_t pm_heap_malloc_batch(size_t n, size_t count, void **blocks)
+{
+    bool zero;
+    void **at = blocks, **end = blocks + count;
+    while (at < end) {
+        if (n <= PM_BLOCK_MAX && (at = pop_some(pm_class_of(n), at, end)) == end)
+            break;
+        void *block =
+            n <= PM_BLOCK_MAX ? alloc_class_slow(pm_class_of(n), &zero) : alloc_span(n, 1, &zero);
+        if (pm_unlikely(block == NULL))
+            break;
+        *at++ = block;
+    }
+    return (size_t)(at - blocks);
+}
+
+size_t pm_heap_good_size(size_t n)
+{
+    if (n > PM_BLOCK_MAX)
+        return pm_span_good_bytes(n);
+    return pm_class_bytes(pm_class_of(n));
+}
+
 /* A live block as its pointer leads to it. */
 struct found {
     struct pm_window *window;
@@ -177,6 +213,11 @@ bool pm_heap_resize(void *ptr, size_t n, const char *function)
         return false;
     pm_asan_unpoison(ptr, pm_align_up(n, PM_UNIT_BYTES));
     return true;
+}
+
+bool pm_heap_expand(void *ptr, size_t n, const char *function)
+{
+    return pm_heap_resize(ptr, n, function) || n <= pm_heap_usable(ptr, function);
 }
 
 void *pm_heap_move_large(void *ptr, size_t n, const char *function)

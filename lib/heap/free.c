@@ -40,7 +40,7 @@ PM_INLINE void asan_back(const struct pm_remote *remote, void *block)
 /* The heap becomes the owner of a pool an eighth of which is free if it allocates that class. */
 static uint64_t adopter(const struct pm_heap *heap, const struct pm_remote *remote)
 {
-    bool allocates = heap->current[remote->class] != &pm_pool_none;
+    bool allocates = heap->current[pm_load_relaxed(&remote->class)] != &pm_pool_none;
     return allocates && heap->real ? pm_heap_route(heap) : 0;
 }
 
@@ -262,4 +262,60 @@ PM_NOINLINE void pm_heap_pool_emptied(void *last, struct pm_pool *pool)
     pm_pool_retire(pool);
     pm_heap_keep(heap, pool);
     pm_heap_leave(heap);
+}
+
+/* As pm_heap_free, of a block of our pool. True: the pool is ours still. */
+PM_INLINE bool push_own(struct pm_pool *pool, uint64_t distance, void *ptr, const char *function)
+{
+#if PM_ASAN || PM_CHECK
+    if (!pm_pool_is_block(pool, pm_pool_offset(ptr, distance)))
+        free_no_block(ptr, function);
+    pm_asan_block_back(ptr, pool->block_bytes);
+#else
+    (void)distance, (void)function;
+#endif
+    pm_block_set_next(ptr, pool->free);
+    pool->free = ptr;
+    if (pm_likely(--pool->count != 0))
+        return true;
+    pm_heap_pool_emptied(ptr, pool);
+    return false;
+}
+
+/* The pool of ours that the block lies in, and how far its unit is from the head; NULL: it is no
+ * block of ours, and freed now. */
+PM_INLINE struct pm_pool *own_pool_or_free(void *ptr, size_t unit, uint64_t *distance,
+                                           const char *function)
+{
+    if (pm_unlikely(!pm_below_relaxed(unit, &pm_window.units))) {
+        pm_heap_free_elsewhere(ptr, function);
+        return NULL;
+    }
+    *distance = pm_load_relaxed(pm_window_route(&pm_window, unit)) - pm_heap_route(pm_heap_self);
+    if (pm_unlikely(*distance > PM_ROUTE_DISTANCE_MASK)) {
+        pm_heap_free_remote(ptr, unit, function);
+        return NULL;
+    }
+    return pm_pool_at(&pm_window, unit - *distance);
+}
+
+/* What is known of a pool of ours holds for the next block, if it lies in the same unit. */
+void pm_heap_free_batch(void *const *blocks, size_t count, const char *function)
+{
+    const size_t no_unit = SIZE_MAX; /* no address has this one */
+    const uintptr_t base = pm_window_base(&pm_window);
+    struct pm_pool *pool = NULL;
+    size_t known_unit = no_unit;
+    uint64_t distance = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t unit = ((uintptr_t)blocks[i] - base) >> PM_UNIT_SHIFT;
+        if (unit != known_unit) {
+            pool = own_pool_or_free(blocks[i], unit, &distance, function);
+            known_unit = pool != NULL ? unit : no_unit;
+            if (pool == NULL)
+                continue;
+        }
+        if (pm_unlikely(!push_own(pool, distance, blocks[i], function)))
+            known_unit = no_unit;
+    }
 }

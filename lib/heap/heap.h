@@ -81,6 +81,17 @@ size_t pm_heap_usable(const void *ptr, const char *function);
 /* Changes the size in place if it makes sense. */
 bool pm_heap_resize(void *ptr, size_t n, const char *function);
 
+/* The same, and true whenever the block holds n bytes in the end. */
+bool pm_heap_expand(void *ptr, size_t n, const char *function);
+
+/* Many blocks of one size: how many there were before memory was out (with errno ENOMEM). */
+size_t pm_heap_malloc_batch(size_t n, size_t count, void **blocks);
+/* Frees all; NULLs among them do nothing. */
+void pm_heap_free_batch(void *const *blocks, size_t count, const char *function);
+
+/* Bytes that a block for n holds; 0: there is none so large. */
+size_t pm_heap_good_size(size_t n);
+
 /* Moves a large block to one of another size without copying. NULL: it cannot. */
 void *pm_heap_move_large(void *ptr, size_t n, const char *function);
 

@@ -10,12 +10,12 @@
 void pm_heap_account(struct pm_heap *heap, struct pm_pool *pool, unsigned local)
 {
     unsigned live = pool->carved - local;
-    unsigned start = pool->place == PM_PLACE_CURRENT ? PM_COUNT_CURRENT : pool->live_base;
+    unsigned start = pool->place == PM_PLACE_CURRENT ? PM_COUNT_CURRENT : pm_pool_live_base(pool);
     unsigned frees = start - pool->count;
     pm_count_owner(&heap->frees, frees);
     /* May be below zero, after pm_heap_pool_emptied() took some for granted; so in 64 bits. */
-    pm_count_owner(&heap->mallocs, (uint64_t)live + frees - pool->live_base);
-    pool->live_base = (uint16_t)live;
+    pm_count_owner(&heap->mallocs, (uint64_t)live + frees - pm_pool_live_base(pool));
+    pm_pool_set_live_base(pool, live);
     pool->count = pool->place == PM_PLACE_CURRENT ? PM_COUNT_CURRENT : live;
 }
 
@@ -68,7 +68,7 @@ static bool poll_parked(struct pm_heap *heap, struct pm_pool *pool)
 {
     unsigned n = pm_pool_take_remote(pool);
     pool->count -= n;
-    pool->live_base -= (uint16_t)n;
+    pm_pool_set_live_base(pool, pm_pool_live_base(pool) - n);
     if (pool->count > 0)
         return false;
     pm_heap_account(heap, pool, pool->carved);
@@ -164,7 +164,8 @@ static void *renew_current(struct pm_heap *heap, struct pm_pool *pool, bool *zer
 {
     pm_heap_account(heap, pool, 0);
     for (;;) {
-        pool->live_base -= (uint16_t)pm_pool_take_remote(pool);
+        unsigned taken = pm_pool_take_remote(pool);
+        pm_pool_set_live_base(pool, pm_pool_live_base(pool) - taken);
         void *block = pm_heap_take_block(pool, zero);
         if (block != NULL)
             return block;

@@ -33,6 +33,13 @@ static bool has_room(const struct pm_pool *pool)
     return pool->free != NULL || pool->carved < pool->capacity;
 }
 
+/* Others may look how many that are. */
+static void set_live(struct pm_pool *pool, unsigned blocks)
+{
+    pool->count = blocks;
+    pm_pool_set_live_base(pool, blocks);
+}
+
 static bool within_limit(const struct pm_user_heap *heap, size_t more_bytes)
 {
     return heap->bytes <= heap->limit_bytes && more_bytes <= heap->limit_bytes - heap->bytes;
@@ -80,7 +87,7 @@ static void *alloc_in_pool(struct pm_user_heap *heap, unsigned class, bool *zero
     if (pool == NULL)
         return NULL;
     void *block = pm_heap_take_block(pool, zero);
-    pool->count++;
+    set_live(pool, pool->count + 1);
     if (!has_room(pool)) {
         pm_list_remove(&pool->link);
         pm_list_push_back(&heap->pools[class], &pool->link);
@@ -99,9 +106,7 @@ static void *alloc_span(struct pm_user_heap *heap, size_t n, size_t align, bool 
     struct pm_window *w = pm_window_find(block);
     size_t unit = pm_window_index(w, block);
     pm_store_release(&pm_remote_at(w, unit)->user, heap);
-    struct pm_span_note *note = pm_span_note(w, unit);
-    note->block = block;
-    pm_list_push(&heap->spans, &note->link);
+    pm_list_push(&heap->spans, pm_span_link(w, unit));
     heap->bytes += pm_span_usable(w, block, "");
     pm_asan_unpoison(block, pm_align_up(n, PM_UNIT_BYTES));
     return block;
@@ -188,7 +193,7 @@ void pm_user_free(struct pm_window *w, size_t unit, void *ptr, const char *funct
     pm_asan_block_back(ptr, pool->block_bytes);
     pm_block_set_next(ptr, pool->free);
     pool->free = ptr;
-    pool->count--;
+    set_live(pool, pool->count - 1);
     heap->frees++;
     if (was_full) {
         pm_list_remove(&pool->link);
@@ -208,7 +213,7 @@ void pm_user_free_span(struct pm_window *w, size_t unit, void *ptr, const char *
         return;
     heap->bytes -= pm_span_usable(w, ptr, function);
     heap->frees++;
-    pm_list_remove(&pm_span_note(w, unit)->link);
+    pm_list_remove(pm_span_link(w, unit));
     pm_store_release(&pm_remote_at(w, unit)->user, NULL);
     pm_lock_release(&heap->lock);
     pm_span_free(w, ptr, function);

@@ -72,7 +72,7 @@ static void let_go_of_spans(struct pm_user_heap *heap, struct pm_link *list)
 {
     while (!pm_list_empty(&heap->spans)) {
         struct pm_link *link = heap->spans.next;
-        void *block = pm_container_of(link, struct pm_span_note, link)->block;
+        void *block = pm_span_of_link(link);
         struct pm_window *w = pm_window_find(block);
         pm_list_remove(link);
         pm_store_release(&pm_remote_at(w, pm_window_index(w, block))->user, NULL);
@@ -94,7 +94,7 @@ static void give_pools(struct pm_link *list)
 static void give_spans(struct pm_link *list)
 {
     while (!pm_list_empty(list)) {
-        void *block = pm_container_of(list->next, struct pm_span_note, link)->block;
+        void *block = pm_span_of_link(list->next);
         pm_list_remove(list->next);
         pm_span_free(pm_window_find(block), block, "pm_heap_destroy");
     }
@@ -180,7 +180,7 @@ static bool walk_spans(struct pm_user_heap *heap, const struct walk *walk)
 {
     struct pm_link *at = heap->spans.next;
     for (; at != NULL && at != &heap->spans; at = at->next) {
-        void *block = pm_container_of(at, struct pm_span_note, link)->block;
+        void *block = pm_span_of_link(at);
         if (!walk->visit(block, pm_span_usable(pm_window_find(block), block, ""), walk->arg))
             return false;
     }
@@ -260,7 +260,7 @@ static bool check_heap(struct pm_user_heap *heap)
             return false;
     }
     for (struct pm_link *at = heap->spans.next; at != NULL && at != &heap->spans; at = at->next) {
-        void *block = pm_container_of(at, struct pm_span_note, link)->block;
+        void *block = pm_span_of_link(at);
         bytes += pm_span_usable(pm_window_find(block), block, "pm_check");
     }
     return bytes == heap->bytes || violated(heap, "its bytes do not add up", NULL);

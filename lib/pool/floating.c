@@ -47,7 +47,7 @@ static struct pm_pool *take_locked(unsigned class)
     pm_assert(pm_word_state(word) == PM_PUBLISHED);
     pool->free = pm_word_head(word, pool->base);
     pool->count = pm_word_count(word);
-    pool->live_base = (uint16_t)pool->count;
+    pm_pool_set_live_base(pool, pool->count);
     return pool;
 }
 

@@ -66,7 +66,7 @@ ISOLATED(a_taken_pool_has_what_was_freed_into_it_while_it_was_published)
     test_push(blocks[eighth + 1], 0);
     require(pm_floating_take(pool->class, TEST_OTHER) == pool);
     require(pm_pool_count_local(pool) == eighth + 2);
-    require(pool->count == pool->capacity - eighth - 2 && pool->live_base == pool->count);
+    require(pool->count == pool->capacity - eighth - 2 && pm_pool_live_base(pool) == pool->count);
     require(pm_pool_check(pool));
 }
 

@@ -45,9 +45,30 @@ static void cut_remote(struct pm_remote *remote, const struct pm_pool *pool)
     remote->first = pool->first;
     remote->capacity = (uint16_t)capacity;
     remote->adopt_live = (uint16_t)(capacity - eighth);
-    remote->class = pool->class;
+    pm_store_relaxed(&remote->class, pool->class); /* relaxed: see pm_pool_walk */
     /* Release: pushers, who got their block through us, and finders see the constants above. */
     pm_store_release(&remote->word, pm_word_make(PM_OWNED, NULL, NULL, 0));
+}
+
+/* One by one: walks look at the atomic field whatever the line was before. */
+static void cut_descriptor(struct pm_pool *pool, const struct pm_run *run, unsigned class)
+{
+    uint32_t block_bytes = pm_class_bytes(class), shift = (uint32_t)__builtin_ctz(block_bytes);
+    pool->free = NULL;
+    pool->count = 0;
+    pool->block_bytes = block_bytes;
+    pool->link = (struct pm_link){0};
+    pool->base = run->base;
+    pool->carved = 0;
+    pool->capacity = (uint16_t)pm_class_capacity(class);
+    pm_pool_set_live_base(pool, 0);
+    pool->class = (uint8_t)class;
+    pool->units = (uint8_t)run->units;
+    pool->place = PM_PLACE_NONE;
+    pool->zero = run->dirty == 0;
+    pool->first = (uint16_t)pm_class_first(class);
+    pool->shift = (uint8_t)shift;
+    pool->inverse = inverse_of_odd(block_bytes >> shift);
 }
 
 struct pm_pool *pm_pool_cut(const struct pm_run *run, unsigned class, uint64_t owner)
@@ -55,19 +76,8 @@ struct pm_pool *pm_pool_cut(const struct pm_run *run, unsigned class, uint64_t o
     struct pm_window *w = pm_window_find(run->base);
     size_t unit = pm_window_index(w, run->base);
     struct pm_pool *pool = pm_pool_at(w, unit);
-    uint32_t block_bytes = pm_class_bytes(class), shift = (uint32_t)__builtin_ctz(block_bytes);
     pm_assert(run->units == pm_class_units(class));
-    *pool = (struct pm_pool){
-        .block_bytes = block_bytes,
-        .base = run->base,
-        .capacity = (uint16_t)pm_class_capacity(class),
-        .class = (uint8_t)class,
-        .units = (uint8_t)run->units,
-        .zero = run->dirty == 0,
-        .first = (uint16_t)pm_class_first(class),
-        .shift = (uint8_t)shift,
-        .inverse = inverse_of_odd(block_bytes >> shift),
-    };
+    cut_descriptor(pool, run, class);
     cut_remote(pm_remote_at(w, unit), pool);
     pm_window_set_routes(w, unit, run->units, owner);
     return pool;

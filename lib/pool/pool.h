@@ -58,7 +58,7 @@ struct pm_pool {
     char *base;           /* of the head unit */
     uint16_t carved;      /* blocks ever handed out; those beyond were never touched */
     uint16_t capacity;
-    uint16_t live_base; /* live blocks when the local list was last counted */
+    _Atomic uint16_t live_base; /* live blocks when the local list was last counted */
     uint8_t class;
     uint8_t units;
     uint8_t place; /* enum pm_place */
@@ -75,7 +75,7 @@ struct pm_remote {
     uint32_t block_bytes;
     uint32_t inverse; /* this and the next divide by block_bytes: see pm_divides */
     uint8_t shift;
-    uint8_t class;
+    _Atomic uint8_t class; /* atomic for walks, which have no live block */
     uint16_t capacity;
     uint16_t adopt_live; /* no more live blocks than this: an eighth is free */
     uint16_t first;      /* where the first block starts, in bytes from the base */
@@ -148,6 +148,17 @@ PM_INLINE bool pm_pool_is_block(const struct pm_pool *pool, uint32_t pool_offset
     return pm_divides(pool->inverse, pool->shift, pool->capacity, pool_offset - pool->first);
 }
 
+/* By the owner. Relaxed: walks read some past value, nothing is ordered by it. */
+PM_INLINE unsigned pm_pool_live_base(const struct pm_pool *pool)
+{
+    return pm_load_relaxed(&pool->live_base);
+}
+
+PM_INLINE void pm_pool_set_live_base(struct pm_pool *pool, unsigned live)
+{
+    pm_store_relaxed(&pool->live_base, (uint16_t)live);
+}
+
 struct pm_remote *pm_pool_remote(const struct pm_pool *pool);
 
 /* ---- by the owner alone ---- */
@@ -210,6 +221,28 @@ void pm_floating_init(void);
 /* In the child of a fork, when another thread that is gone now held the lock: makes the sets anew
  * from the pools' words. */
 void pm_floating_rebuild_in_child(void);
+
+/* ---- looking at all pools: any thread, see walk.c ---- */
+
+/* A pool as somebody sees it who neither owns it nor has a block of it. */
+struct pm_pool_view {
+    struct pm_place_of at;
+    uint64_t owner; /* the route's: a heap's, or PM_ROUTE_FLOATING */
+    unsigned class;
+    unsigned capacity; /* blocks */
+    unsigned live;     /* of these, 0 .. capacity */
+};
+
+/* Calls back for each pool, without a lock. Pools that are made, change hands or go meanwhile may
+ * be seen twice, as something between, or not at all; nothing else is ever seen. `live` is exact of
+ * pools without an owner, and else what the owner counted last, less what came back from others. */
+void pm_pool_walk(void (*visit)(const struct pm_pool_view *view, void *arg), void *arg);
+
+struct pm_class_stats {
+    uint64_t pools, live_blocks;
+};
+/* Fills stats[PM_CLASSES], by a walk. */
+void pm_pool_class_stats(struct pm_class_stats *stats);
 
 /* Prints the first violation and returns false. For the owner, of a pool that it owns. */
 bool pm_pool_check(const struct pm_pool *pool);

@@ -37,7 +37,7 @@ ISOLATED(every_block_of_the_pool_is_carved_once_inside_it_and_apart_from_the_oth
 {
     test_arena_start(WINDOW_ARENAS);
     for (unsigned class = 0; class < PM_CLASSES; class++) {
-        if (!test_class_is_used(class))
+        if (!pm_class_is_used(class))
             continue;
         struct pm_pool *pool = test_pool(class, TEST_OWNER);
         char *end = pool->base + ((size_t)pool->units << PM_UNIT_SHIFT);

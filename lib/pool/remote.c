@@ -61,7 +61,7 @@ static void adopt(struct step *step, unsigned live, uint64_t adopter)
     struct pm_pool *pool = pm_pool_at(step->at.window, step->at.unit);
     pool->free = step->head;
     pool->count = live;
-    pool->live_base = (uint16_t)live;
+    pm_pool_set_live_base(pool, live);
     pm_window_set_routes(step->at.window, step->at.unit, pool->units, adopter);
 }
 
@@ -70,7 +70,8 @@ static void retire_last(const struct step *step)
 {
     struct pm_pool *pool = pm_pool_at(step->at.window, step->at.unit);
     pool->free = step->head;
-    pool->count = pool->live_base = 0;
+    pool->count = 0;
+    pm_pool_set_live_base(pool, 0);
     pm_pool_retire(pool);
 }
 

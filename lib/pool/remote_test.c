@@ -74,7 +74,7 @@ ISOLATED(a_floating_pool_is_adopted_by_the_push_that_makes_an_eighth_free)
     }
     require(test_push(blocks[eighth - 1], TEST_OTHER) == PM_PUSH_ADOPTED);
     require(test_is(pool, PM_OWNED, 0) && test_has_owner(pool, TEST_OTHER));
-    require(pool->count == pool->capacity - eighth && pool->live_base == pool->count);
+    require(pool->count == pool->capacity - eighth && pm_pool_live_base(pool) == pool->count);
     require(pm_pool_count_local(pool) == eighth && pool->free == blocks[eighth - 1]);
     require(pm_pool_check(pool));
 }
@@ -142,7 +142,7 @@ ISOLATED(in_pools_of_every_class_exactly_the_starts_of_blocks_are_blocks)
 {
     test_arena_start(WINDOW_ARENAS);
     for (unsigned class = 0; class < PM_CLASSES; class++) {
-        if (!test_class_is_used(class))
+        if (!pm_class_is_used(class))
             continue;
         struct pm_pool *pool = test_pool(class, TEST_OWNER);
         const struct pm_remote *remote = pm_pool_remote(pool);
@@ -189,7 +189,7 @@ ISOLATED(addresses_between_blocks_before_them_and_past_them_are_named_errors)
     uint64_t seed = 32;
     test_arena_start(WINDOW_ARENAS);
     for (unsigned class = 0; class < PM_CLASSES; class += 1 + (unsigned)(class % 3)) {
-        if (!test_class_is_used(class))
+        if (!pm_class_is_used(class))
             continue;
         struct pm_pool *pool = test_pool(class, TEST_OWNER);
         size_t bytes = (size_t)pool->units << PM_UNIT_SHIFT;

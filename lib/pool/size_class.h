@@ -36,6 +36,12 @@ static inline uint32_t pm_class_bytes(unsigned class)
     return (8 + step % 8 + 1) << (step / 8 + 6);
 }
 
+/* Whether malloc uses it: its blocks are whole granules. */
+static inline bool pm_class_is_used(unsigned class)
+{
+    return pm_class_bytes(class) % PM_GRANULE_BYTES == 0;
+}
+
 /* Units of a pool of that class: PM_POOL_MIN_BLOCKS blocks as far as PM_POOL_UNITS_MAX allows. */
 static inline unsigned pm_class_units(unsigned class)
 {

@@ -10,12 +10,6 @@
 #define TEST_OWNER ((uint64_t)PM_LINE_BYTES * 1000)
 #define TEST_OTHER ((uint64_t)PM_LINE_BYTES * 1001)
 
-/* Those that malloc uses. */
-static inline bool test_class_is_used(unsigned class)
-{
-    return pm_class_bytes(class) % PM_GRANULE_BYTES == 0;
-}
-
 static inline struct pm_pool *test_pool(unsigned class, uint64_t owner)
 {
     struct pm_run run;

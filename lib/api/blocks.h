@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What all entry points that hand out blocks do: AddressSanitizer's build gives each block some
- * bytes more, which stay out of bounds. Nothing in other builds. Any thread.
+ * Between what the program asks for and what the heap layer is asked for. They differ in
+ * AddressSanitizer's build: there a block has some bytes more, which stay out of bounds.
  */
-#ifndef PM_API_BLOCK_H
-#define PM_API_BLOCK_H
+#ifndef PM_API_BLOCKS_H
+#define PM_API_BLOCKS_H
 
 #include "base/asan.h"
 #include "heap/heap.h"
@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <stdint.h>
 
-/* What is asked of the heap layer for a block of `size` bytes. */
 static inline size_t padded(size_t size)
 {
     return PM_ASAN && size <= PTRDIFF_MAX ? size + PM_ASAN_REDZONE_BYTES : size;
@@ -23,7 +22,7 @@ static inline size_t usable_of(const void *ptr, const char *function)
     return pm_heap_usable(ptr, function) - PM_ASAN_REDZONE_BYTES;
 }
 
-/* The block, or NULL; what was not asked for is out of bounds. */
+/* In AddressSanitizer's build: what was not asked for is out of bounds. */
 static inline void *told(void *block, size_t size)
 {
 #if PM_ASAN
