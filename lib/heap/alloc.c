@@ -141,6 +141,7 @@ static size_t usable(struct found found, const void *ptr, const char *function)
 
 static PM_NOINLINE size_t usable_slow(const void *ptr, const char *function)
 {
+    ptr = pm_untagged(ptr);
     return usable(find(ptr, function), ptr, function);
 }
 
@@ -167,6 +168,7 @@ bool pm_heap_resize(void *ptr, size_t n, const char *function)
         return true;
     if (have <= PM_BLOCK_MAX) /* a smaller block of the same class would be no gain at all */
         return n <= have && pm_class_bytes(pm_class_of(n)) == have;
+    ptr = pm_untagged(ptr);
     struct found found = find(ptr, function);
     if (!found.span || n <= PM_BLOCK_MAX || !pm_span_resize(found.window, ptr, n, function))
         return false;
@@ -176,6 +178,7 @@ bool pm_heap_resize(void *ptr, size_t n, const char *function)
 
 void *pm_heap_move_large(void *ptr, size_t n, const char *function)
 {
+    ptr = pm_untagged(ptr);
     struct found found = find(ptr, function);
     return found.span ? pm_span_move(found.window, ptr, n, function) : NULL;
 }
