@@ -3,7 +3,6 @@
  * The life of heaps: process start, the shell that a thread gets, and what happens at its exit.
  * Shells are recycled and never unmapped, since a stale route may still be compared with one.
  */
-#include "base/options.h"
 #include "heap/internal.h"
 #include "os/os.h"
 
@@ -80,7 +79,7 @@ static void thread_exit(void *arg)
 static bool init_once(void)
 {
     pm_os_init();
-    pm_options_init();
+    pm_os_options_init();
     pm_lock_register(&pm_init_lock);
     pm_lock_register(&pm_registry_lock);
     pm_lock_register(&pm_cold_lock);
@@ -114,6 +113,7 @@ static bool more_shells(void)
         pm_os_release(start, bytes);
         return false;
     }
+    pm_os_describe(start, bytes, PM_OS_HEAPS);
     shells = start;
     shells_end = start + bytes;
     pm_registry.shell_bytes += bytes;
