@@ -19,6 +19,8 @@ prefix=$root/prefix
 "$cmake" --install "$build" --prefix "$prefix" >"$root/install.log" ||
     { cat "$root/install.log"; exit 1; }
 
+[ -n "$(find "$prefix" -path '*/man5/poolmalloc.5')" ] || { echo "package: no manual"; exit 1; }
+
 mkdir "$root/consumer"
 cat >"$root/consumer/main.c" <<'END'
 #include <poolmalloc/poolmalloc.h>

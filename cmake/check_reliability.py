@@ -27,7 +27,8 @@ ORDERS = "docs/memory-order.md"
 INVARIANTS, TRAPS = 13, 20
 LABELS = ("api arena asan base budget faults giveback heap life limits misuse model mutant os pool "
           "real schedule stress trap").split()
-PLAIN = ("exports", "headers", "layers", "package", "reliability")  # ctests without a label's dot
+# Of ctest, without a label's dot.
+PLAIN = ("exports", "headers", "layers", "options", "package", "reliability")
 DECLARATION = re.compile(  # of an atomic object, without its ";"
     r"\s*(?:extern |static )*(?:struct \w+ \*|\w+ \(\*)?_Atomic(?: \w+)? (\w.*)")
 AFTER_NAME = re.compile(r"\(.*|\[[^\]]*\]|= *\{[^}]*\}|=[^,]*|\)| PM_HIDDEN.*| __attribute__.*")

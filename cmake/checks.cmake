@@ -31,6 +31,17 @@ pm_check(headers check_headers.py --cc ${CMAKE_C_COMPILER} --cxx ${PM_CXX}
     --definitions "$<JOIN:${definitions},$<COMMA>>,PM_OVERRIDE=0,PM_OS_FAULT=0")
 pm_check(headers.selftest check_headers.py --self-test --cc ${CMAKE_C_COMPILER} --cxx ${PM_CXX})
 
+# What users read of the options is what the table says. Of a build with the usual defaults, on the
+# machine that it is for.
+pm_check(options.selftest check_options.py --self-test)
+if(PM_OVERRIDE_BUILD AND NOT PM_CLASSIC AND NOT PM_WINDOW_DEFAULT_BYTES
+        AND NOT CMAKE_CROSSCOMPILING)
+    add_executable(pm_options_doc ${PROJECT_SOURCE_DIR}/cmake/options_doc.c)
+    target_link_libraries(pm_options_doc PRIVATE pm_config poolmalloc_pm)
+    pm_check(options check_options.py ${PROJECT_SOURCE_DIR}
+        --table $<TARGET_FILE:pm_options_doc>)
+endif()
+
 # Of the build that has most of the tests; what others have is looked for in the sources.
 if(PM_OVERRIDE_BUILD AND NOT PM_CHECK AND NOT PM_CLASSIC)
     pm_check(reliability check_reliability.py ${PROJECT_SOURCE_DIR} --tests ${PROJECT_BINARY_DIR})

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# What `cmake --install` puts where: the two libraries, the public headers, a
-# CMake package and a pkg-config file. Both find their prefix from their own
+# What `cmake --install` puts where: the two libraries, the public headers, the
+# manual, a CMake package and a pkg-config file. Both find their prefix from their own
 # place, so that an installed tree may be moved.
 
 if(NOT PM_OVERRIDE_BUILD)
@@ -19,6 +19,8 @@ install(TARGETS poolmalloc poolmalloc_static
 install(DIRECTORY include/poolmalloc
     DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
     FILES_MATCHING PATTERN "*.h")
+
+install(FILES man/poolmalloc.5 DESTINATION ${CMAKE_INSTALL_MANDIR}/man5)
 
 install(EXPORT poolmallocTargets
     NAMESPACE poolmalloc::

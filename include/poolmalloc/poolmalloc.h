@@ -134,6 +134,22 @@ PM_API bool pm_purge(void);
 PM_API bool pm_thread_idle(void);
 
 /*
+ * Options while the program runs: `name` and `value` as in POOLMALLOC_OPTIONS (docs/options.md
+ * lists them). Any thread, but not from a signal handler. Bounds and delays hold from the next
+ * block that is freed on; a lower limit_bytes takes nothing away. False, and nothing is changed,
+ * with an errno:
+ *   - ENOENT: there is no such option;
+ *   - EPERM: it is one that is read at the start of the process only;
+ *   - EINVAL: the value is none, or out of the option's range; or an argument is NULL.
+ */
+PM_API bool pm_option_set(const char *name, const char *value);
+
+/* Writes the value in force, as pm_option_set takes it, with a final 0. Any thread. False, and what
+ * is in the buffer means nothing, with errno ENOENT; ERANGE, the buffer is too small (256 bytes
+ * hold any value); EINVAL, an argument is NULL. */
+PM_API bool pm_option_get(const char *name, char *buffer, size_t room);
+
+/*
  * Counters since the start of the process, over all threads, alive and exited. Those of other
  * threads lag behind by what happened in their current pools since their last slow path. Sizes in
  * bytes.

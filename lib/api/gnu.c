@@ -171,12 +171,13 @@ enum parameter {
 
 enum { MXFAST_MAX = 80 * sizeof(size_t) / 4, MMAP_THRESHOLD_MAX = 4 * 1024 * 1024 * sizeof(long) };
 
-/* Below zero: glibc never trims then; here the deadline is off, too. */
+/* Below zero: glibc never trims then; here the deadline is as far off as can be, too. */
 static void set_trim_threshold(int value)
 {
     if (value < 0)
-        pm_option_change(&pm_options.purge_delay_ms, SIZE_MAX);
-    pm_option_change(&pm_options.keep_bytes, value < 0 ? SIZE_MAX : (size_t)value);
+        pm_options_change_number("purge_delay_ms", PM_PURGE_DELAY_MS_MAX);
+    pm_options_change_number("keep_bytes", value < 0 ? SIZE_MAX : (size_t)value);
+    pm_purge_delay_changed();
 }
 
 int pm_mallopt(int parameter, int value)

@@ -299,7 +299,7 @@ ISOLATED(the_trim_threshold_is_what_stays_resident)
     require(pm_options.purge_delay_ms == 3600000);
     dirty_after_use();
     require(pm_mallopt(TRIM_THRESHOLD, -1) == 1);
-    require(pm_options.keep_bytes == SIZE_MAX && pm_options.purge_delay_ms == SIZE_MAX);
+    require(pm_options.keep_bytes == SIZE_MAX && pm_options.purge_delay_ms == PM_PURGE_DELAY_MS_MAX);
     require(dirty_after_use() >= all / 2 && pm_malloc_trim(0) == 1);
     require(stats_now().dirty_bytes == 0);
 }

@@ -173,6 +173,36 @@ ISOLATED(sized_frees_take_the_size_that_realloc_was_asked_for)
     require(pm_check());
 }
 
+#if !defined(__aarch64__)
+static void free_it(const void *block)
+{
+    pm_free((void *)(uintptr_t)block);
+}
+#endif
+
+/* Where the processor ignores the top byte of a pointer, so do these; elsewhere it is no pointer.
+ */
+static void a_tag_in_a_pointer_is_ignored_where_the_processor_ignores_it(void **state)
+{
+    (void)state;
+    for (size_t size = 100; size <= 5000000; size *= 50) {
+        char *block = pm_malloc(size);
+        char *tagged = (char *)((uintptr_t)block | (uintptr_t)0x5a << 56);
+#if defined(__aarch64__)
+        memset(tagged, 7, size);
+        assert_int_equal(pm_malloc_usable_size(tagged), pm_malloc_usable_size(block));
+        block = pm_realloc(tagged, 3 * size);
+        assert_int_equal(block[size - 1], 7);
+        tagged = (char *)((uintptr_t)block | (uintptr_t)0xa5 << 56);
+        pm_free(tagged);
+#else
+        assert_true(test_aborts(free_it, tagged, "not a block of this allocator"));
+        pm_free(block);
+#endif
+    }
+    assert_true(pm_check());
+}
+
 static void free_too_much(const void *block)
 {
     pm_free_sized((void *)(uintptr_t)block, 1000);
@@ -265,6 +295,7 @@ int main(void)
         cmocka_unit_test(zeroed_blocks_are_zero_whatever_they_held),
         cmocka_unit_test(a_block_of_size_zero_is_one_of_its_own),
         cmocka_unit_test(page_aligned_blocks_are_aligned_to_a_page),
+        cmocka_unit_test(a_tag_in_a_pointer_is_ignored_where_the_processor_ignores_it),
         cmocka_unit_test(sized_frees_free),
         cmocka_unit_test(sized_frees_take_the_size_that_realloc_was_asked_for),
         cmocka_unit_test(sized_frees_that_do_not_fit_are_named_in_check_builds),

@@ -132,6 +132,7 @@ static __attribute__((constructor(101))) void process_start(int count, char **ar
 
 static __attribute__((destructor)) void process_end(void)
 {
-    if (pm_options.stats_at_exit[0] != 0)
-        report_at_exit(pm_options.stats_at_exit);
+    char path[PM_OPTION_TEXT_BYTES]; /* another thread may still change the option */
+    if (pm_options_value("stats_at_exit", path, sizeof path) == 0 && path[0] != 0)
+        report_at_exit(path);
 }

@@ -73,6 +73,8 @@ bool pm_arena_purge_all(void);
 extern _Atomic uint64_t pm_purge_deadline_ns PM_HIDDEN;
 void pm_purge_due(uint64_t now_ns);
 uint64_t pm_purge_delay_ns(void);
+/* After the option purge_delay_ms was changed: the deadline is another. */
+void pm_purge_delay_changed(void);
 PM_INLINE void pm_arena_tick(uint64_t now_ns)
 {
     if (pm_unlikely(now_ns >= pm_load_relaxed(&pm_purge_deadline_ns)))

@@ -189,6 +189,13 @@ struct pm_arena *pm_arena_oldest_dirty_empty(void)
     return pm_container_of(dirty_empties.prev, struct pm_arena, link);
 }
 
+struct pm_arena *pm_arena_cheapest_empty(void)
+{
+    if (!pm_list_empty(&clean_empties))
+        return pm_container_of(clean_empties.prev, struct pm_arena, link);
+    return pm_arena_oldest_dirty_empty();
+}
+
 uint64_t pm_arena_claim(struct pm_arena *a, unsigned first, unsigned units, uint64_t now_ns)
 {
     uint64_t mask = pm_bits_run(first, units);

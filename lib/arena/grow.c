@@ -77,6 +77,7 @@ static void publish(struct pm_window *w, uint32_t start, uint32_t end, bool span
         }
     }
     pm_arena_totals.arenas += end - w->next_arena;
+    pm_arena_totals.promised = 0;
     if (span) /* else when its units are taken */
         pm_demand_note((size_t)(end - start) * PM_ARENA_UNITS, now_ns);
     w->next_arena = end;
@@ -101,15 +102,22 @@ bool pm_arena_commit(void *start, size_t bytes)
     return true;
 }
 
+bool pm_arena_recommit(void *start, size_t bytes)
+{
+    pm_os_describe_used(start, bytes);
+    return pm_arena_commit(start, bytes);
+}
+
 /* A decommitted arena comes back. */
 static bool recommit(bool first_window)
 {
     pm_lock_acquire(&pm_arena_lock);
-    struct pm_arena *a = pm_arena_take_decommitted(first_window);
+    bool allowed = pm_limit_allows(1);
+    struct pm_arena *a = allowed ? pm_arena_take_decommitted(first_window) : NULL;
     pm_lock_release(&pm_arena_lock);
     if (a == NULL)
         return false;
-    bool done = pm_arena_commit(pm_arena_base(a), PM_ARENA_BYTES);
+    bool done = pm_arena_recommit(pm_arena_base(a), PM_ARENA_BYTES);
     pm_lock_acquire(&pm_arena_lock);
     pm_arena_unfile(a);
     a->decommitted = !done;
@@ -119,16 +127,28 @@ static bool recommit(bool first_window)
     return done;
 }
 
+/* The arenas up to `end`. */
+static bool commit_next(struct pm_window *w, uint32_t end)
+{
+    char *memory = pm_window_unit(w, (size_t)w->next_arena * PM_ARENA_UNITS);
+    return pm_window_commit_tables(w, end) &&
+           pm_arena_commit(memory, (size_t)(end - w->next_arena) << PM_ARENA_SHIFT);
+}
+
 static bool grow(unsigned arenas, unsigned align, struct pm_arena **span, uint64_t now_ns)
 {
-    struct pm_window *w = window_with_room(arenas, align);
+    if (!pm_limit_make_room(arenas, now_ns))
+        return false;
+    struct pm_window *w = window_with_room(arenas, align); /* perhaps a new one */
     if (w == NULL)
         return false;
-    uint32_t start = aligned_next(w, align), end = start + arenas;
-    char *memory = pm_window_unit(w, (size_t)w->next_arena * PM_ARENA_UNITS);
-    if (!pm_window_commit_tables(w, end) ||
-        !pm_arena_commit(memory, (size_t)(end - w->next_arena) << PM_ARENA_SHIFT))
+    uint32_t start = aligned_next(w, align), end = start + arenas; /* with arenas to fill up */
+    if (!pm_limit_promise(end - w->next_arena, now_ns))
         return false;
+    if (!commit_next(w, end)) {
+        pm_limit_promise(0, now_ns);
+        return false;
+    }
     init_arenas(w, span ? start : end, end);
     publish(w, start, end, span != NULL, now_ns);
     if (span != NULL)

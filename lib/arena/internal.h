@@ -49,7 +49,8 @@ extern struct pm_lock pm_grow_lock PM_HIDDEN;
 
 /* Under the arena lock. */
 struct pm_arena_totals {
-    size_t arenas; /* ever added */
+    size_t arenas;   /* ever added */
+    size_t promised; /* being added, and counted for the limit; set under the grow lock, too */
     size_t dirty_empties, clean_empties, decommitted;
     size_t free_units, dirty_units; /* of all arenas */
     size_t purging_units;
@@ -102,6 +103,8 @@ struct pm_arena *pm_arena_lock_with_run(unsigned units, uint64_t now_ns);
 void pm_arena_unlock_after_claim(struct pm_arena *a);
 /* The dirty empty arena that was used least lately, or NULL. */
 struct pm_arena *pm_arena_oldest_dirty_empty(void);
+/* Of wholly free arenas that are committed, the one that is missed least, or NULL. */
+struct pm_arena *pm_arena_cheapest_empty(void);
 /* A run of wholly free arenas, `arenas` long, starting at a multiple of `align` arenas; NULL: none.
  */
 struct pm_arena *pm_arena_find_empties(unsigned arenas, unsigned align);
@@ -115,6 +118,16 @@ bool pm_arena_grow(unsigned arenas, unsigned align, struct pm_arena **span, uint
 
 /* Commits whole arenas, with the advice about huge pages that the options ask for. */
 bool pm_arena_commit(void *start, size_t bytes);
+/* The same of arenas that were decommitted. */
+bool pm_arena_recommit(void *start, size_t bytes);
+
+/* Option limit_bytes. Under the arena lock: whether so many arenas more may be committed. */
+bool pm_limit_allows(size_t arenas);
+/* Without the arena lock. The same, after free arenas were decommitted as far as that helps. */
+bool pm_limit_make_room(size_t arenas, uint64_t now_ns);
+/* The same under the grow lock; and they count from now on, until they are added, or 0 is promised
+ * instead. */
+bool pm_limit_promise(size_t arenas, uint64_t now_ns);
 
 /* Makes a window of about that size, with at least so many arenas, of which the first is aligned.
  * Under the grow lock. */
@@ -131,6 +144,8 @@ void pm_demand_note(size_t units, uint64_t now_ns);
 bool pm_purge_wanted(uint64_t now_ns);
 /* Purges what is beyond the bound; `given` units came back by this call. Takes the arena lock. */
 void pm_purge_excess(size_t given, uint64_t now_ns);
+/* Decommits one wholly free arena. False: there is none, or the system refuses. */
+bool pm_purge_decommit_one(uint64_t now_ns);
 /* Under the arena lock: dirty units came back, which are purged by deadline. */
 void pm_purge_set_deadline(uint64_t now_ns);
 /* Outside the lock: tells the system of an arena that has no free unit any more that huge pages

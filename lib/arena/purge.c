@@ -57,8 +57,8 @@ static size_t keep_units(void)
 {
     const struct pm_arena_totals *t = &pm_arena_totals;
     size_t in_use = t->arenas * PM_ARENA_UNITS - t->free_units - t->purging_units;
-    return (pm_option_now(&pm_options.keep_bytes) >> PM_UNIT_SHIFT) + in_use / PM_KEEP_PART +
-           demand.allowance_units;
+    size_t fixed = pm_load_relaxed(&pm_options.keep_bytes) >> PM_UNIT_SHIFT;
+    return fixed + in_use / PM_KEEP_PART + demand.allowance_units;
 }
 
 bool pm_purge_wanted(uint64_t now_ns)
@@ -84,6 +84,7 @@ static enum pm_huge huge_policy(void)
 struct purge {
     struct pm_arena *arena;
     uint64_t units, dirty, still_dirty;
+    bool decommit; /* if it is wholly free */
     bool decommitted;
     bool forbid_huge, allow_huge;
 };
@@ -164,8 +165,10 @@ static uint64_t purge_units(struct pm_arena *a, uint64_t units)
 static bool purge_run(struct purge *purge, uint64_t now_ns)
 {
     char *base = pm_arena_base(purge->arena);
-    if (~purge->units == 0 && pm_os_charges_commit())
+    if (~purge->units == 0 && (purge->decommit || pm_os_charges_commit()))
         purge->decommitted = pm_os_decommit(base, PM_ARENA_BYTES);
+    if (purge->decommitted)
+        pm_os_describe(base, PM_ARENA_BYTES, PM_OS_ARENAS);
     if (purge->forbid_huge || (purge->allow_huge && !purge->decommitted))
         pm_os_advise_huge(base, PM_ARENA_BYTES, purge->allow_huge); /* no more than advice */
     if (!purge->decommitted)
@@ -220,8 +223,13 @@ void pm_purge_excess(size_t given, uint64_t now_ns)
 uint64_t pm_purge_delay_ns(void)
 {
     const uint64_t never = (uint64_t)1 << 62; /* and no sum overflows */
-    uint64_t ms = pm_option_now(&pm_options.purge_delay_ms);
+    uint64_t ms = pm_load_relaxed(&pm_options.purge_delay_ms);
     return ms < never / 1000000 ? ms * 1000000 : never;
+}
+
+void pm_purge_delay_changed(void)
+{
+    pm_store_relaxed(&pm_purge_deadline_ns, 0); /* the next tick sets it by the lists */
 }
 
 void pm_purge_set_deadline(uint64_t now_ns)
@@ -268,6 +276,22 @@ void pm_purge_due(uint64_t now_ns)
         if (purge.units != 0)
             purge_run(&purge, now_ns);
     }
+}
+
+bool pm_purge_decommit_one(uint64_t now_ns)
+{
+    enum pm_huge policy = huge_policy();
+    struct purge purge = {0};
+    pm_lock_acquire(&pm_arena_lock);
+    struct pm_arena *a = pm_arena_cheapest_empty();
+    if (a != NULL)
+        purge = purge_begin(a, policy, now_ns);
+    pm_lock_release(&pm_arena_lock);
+    if (purge.units == 0)
+        return false;
+    purge.decommit = true;
+    purge_run(&purge, now_ns);
+    return purge.decommitted;
 }
 
 struct purge_all {

@@ -98,7 +98,7 @@ static bool commit_claim(const struct claim *claim, size_t arenas, uint64_t now_
             pm_os_advise_huge(base, arenas << PM_ARENA_SHIFT, true);
         return true;
     }
-    bool done = pm_arena_commit(base, arenas << PM_ARENA_SHIFT);
+    bool done = pm_arena_recommit(base, arenas << PM_ARENA_SHIFT);
     pm_lock_acquire(&pm_arena_lock);
     if (!done)
         unclaim(claim, arenas, now_ns);
@@ -108,19 +108,37 @@ static bool commit_claim(const struct claim *claim, size_t arenas, uint64_t now_
     return done;
 }
 
+static size_t decommitted_of(const struct pm_arena *a, size_t arenas)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < arenas; i++)
+        count += a[i].decommitted;
+    return count;
+}
+
+/* Wholly free arenas, within the limit. None: the layers above gave something back, or free arenas
+ * elsewhere did, so that to try again makes sense, or *last. */
+static struct claim find_arenas(uint32_t arenas, unsigned align, uint64_t now_ns, bool *last)
+{
+    struct claim claim = {0};
+    pm_lock_acquire(&pm_arena_lock);
+    struct pm_arena *a = pm_arena_find_empties(arenas, align);
+    size_t decommitted = a != NULL ? decommitted_of(a, arenas) : 0;
+    if (a != NULL && pm_limit_allows(decommitted))
+        claim = claim_empties(a, arenas, now_ns);
+    pm_lock_release(&pm_arena_lock);
+    if (claim.arenas == NULL)
+        *last = a != NULL ? !pm_limit_make_room(decommitted, now_ns) : !pm_arena_reclaim();
+    return claim;
+}
+
 static struct claim take_arenas(uint32_t arenas, unsigned align)
 {
     uint64_t now = pm_os_now_ns();
     struct claim claim = {0};
-    for (unsigned tries = 0; tries < 2; tries++) {
-        pm_lock_acquire(&pm_arena_lock);
-        struct pm_arena *a = pm_arena_find_empties(arenas, align);
-        if (a != NULL)
-            claim = claim_empties(a, arenas, now);
-        pm_lock_release(&pm_arena_lock);
-        if (a != NULL || !pm_arena_reclaim())
-            break;
-    }
+    bool last = false;
+    for (unsigned tries = 0; tries < 2 && claim.arenas == NULL && !last; tries++)
+        claim = find_arenas(arenas, align, now, &last);
     if (claim.arenas != NULL && !commit_claim(&claim, arenas, now))
         claim.arenas = NULL;
     else if (claim.arenas == NULL && !pm_arena_grow(arenas, align, &claim.arenas, now))

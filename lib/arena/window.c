@@ -137,6 +137,9 @@ static bool window_make(struct pm_window *w, size_t usable_arenas, size_t align)
         return false;
     }
     pm_os_release(start, front - l.lines);
+    size_t header = first << PM_ARENA_SHIFT;
+    pm_os_describe(base - l.lines, l.lines + header, PM_OS_TABLES);
+    pm_os_describe(base + header, (arenas - first) << PM_ARENA_SHIFT, PM_OS_ARENAS);
     w->remote_lines = base + l.routes;
     w->arenas = (struct pm_arena *)(void *)(w->remote_lines + l.remotes);
     w->empties = (uint64_t *)(void *)((char *)w->arenas + l.arenas);
@@ -151,7 +154,8 @@ static bool window_make(struct pm_window *w, size_t usable_arenas, size_t align)
 
 static size_t first_window_bytes(void)
 {
-    size_t bytes = pm_options.window_bytes, limit = pm_os_address_limit_bytes();
+    size_t bytes = pm_load_relaxed(&pm_options.window_bytes); /* set before any thread allocated */
+    size_t limit = pm_os_address_limit_bytes();
     if (bytes == 0) {
         size_t wanted = pm_os_ram_bytes() * PM_WINDOW_RAM_FACTOR;
         bytes = PM_WINDOW_MIN_BYTES;
@@ -221,7 +225,11 @@ bool pm_window_commit_tables(struct pm_window *w, uint32_t arenas_end)
                 commit_part((char *)w->empties, sizeof(uint64_t), from / 64, (end + 63) / 64) &&
                 pm_os_commit(base - lines,
                              lines - from * line_bytes / pm_os_page_bytes() * pm_os_page_bytes());
-    if (done)
+    if (done) {
+        size_t first = from > w->first_arena ? from : w->first_arena;
+        size_t bytes = (end - first) << PM_ARENA_SHIFT;
+        pm_os_describe_used(base + (first << PM_ARENA_SHIFT), bytes);
         w->tables_end = end;
+    }
     return done;
 }

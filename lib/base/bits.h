@@ -19,6 +19,17 @@ static inline size_t pm_align_up(size_t n, size_t align)
     return (n + align - 1) & ~(align - 1);
 }
 
+/* The address without the tag that programs may keep in its top byte on aarch64, where the
+ * processor does not look at that byte. */
+static inline void *pm_untagged(const void *ptr)
+{
+#if defined(__aarch64__)
+    return (void *)((uintptr_t)ptr & (((uintptr_t)1 << 56) - 1));
+#else
+    return (void *)(uintptr_t)ptr;
+#endif
+}
+
 static inline bool pm_is_pow2(size_t n)
 {
     return n != 0 && (n & (n - 1)) == 0;

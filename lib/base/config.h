@@ -119,6 +119,7 @@
 /* Purging by deadline: free memory that was not touched for so long goes back to the system, some
  * arenas at a time, by whoever takes a slow path next. */
 #define PM_PURGE_DELAY_MS_DEFAULT 1000
+#define PM_PURGE_DELAY_MS_MAX 31536000000 /* a year */
 #define PM_PURGE_SLICE_ARENAS (((size_t)32 << 20) >> PM_ARENA_SHIFT)
 #define PM_PURGE_PAUSE_NS 4000000ull /* between slices */
 #define PM_TICK_SHIFT 24             /* arenas remember times in units of 2^24 ns */

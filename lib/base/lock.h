@@ -16,6 +16,7 @@
 
 /* Lowest first: a holder of one may take any below it in this list. */
 enum pm_rank {
+    PM_RANK_OPTIONS,  /* run-time options; nothing is taken under it */
     PM_RANK_INIT,     /* process start */
     PM_RANK_REGISTRY, /* shells of thread heaps */
     PM_RANK_COLD,     /* the cold heap */

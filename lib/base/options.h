@@ -1,71 +1,163 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Run-time options: POOLMALLOC_OPTIONS="name=value,name=value", read once at process start without
- * allocating. Sizes take k, m, g or t. Set-user-id programs ignore the variable.
- * The table below is the only list; texts for users come from its doc strings.
+ * Run-time options. The table below is the only list: "help", docs/options.md and the manual page
+ * are made of it.
+ *
+ * Sources, of which a later one wins: the default of the table; a file, /etc/poolmalloc.conf; the
+ * environment, POOLMALLOC_OPTIONS="name=value,name=value"; calls of pm_option_set. The first three
+ * are read once, in the first allocator call of the process, without allocating: os/config.c. What
+ * is not understood is named in one line on stderr and ignored. Set-user-id programs have the
+ * defaults.
  */
 #ifndef PM_BASE_OPTIONS_H
 #define PM_BASE_OPTIONS_H
 
+#include "base/bits.h"
 #include "base/config.h"
-#include "base/schedule.h"
+#include "base/lock.h"
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define PM_OPTION_TEXT_BYTES 256
 #define PM_OPTION_CHOICE_BYTES 16
 
-/* X(kind, name, default, doc). The doc of a CHOICE starts with the texts that can be chosen. */
+/*
+ * X(kind, name, default, least, most, when, doc)
+ *
+ *   BYTES   a size: digits, and perhaps one of k, m, g, t
+ *   NUMBER  digits
+ *   CHOICE  one of the words that the doc starts with; N and M in them stand for numbers of at most
+ *           four digits
+ *   TEXT    anything that fits PM_OPTION_TEXT_BYTES
+ *
+ * least and most bound sizes and numbers. AT_START: constant once the process has allocated;
+ * ANYTIME: pm_option_set changes it.
+ */
 #define PM_OPTIONS(X)                                                                              \
-    X(BYTES, window_bytes, PM_WINDOW_DEFAULT_BYTES,                                                \
-      "address space reserved for arenas; 0: four times the machine's memory, at least 64g")       \
-    X(BYTES, keep_bytes, PM_KEEP_BYTES_DEFAULT,                                                    \
-      "free memory kept resident, besides an eighth of what is in use and what demand justifies")  \
-    X(BYTES, heap_keep_bytes, PM_HEAP_KEEP_BYTES_DEFAULT, "empty pools kept by each thread heap")  \
-    X(BYTES, heaps_keep_bytes, PM_HEAPS_KEEP_BYTES_DEFAULT,                                        \
-      "empty pools kept by all thread heaps together")                                             \
-    X(NUMBER, purge_delay_ms, PM_PURGE_DELAY_MS_DEFAULT,                                           \
-      "free memory goes back to the system when it was not touched for so long")                   \
-    X(CHOICE, huge_pages, "default",                                                               \
+    X(BYTES, window_bytes, PM_WINDOW_DEFAULT_BYTES, 0, PM_WINDOW_MAX_BYTES, AT_START,              \
+      "address space reserved for arenas; no memory is used by it; 0: four times the machine's "   \
+      "memory, at least 64g")                                                                      \
+    X(BYTES, limit_bytes, 0, 0, SIZE_MAX, ANYTIME,                                                 \
+      "arenas that may be committed at a time, in bytes; what needs more gets NULL with ENOMEM; "  \
+      "0: no limit")                                                                               \
+    X(BYTES, keep_bytes, PM_KEEP_BYTES_DEFAULT, 0, SIZE_MAX, ANYTIME,                              \
+      "free memory that stays resident, besides an eighth of what is in use and what recent "      \
+      "demand justifies")                                                                          \
+    X(BYTES, heap_keep_bytes, PM_HEAP_KEEP_BYTES_DEFAULT, 0, SIZE_MAX, ANYTIME,                    \
+      "empty pools that each thread keeps for itself")                                             \
+    X(BYTES, heaps_keep_bytes, PM_HEAPS_KEEP_BYTES_DEFAULT, 0, SIZE_MAX, ANYTIME,                  \
+      "empty pools that all threads together keep for themselves")                                 \
+    X(NUMBER, purge_delay_ms, PM_PURGE_DELAY_MS_DEFAULT, 0, PM_PURGE_DELAY_MS_MAX, ANYTIME,        \
+      "free memory that was left alone for so many milliseconds goes back to the system")          \
+    X(CHOICE, huge_pages, "default", 0, 0, AT_START,                                               \
       "default|never|always: advice to the system about huge pages; default: none, but that "      \
-      "arenas given back in part get no new ones")                                                 \
-    X(TEXT, stats_at_exit, "",                                                                     \
-      "append statistics at exit to this file; stderr and stdout are known")
+      "arenas given back in part get no new ones; never: none in memory of the allocator, even "   \
+      "where the system makes them unasked")                                                       \
+    X(CHOICE, numa, "default", 0, 0, AT_START,                                                     \
+      "default|interleave|bind:N|bind:N-M: which memory nodes arenas come from; default: the "     \
+      "system's choice; interleave: all in turn; bind: these nodes only")                          \
+    X(CHOICE, core_dump, "default", 0, 0, AT_START,                                                \
+      "default|all|tables: what a core dump has of the window; default: tables and arenas, but "   \
+      "not what is only reserved; all: no advice to the system; tables: no arenas, so no "         \
+      "contents of blocks")                                                                        \
+    X(CHOICE, mapping_names, "off", 0, 0, AT_START,                                                \
+      "off|on: names in /proc/PID/maps for arenas, tables and heaps, where the kernel has them")   \
+    X(TEXT, stats_at_exit, "", 0, 0, ANYTIME,                                                      \
+      "a file to which the counters are appended at exit; stderr and stdout are known; empty: "    \
+      "none")
+
+enum pm_option_kind { PM_OPTION_BYTES, PM_OPTION_NUMBER, PM_OPTION_CHOICE, PM_OPTION_TEXT };
+enum pm_option_when { PM_OPTION_AT_START, PM_OPTION_ANYTIME };
+enum pm_option_source { PM_OPTION_DEFAULT, PM_OPTION_FILE, PM_OPTION_ENVIRONMENT, PM_OPTION_CALL };
 
 struct pm_options {
-#define PM_OPTION_FIELD_BYTES(name) size_t name;
-#define PM_OPTION_FIELD_NUMBER(name) size_t name;
+#define PM_OPTION_FIELD_BYTES(name) _Atomic size_t name;
+#define PM_OPTION_FIELD_NUMBER(name) _Atomic size_t name;
 #define PM_OPTION_FIELD_CHOICE(name) char name[PM_OPTION_CHOICE_BYTES];
 #define PM_OPTION_FIELD_TEXT(name) char name[PM_OPTION_TEXT_BYTES];
-#define PM_OPTION_FIELD(kind, name, initial, doc) PM_OPTION_FIELD_##kind(name)
+#define PM_OPTION_FIELD(kind, name, initial, least, most, when, doc) PM_OPTION_FIELD_##kind(name)
     PM_OPTIONS(PM_OPTION_FIELD)
 #undef PM_OPTION_FIELD
 };
 
-/* Written by pm_options_init() before any other thread allocates, constant afterwards, but for
- * keep_bytes and purge_delay_ms: those are read and written by the two functions below. */
-extern struct pm_options pm_options;
+/* What is in force. Numbers and sizes: relaxed, a value of its own each, which orders nothing; who
+ * reads an older one obeys it once more. Choices are constant after the start of the process; texts
+ * are under the lock below. */
+extern struct pm_options pm_options PM_HIDDEN;
 
-/* Relaxed: a number that orders nothing; who reads an older one is as if it came before. */
-static inline size_t pm_option_now(const size_t *field)
+/* Serialises changes, and guards texts. Nothing is called under it. */
+extern struct pm_lock pm_options_lock PM_HIDDEN;
+
+/* A row of the table. */
+struct pm_option {
+    const char *name;
+    enum pm_option_kind kind;
+    enum pm_option_when when;
+    size_t offset;            /* in struct pm_options */
+    const char *initial_text; /* of choices and texts */
+    size_t initial, least, most;
+    const char *doc;
+};
+#define PM_OPTION_ONE(kind, name, initial, least, most, when, doc) +1
+enum { PM_OPTION_COUNT = 0 PM_OPTIONS(PM_OPTION_ONE) };
+#undef PM_OPTION_ONE
+extern const struct pm_option pm_option_rows[PM_OPTION_COUNT] PM_HIDDEN;
+
+static inline bool pm_option_is_number(const struct pm_option *option)
 {
-    pm_schedule_point();
-    return __atomic_load_n(field, __ATOMIC_RELAXED);
+    return option->kind == PM_OPTION_BYTES || option->kind == PM_OPTION_NUMBER;
 }
 
-static inline void pm_option_change(size_t *field, size_t value)
-{
-    pm_schedule_point();
-    __atomic_store_n(field, value, __ATOMIC_RELAXED);
-}
+/* ---- at the start of the process, by one thread ---- */
 
-/* Reads the environment. Warns of names and values that it does not understand, and ignores them.
- */
+/* Reads the environment, after the file; prints what "help" asks for. */
 void pm_options_init(void);
 
-/* Parses a list of settings into pm_options. False: something was not understood (and warned of);
- * the rest is in force. */
+/* Parses settings, separated by commas, as those of the environment. False: something was not
+ * understood, and warned of; the rest is in force. */
 bool pm_options_parse(const char *text);
+
+/* The same of the text of a file: settings on lines of their own or separated by commas, blanks
+ * around them, comments from # to the end of the line. `path` for the warnings. */
+bool pm_options_parse_file(const char *path, const char *text, size_t length);
+
+/* ---- at any time, any thread; before the start they are overtaken by it ---- */
+
+/* Sets an option now. 0, or what is wrong: ENOENT, no such option; EPERM, it is one of AT_START;
+ * EINVAL, not a value of it or out of its range. Whoever remembers a time by the option must be
+ * told: pm_purge_delay_changed(). */
+int pm_options_change(const char *name, const char *value);
+/* The same of a number or size. EINVAL: it is neither, or out of range. */
+int pm_options_change_number(const char *name, size_t number);
+/* The value in force, as pm_options_change takes it. ENOENT; ERANGE, it needs more room. */
+int pm_options_value(const char *name, char *to, size_t room);
+
+/* ---- words for users: options_text.c ---- */
+
+/* The row, or NULL. */
+const struct pm_option *pm_option_find(const char *name, size_t length);
+/* The row whose name is most like the word. */
+const struct pm_option *pm_option_nearest(const char *word, size_t length);
+/* These four return the length that the whole text would have, and write what fits. A number, with
+ * the largest unit that divides it. */
+size_t pm_option_format_number(enum pm_option_kind kind, size_t number, char *to, size_t room);
+size_t pm_option_format_default(const struct pm_option *option, char *to, size_t room);
+/* The value in force; of texts under the lock. */
+size_t pm_option_format_value(const struct pm_option *option, char *to, size_t room);
+/* What it takes: "0 to 4t", "default|never|always". */
+size_t pm_option_format_range(const struct pm_option *option, char *to, size_t room);
+/* The doc, without the choices. */
+const char *pm_option_meaning(const struct pm_option *option);
+/* Of the choices at the start of a doc, how long they are. */
+size_t pm_option_choices_length(const struct pm_option *option);
+/* Text for one line of a terminal: cut to the room, without what a terminal obeys. */
+void pm_option_clean(char *to, size_t room, const char *text, size_t length);
+/* "default", "file", ... */
+const char *pm_option_source_name(enum pm_option_source source);
+enum pm_option_source pm_option_source(const struct pm_option *option);
+/* Prints all of the table to stderr, with what is in force and where it comes from. */
+void pm_options_help(void);
 
 #endif

@@ -64,10 +64,10 @@ ISOLATED(sizes_take_every_suffix_in_both_cases_up_to_the_largest)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[60];
-        snprintf(text, sizeof text, "window_bytes=%s", cases[i].text);
-        pm_options.window_bytes = 1;
+        snprintf(text, sizeof text, "keep_bytes=%s", cases[i].text);
+        pm_options.keep_bytes = 1;
         require(pm_options_parse(text));
-        require(pm_options.window_bytes == cases[i].bytes);
+        require(pm_options.keep_bytes == cases[i].bytes);
     }
 }
 
@@ -103,16 +103,70 @@ static void an_option_without_a_value_is_refused(void **state)
     assert_true(is_refused("keep_bytes", "value not understood in \"keep_bytes\""));
 }
 
-static void unknown_names_are_refused_and_the_known_ones_listed(void **state)
+static void unknown_names_are_refused_and_the_nearest_one_is_named_with_its_value(void **state)
 {
     (void)state;
     assert_true(is_refused("keep=1", "unknown option \"keep=1\""));
-    assert_true(is_refused("keep_bytess=1", "unknown option"));
+    assert_true(
+        is_refused("keep_bytess=1", "the nearest is keep_bytes, which stays \"2m\" (default)"));
+    assert_true(is_refused("KEEP_BYTES=1", "the nearest is keep_bytes,"));
+    assert_true(is_refused("hepas_kep_bytes=1", "the nearest is heaps_keep_bytes,"));
+    assert_true(
+        is_refused("hugepages=never", "the nearest is huge_pages, which stays \"default\""));
+    assert_true(is_refused("delay=1", "the nearest is purge_delay_ms, which stays \"1000\""));
+    assert_true(is_refused("stats", "the nearest is stats_at_exit, which stays \"\" (default)"));
     assert_true(is_refused("=1", "unknown option \"=1\""));
-    assert_true(is_refused("KEEP_BYTES=1", "unknown option"));
-#define NAME_IS_LISTED(kind, name, initial, doc) assert_true(is_refused("zzz=1", " " #name));
-    PM_OPTIONS(NAME_IS_LISTED)
-#undef NAME_IS_LISTED
+    assert_true(is_refused("help=1", "unknown option \"help=1\""));
+}
+
+/* A word that is a letter off any name is nearest to that name. */
+static void every_name_is_nearest_to_itself_with_a_letter_too_few(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < PM_OPTION_COUNT; i++) {
+        const struct pm_option *option = &pm_option_rows[i];
+        size_t length = strlen(option->name);
+        assert_ptr_equal(pm_option_nearest(option->name, length), option);
+        assert_ptr_equal(pm_option_nearest(option->name, length - 1), option);
+        assert_ptr_equal(pm_option_find(option->name, length), option);
+        assert_null(pm_option_find(option->name, length - 1));
+    }
+}
+
+static void a_value_out_of_range_is_refused_with_the_range_and_what_stays(void **state)
+{
+    (void)state;
+    assert_true(is_refused("window_bytes=4097g", "value out of range in \"window_bytes=4097g\""));
+    assert_true(is_refused("window_bytes=5t", "window_bytes takes 0 to 4t and stays "));
+    assert_true(is_refused("purge_delay_ms=31536000001",
+                           "purge_delay_ms takes 0 to 31536000000 and stays \"1000\" (default)"));
+    assert_true(is_refused("keep_bytes=x", "keep_bytes takes 0 or more and stays \"2m\""));
+    assert_true(is_refused("huge_pages=x", "huge_pages takes default|never|always and stays"));
+}
+
+ISOLATED(the_ends_of_a_range_are_taken)
+{
+    require(pm_options_parse("window_bytes=4t,purge_delay_ms=31536000000"));
+    require(pm_options.window_bytes == PM_WINDOW_MAX_BYTES);
+    require(pm_options_parse("window_bytes=0,purge_delay_ms=0"));
+    require(pm_options.window_bytes == 0 && pm_options.purge_delay_ms == 0);
+}
+
+ISOLATED(nodes_are_named_by_one_number_or_two)
+{
+    static const char *const good[] = {"bind:0",       "bind:1023",  "bind:0-3",
+                                       "bind:12-1000", "interleave", "default"};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        char text[40];
+        snprintf(text, sizeof text, "numa=%s", good[i]);
+        require(pm_options_parse(text) && strcmp(pm_options.numa, good[i]) == 0);
+    }
+    require(is_refused("numa=bind:", "value not understood"));
+    require(is_refused("numa=bind:N", "value not understood"));
+    require(is_refused("numa=bind:1-", "value not understood"));
+    require(is_refused("numa=bind:1-2-3", "value not understood"));
+    require(is_refused("numa=bind:12345", "value not understood"));
+    require(is_refused("numa=bind", "value not understood"));
 }
 
 static void a_refused_setting_is_shown_in_one_line_without_control_characters(void **state)
@@ -209,7 +263,11 @@ int main(void)
         cmocka_unit_test(sizes_take_every_suffix_in_both_cases_up_to_the_largest),
         cmocka_unit_test(sizes_that_are_none_or_overflow_are_refused_and_change_nothing),
         cmocka_unit_test(an_option_without_a_value_is_refused),
-        cmocka_unit_test(unknown_names_are_refused_and_the_known_ones_listed),
+        cmocka_unit_test(unknown_names_are_refused_and_the_nearest_one_is_named_with_its_value),
+        cmocka_unit_test(every_name_is_nearest_to_itself_with_a_letter_too_few),
+        cmocka_unit_test(a_value_out_of_range_is_refused_with_the_range_and_what_stays),
+        cmocka_unit_test(the_ends_of_a_range_are_taken),
+        cmocka_unit_test(nodes_are_named_by_one_number_or_two),
         cmocka_unit_test(a_refused_setting_is_shown_in_one_line_without_control_characters),
         cmocka_unit_test(texts_are_taken_as_they_are),
         cmocka_unit_test(the_longest_text_is_taken_and_a_longer_one_refused),

@@ -91,19 +91,24 @@ size_t pm_format(char *to, size_t size, const char *format, ...)
     return length;
 }
 
-/* One write, so that the lines of several threads do not mix. */
+/* One write, so that the lines of several threads do not mix. Not write(): that is a cancellation
+ * point, at which a report could end. */
+static void write_text(const char *text, size_t bytes)
+{
+    int saved_errno = errno;
+    syscall(SYS_write, STDERR_FILENO, text, bytes);
+    errno = saved_errno;
+}
+
 static void write_line(const char *format, va_list args)
 {
     char line[400];
-    int saved_errno = errno;
     size_t used = pm_format(line, sizeof line, "poolmalloc: ");
     used += pm_vformat(line + used, sizeof line - used - 1, format, args);
     if (used > sizeof line - 2)
         used = sizeof line - 2;
     line[used++] = '\n';
-    /* Not write(): that is a cancellation point, at which the report could end. */
-    syscall(SYS_write, STDERR_FILENO, line, used);
-    errno = saved_errno;
+    write_text(line, used);
 }
 
 void pm_warn(const char *format, ...)
@@ -112,6 +117,16 @@ void pm_warn(const char *format, ...)
     va_start(args, format);
     write_line(format, args);
     va_end(args);
+}
+
+void pm_print(const char *format, ...)
+{
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    size_t used = pm_vformat(text, sizeof text, format, args);
+    va_end(args);
+    write_text(text, used < sizeof text ? used : sizeof text - 1);
 }
 
 static _Noreturn void fatal(const char *format, ...) __attribute__((format(printf, 1, 2)));

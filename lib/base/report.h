@@ -23,6 +23,9 @@ size_t pm_vformat(char *to, size_t size, const char *format, va_list args);
 /* One line "poolmalloc: ..." on stderr; the program goes on. */
 void pm_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* Text on stderr, as it is, in one piece as far as it is not too long. */
+void pm_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 /* The pointer lies in no memory of this allocator. */
 _Noreturn void pm_fatal_foreign(const char *function, const void *ptr);
 /* The pointer lies in the window where nothing is allocated. */

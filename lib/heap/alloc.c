@@ -178,6 +178,7 @@ static size_t usable(struct found found, const void *ptr, const char *function)
 
 static PM_NOINLINE size_t usable_slow(const void *ptr, const char *function)
 {
+    ptr = pm_untagged(ptr);
     return usable(find(ptr, function), ptr, function);
 }
 
@@ -204,6 +205,7 @@ bool pm_heap_resize(void *ptr, size_t n, const char *function)
         return true;
     if (have <= PM_BLOCK_MAX) /* a smaller block of the same class would be no gain at all */
         return n <= have && pm_class_bytes(pm_class_of(n)) == have;
+    ptr = pm_untagged(ptr);
     struct found found = find(ptr, function);
     if (!found.span || n <= PM_BLOCK_MAX)
         return false;
@@ -222,6 +224,7 @@ bool pm_heap_expand(void *ptr, size_t n, const char *function)
 
 void *pm_heap_move_large(void *ptr, size_t n, const char *function)
 {
+    ptr = pm_untagged(ptr);
     struct found found = find(ptr, function);
     if (!found.span || pm_user_of_run(found.window, found.unit) != NULL)
         return NULL;

@@ -12,6 +12,7 @@
  *
  *   rank       in the child, when its holder is gone
  *   INIT       nothing: start-up can be done again
+ *   OPTIONS    nothing: it is held for a copy; a text that was being changed may be cut
  *   REGISTRY   nothing: each change takes effect with one store; at most one shell is lost
  *   COLD       a new cold heap
  *   USER       that user heap is lost: it serves no more, what is freed into it stays

@@ -222,13 +222,23 @@ static void free_own(struct pm_place_of at, void *ptr, const char *function)
         pm_heap_pool_emptied(ptr, pool);
 }
 
+/* In no window, unless a tag is taken off: one takes a pointer off the fast path, so that it costs
+ * nothing there. */
+static PM_NOINLINE void free_outside(void *ptr, const char *function)
+{
+    void *plain = pm_untagged(ptr);
+    if (plain == ptr)
+        pm_fatal_foreign(function, ptr);
+    pm_heap_free_elsewhere(plain, function);
+}
+
 PM_NOINLINE void pm_heap_free_elsewhere(void *ptr, const char *function)
 {
     if (ptr == NULL)
         return;
     struct pm_window *w = pm_window_find(ptr);
     if (pm_unlikely(w == NULL))
-        pm_fatal_foreign(function, ptr);
+        return free_outside(ptr, function);
     uint64_t route = pm_load_relaxed(pm_window_route(w, pm_window_index(w, ptr)));
     uint64_t owner = route & ~PM_ROUTE_DISTANCE_MASK;
     if (owner < PM_ROUTE_FLOATING)

@@ -86,12 +86,13 @@ void pm_heap_keep(struct pm_heap *heap, struct pm_pool *pool)
 {
     uint64_t bytes = (uint64_t)pool->units << PM_UNIT_SHIFT;
     uint64_t all = pm_load_relaxed(&kept_bytes_of_all) + bytes;
-    if (bytes > pm_options.heap_keep_bytes || all > pm_options.heaps_keep_bytes)
+    /* Relaxed: bounds, which pm_option_set may change at any time. */
+    uint64_t most = pm_load_relaxed(&pm_options.heap_keep_bytes);
+    if (bytes > most || all > pm_load_relaxed(&pm_options.heaps_keep_bytes))
         return give(pool);
     /* The newest is worth more than the oldest: a slot further on is next. */
     unsigned slot = next_slot(heap);
-    for (unsigned i = 1; pm_load_relaxed(&heap->kept_bytes) + bytes > pm_options.heap_keep_bytes &&
-                         i < PM_KEPT_SLOTS;
+    for (unsigned i = 1; pm_load_relaxed(&heap->kept_bytes) + bytes > most && i < PM_KEPT_SLOTS;
          i++) {
         struct pm_pool *old = take_slot(heap, (slot + i) % PM_KEPT_SLOTS);
         if (old != NULL)

@@ -3,7 +3,6 @@
  * The life of heaps: process start, the shell that a thread gets, and what happens at its exit.
  * Shells are recycled and never unmapped, since a stale route may still be compared with one.
  */
-#include "base/options.h"
 #include "heap/internal.h"
 #include "os/os.h"
 
@@ -80,7 +79,7 @@ static void thread_exit(void *arg)
 static bool init_once(void)
 {
     pm_os_init();
-    pm_options_init();
+    pm_os_options_init();
     pm_lock_register(&pm_init_lock);
     pm_lock_register(&pm_registry_lock);
     pm_lock_register(&pm_cold_lock);
@@ -107,10 +106,14 @@ bool pm_heap_process_init(void)
 char *pm_heap_fresh_pages(size_t bytes)
 {
     char *start = pm_os_reserve(bytes, pm_os_page_bytes());
-    if (start == NULL || pm_os_commit(start, bytes))
-        return start;
-    pm_os_release(start, bytes);
-    return NULL;
+    if (start == NULL)
+        return NULL;
+    if (!pm_os_commit(start, bytes)) {
+        pm_os_release(start, bytes);
+        return NULL;
+    }
+    pm_os_describe(start, bytes, PM_OS_HEAPS);
+    return start;
 }
 
 static bool more_shells(void)

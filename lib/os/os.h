@@ -52,6 +52,38 @@ enum pm_huge { PM_HUGE_NEVER, PM_HUGE_ON_ADVICE, PM_HUGE_ALWAYS };
 enum pm_huge pm_os_huge_policy(void);
 bool pm_os_advise_huge(void *start, size_t bytes, bool huge);
 
+/* Memory that was reserved gets a name in /proc/PID/maps; it is, or is not, part of a core dump;
+ * its pages come from all memory nodes in turn, or from the nodes first..last only. No more than
+ * advice: false, or for nodes an errno value, where the system does not take it. */
+bool pm_os_name(void *start, size_t bytes, const char *name);
+bool pm_os_dump(void *start, size_t bytes, bool wanted);
+int pm_os_interleave(void *start, size_t bytes);
+int pm_os_bind(void *start, size_t bytes, unsigned first, unsigned last);
+
+/* The same, as far as the options ask for it; and no huge pages where they say never. Of memory
+ * just reserved, or decommitted. */
+enum pm_os_part { PM_OS_TABLES, PM_OS_ARENAS, PM_OS_HEAPS };
+void pm_os_describe(void *start, size_t bytes, enum pm_os_part part);
+/* Of memory of arenas that is about to be used. */
+void pm_os_describe_used(void *start, size_t bytes);
+
+/* Reads a file of settings as a whole. Only a regular file that nobody but its owner may write to
+ * is read. A program with more rights than its caller finds none. */
+enum pm_os_settings {
+    PM_OS_SETTINGS_READ,
+    PM_OS_SETTINGS_NONE, /* not there, or not to be read by this process */
+    PM_OS_SETTINGS_NO_FILE,
+    PM_OS_SETTINGS_UNSAFE,
+    PM_OS_SETTINGS_LARGE, /* larger than the room */
+};
+enum pm_os_settings pm_os_read_settings(const char *path, char *text, size_t room, size_t *length);
+
+/* Reads the options (base/options.h): the file of settings, then the environment. The first call
+ * does it. Under the lock of start-up. */
+#define PM_OS_SETTINGS_PATH "/etc/poolmalloc.conf"
+#define PM_OS_SETTINGS_BYTES 4096
+void pm_os_options_init(void);
+
 /* Appends to a file, or writes to "stderr" or "stdout". */
 bool pm_os_append_file(const char *path, const char *text, size_t bytes);
 
@@ -65,6 +97,10 @@ enum pm_os_call {
     PM_OS_MOVE,    /* of pages */
     PM_OS_ADVISE,  /* about huge pages */
     PM_OS_RELEASE, /* the caller is not told: the address space stays reserved */
+    PM_OS_NAME,
+    PM_OS_DUMP,
+    PM_OS_NODES, /* which memory comes from */
+    PM_OS_READ,  /* a file of settings */
     PM_OS_CALLS
 };
 
@@ -84,16 +120,19 @@ bool pm_os_fault_now(enum pm_os_call call);
  * The machine that the double pretends to be, from the environment: pages of so many bytes (more
  * than the system's own), addresses below 2^bits.
  *
- *   POOLMALLOC_OS_DOUBLE=page_bytes=65536,address_bits=39
+ *   POOLMALLOC_OS_DOUBLE=page_bytes=65536,address_bits=39,secure=1,settings=PATH
  *
- * What is not named, or does not fit the system, is the system's. Tests may set it, too, before the
- * first call; 0: the system's.
+ * secure: the program has more rights than its caller. settings, which comes last: where the file
+ * of settings is. What is not named, or does not fit the system, is the system's. Tests may set
+ * pages and addresses, too, before the first call; 0: the system's.
  */
 void pm_os_double_set_machine(size_t page_bytes, unsigned address_bits);
 /* The next reservation lies there, and is no memory. */
 void pm_os_double_set_place(uintptr_t address);
 /* For the platform file. */
 size_t pm_os_double_page_bytes(size_t real_page_bytes);
+const char *pm_os_double_settings_path(void);
+bool pm_os_double_is_secure(void);
 /* Ends the process with a message if these are not whole pages. */
 void pm_os_double_check_pages(const void *start, size_t bytes);
 /* Where to reserve, the next lower place with each call; PM_OS_ANYWHERE: where the system likes;
@@ -113,6 +152,16 @@ static inline bool pm_os_fault_now(enum pm_os_call call)
 static inline size_t pm_os_double_page_bytes(size_t real_page_bytes)
 {
     return real_page_bytes;
+}
+
+static inline const char *pm_os_double_settings_path(void)
+{
+    return PM_OS_SETTINGS_PATH;
+}
+
+static inline bool pm_os_double_is_secure(void)
+{
+    return false;
 }
 
 static inline void pm_os_double_check_pages(const void *start, size_t bytes)

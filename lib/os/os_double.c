@@ -28,6 +28,9 @@ static _Atomic unsigned address_bits;
 /* Everything above was tried; 0: nothing was. */
 static _Atomic uintptr_t tried_from;
 static _Atomic uintptr_t set_place;
+static _Atomic bool secure;
+/* Written before `is_read`, by whoever reads the environment: all write the same. */
+static char settings_path[256];
 
 void pm_os_double_set_machine(size_t bytes, unsigned bits)
 {
@@ -43,6 +46,14 @@ static size_t number_after(const char *text, const char *name)
     return at ? strtoul(at + strlen(name), NULL, 10) : 0;
 }
 
+static void read_settings_path(const char *text)
+{
+    static const char name[] = "settings=";
+    const char *at = text ? strstr(text, name) : NULL;
+    if (at != NULL)
+        pm_format(settings_path, sizeof settings_path, "%s", at + strlen(name));
+}
+
 static void read_environment(void)
 {
     if (pm_load_relaxed(&is_read))
@@ -56,7 +67,21 @@ static void read_environment(void)
                 text, (unsigned)ADDRESS_BITS_MIN, (unsigned)ADDRESS_BITS_MAX);
         abort();
     }
+    read_settings_path(text);
+    pm_store_relaxed(&secure, number_after(text, "secure=") != 0);
     pm_os_double_set_machine(bytes, (unsigned)bits);
+}
+
+bool pm_os_double_is_secure(void)
+{
+    read_environment();
+    return pm_load_relaxed(&secure);
+}
+
+const char *pm_os_double_settings_path(void)
+{
+    read_environment();
+    return settings_path[0] != 0 ? settings_path : PM_OS_SETTINGS_PATH;
 }
 
 size_t pm_os_double_page_bytes(size_t real_page_bytes)

@@ -28,7 +28,8 @@ static const char environment[] = "POOLMALLOC_FAULT_SWEEP_RUN";
 
 /* By enum pm_os_call. */
 static const char *const kind_names[] = {"reserve",  "make-readable", "commit", "purge",
-                                         "decommit", "move",          "advise", "release"};
+                                         "decommit", "move",          "advise", "release",
+                                         "name",     "dump",          "nodes",  "read"};
 _Static_assert(sizeof kind_names / sizeof *kind_names == PM_OS_CALLS, "a name for each kind");
 
 /* ---- one process ---- */
