@@ -34,7 +34,7 @@ static inline void *told(void *block, size_t size)
     return block;
 }
 
-static PM_COLD void *fail(int error)
+static PM_COLD __attribute__((unused)) void *fail(int error)
 {
     errno = error;
     return NULL;
