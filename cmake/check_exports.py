@@ -23,6 +23,9 @@ FAMILY = {
     "posix_memalign", "valloc", "pvalloc", "malloc_usable_size", "malloc_trim", "free_sized",
     "free_aligned_sized",
 }
+DOMAINS = {"pm_get_allocator", "pm_set_allocator"} | {
+    "pm_%s_%s" % (domain, name) for domain in ("raw", "mem", "object")
+    for name in ("malloc", "calloc", "realloc", "free")}
 # Of the C library's extras.
 EXTRAS = {"mallinfo", "mallinfo2", "malloc_info", "malloc_stats", "mallopt"}
 NEEDED_ALLOWED = re.compile(r"^(libc\.so(\.6)?|libc\.musl-.*|ld-(linux|musl).*)$")
@@ -51,7 +54,7 @@ def check_names(where, names, allowed, required):
 
 def check(args, required=None):
     if required is None:
-        required = FAMILY | EXTRAS | {"pm_" + name for name in FAMILY | EXTRAS}
+        required = FAMILY | EXTRAS | {"pm_" + name for name in FAMILY | EXTRAS} | DOMAINS
     where = os.path.basename(args.shared)
     problems = check_names(where, defined(args.nm, args.shared, "-D"), FAMILY | EXTRAS, required)
     for name in re.findall(r"\(NEEDED\).*\[(.*)\]", run(args.readelf, "-dW", args.shared)):

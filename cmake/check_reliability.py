@@ -9,7 +9,7 @@ Names are in backquotes. `layer/x_test.c:name` is a test inside a unit test, `pm
 of lib/, `mutant.GROUP.NAME` an entry of stress/mutants/mutants.txt, `asan.NAME` a case of
 stress/asan/cases.c, `schedule.NAME` a run of that preset; other names with a dot are of ctest, and
 "*" stands for the rest of a name. docs/reliability.md besides has each invariant, each trap and
-each function of the public header, and a test in each row of its tables; docs/memory-order.md has
+each function of the public headers, and a test in each row of its tables; docs/memory-order.md has
 each atomic field.
 """
 
@@ -125,7 +125,7 @@ def check_complete(path, text, header):
             yield "%s: no row of a table starts with %s" % (path, name)
     for function in re.findall(r"^PM_API [^;(]*?\b(pm_\w+)\(", header, re.M):
         if "`%s`" % function not in text:
-            yield "%s: `%s` of the public header is missing" % (path, function)
+            yield "%s: `%s` of a public header is missing" % (path, function)
 
 
 def atomic_fields(text):
@@ -151,6 +151,13 @@ def check_atomics(root):
                     yield "%s: the atomic field `%s` of %s is missing" % (ORDERS, field, name)
 
 
+def public_headers(root):
+    """The text of all of them."""
+    folder = os.path.join(root, "include/poolmalloc")
+    return "".join(read(folder, name) for name in sorted(os.listdir(folder))
+                   if name.endswith(".h"))
+
+
 def check(root, ctest_names):
     tests = Tests(root, ctest_names)
     problems = []
@@ -158,7 +165,7 @@ def check(root, ctest_names):
         problems += check_names(path, read(root, path), tests)
     text = read(root, MAIN)
     problems += check_rows(MAIN, text, tests)
-    problems += check_complete(MAIN, text, read(root, "include/poolmalloc/poolmalloc.h"))
+    problems += check_complete(MAIN, text, public_headers(root))
     problems += check_atomics(root)
     return problems
 
@@ -177,6 +184,7 @@ GOOD = {
                     "static _Atomic uint32_t sets[A + 1] = {1, 2};\n",
     ORDERS: "`one`, `two`, `hook` `sets[i]`\n",
     "include/poolmalloc/poolmalloc.h": "PM_API void *pm_malloc(size_t size);\n",
+    "include/poolmalloc/second.h": "PM_API void *pm_heap_new(void);\n",
     "stress/mutants/mutants.txt": "mutant gone\nwhy w\ntraps I1\n",
     "stress/asan/cases.c": '    {"overflow", f, 1},\n',
     "stress/CMakeLists.txt": "schedule_test(${mode} 1)\n",
@@ -191,13 +199,14 @@ BAD = [
     (("| I7 | w | `trap.one` |\n", ""), "no row of a table starts with I7"),
     (("| 20 | w | none: later |\n", ""), "no row of a table starts with 20"),
     (("| 19 | w | `trap.one` |", "| 19 | w | later |"), "the row \"19\" names no test"),
-    (("`pm_malloc`", "malloc"), "`pm_malloc` of the public header is missing"),
+    (("`pm_malloc`", "malloc"), "`pm_malloc` of a public header is missing"),
+    (("`pm_heap_new`", "none"), "`pm_heap_new` of a public header is missing"),
 ]
 
 
 def good_document():
     names = ("`trap.one` `heap/x_test.c:it_holds` `mutant.I1.gone` `asan.over*` `pm_x_check()` "
-             "`pm_malloc` `some/file_that_is_no_test.c`")
+             "`pm_malloc` `pm_heap_new` `some/file_that_is_no_test.c`")
     rows = ["| I%d | w | `trap.one` |" % i for i in range(1, INVARIANTS + 1)]
     rows += ["| %d | w | `trap.one` |" % i for i in range(1, TRAPS)] + ["| 20 | w | none: later |"]
     return names + "\n\n| a | b | c |\n|---|---|---|\n" + "\n".join(rows) + "\n"

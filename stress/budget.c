@@ -10,6 +10,7 @@
 #include "common.h"
 #include "names.h"
 #include "poolmalloc/poolmalloc.h"
+#include "poolmalloc/domains.h"
 
 #include <pthread.h>
 #include <stdint.h>
@@ -27,6 +28,13 @@ static __attribute__((noinline)) void pairs(size_t size, uint64_t rounds)
 {
     while (rounds--)
         api_free(api_malloc(size));
+}
+
+/* The same through a domain whose table nobody replaced. */
+static __attribute__((noinline)) void object_pairs(size_t size, uint64_t rounds)
+{
+    while (rounds--)
+        pm_object_free(pm_object_malloc(size));
 }
 
 static __attribute__((noinline)) void calloc_pairs(size_t size, uint64_t rounds)
@@ -103,16 +111,20 @@ static void made_here_freed_there(size_t size, uint64_t rounds)
 
 int main(int count, char **arguments)
 {
-    CHECK(count == 4, "usage: budget pairs|calloc|batches|handed SIZE ROUNDS");
+    CHECK(count == 4, "usage: budget pairs|object|calloc|batches|handed SIZE ROUNDS");
     size_t size = parse_number("SIZE", arguments[2]);
     uint64_t rounds = parse_number("ROUNDS", arguments[3]);
     if (strcmp(arguments[1], "handed") == 0) {
         made_here_freed_there(size, rounds);
         return 0;
     }
-    void (*work)(size_t, uint64_t) = strcmp(arguments[1], "calloc") == 0    ? calloc_pairs
-                                     : strcmp(arguments[1], "batches") == 0 ? batches
-                                                                            : pairs;
+    void (*work)(size_t, uint64_t) = pairs;
+    if (strcmp(arguments[1], "calloc") == 0)
+        work = calloc_pairs;
+    else if (strcmp(arguments[1], "object") == 0)
+        work = object_pairs;
+    else if (strcmp(arguments[1], "batches") == 0)
+        work = batches;
     work(size, warm_up_rounds);
     work(size, rounds);
     return 0;

@@ -27,7 +27,10 @@ MANY_ROUNDS = 60000
 
 # name, workload, size, function counted ("" = everything), budget
 INSIDE = [("malloc(%d)" % size, "pairs", size, "malloc", 16) for size in (16, 64, 512, 1024)] + [
-    ("free of %d bytes" % size, "pairs", size, "free", 20) for size in (64, 3000, 16000)]
+    ("free of %d bytes" % size, "pairs", size, "free", 20) for size in (64, 3000, 16000)] + [
+    # Those of malloc and free, and a test whether any domain is hooked: load, test, branch.
+    ("object_malloc(64)", "object", 64, "pm_object_malloc", 16 + 3),
+    ("object_free of 64 bytes", "object", 64, "pm_object_free", 20 + 3)]
 WITH_LOOP = [
     ("pair of 64 bytes", "pairs", 64, "", 44),
     ("calloc(64) + free", "calloc", 64, "", 60),

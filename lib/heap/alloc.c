@@ -198,6 +198,19 @@ size_t pm_heap_usable(const void *ptr, const char *function)
     return pool->block_bytes;
 }
 
+bool pm_heap_in_small_pool(const void *ptr)
+{
+    struct pm_window *w = pm_window_find(ptr);
+    if (w == NULL)
+        return false;
+    size_t unit = pm_window_index(w, ptr);
+    uint64_t route = pm_load_relaxed(pm_window_route(w, unit));
+    uint64_t owner = route & ~PM_ROUTE_DISTANCE_MASK;
+    if (owner == PM_ROUTE_VOID || owner == PM_ROUTE_SPAN)
+        return false;
+    return pm_remote_at(w, unit - (route & PM_ROUTE_DISTANCE_MASK))->block_bytes <= PM_SMALL_MAX;
+}
+
 bool pm_heap_resize(void *ptr, size_t n, const char *function)
 {
     size_t have = pm_heap_usable(ptr, function);

@@ -78,6 +78,9 @@ void pm_heap_pool_emptied(void *last, struct pm_pool *pool);
 
 /* Bytes that the block at ptr holds; ptr is a live block or the error is named. */
 size_t pm_heap_usable(const void *ptr, const char *function);
+/* Whether ptr lies in a live block of a pool of a small class, at its start or not. False also when
+ * it lies in no memory of ours. */
+bool pm_heap_in_small_pool(const void *ptr);
 /* Changes the size in place if it makes sense. */
 bool pm_heap_resize(void *ptr, size_t n, const char *function);
 
