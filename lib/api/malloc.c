@@ -3,7 +3,8 @@
  * The malloc family, under pm_ names and, where PM_OVERRIDE says so, under the C library's. All of
  * it is in this file, so that a static link takes all or nothing. Any thread.
  */
-#include "base/report.h"
+#include "api/alias.h"
+#include "api/blocks.h"
 #include "heap/fast.h"
 #include "os/os.h"
 #include "poolmalloc/poolmalloc.h"
@@ -12,29 +13,6 @@
 #include <string.h>
 
 #define CLEAR_INLINE_MAX 256 /* above it the C library's memset is faster */
-
-/* In AddressSanitizer's build a block has some bytes more, which stay out of bounds. */
-static inline size_t padded(size_t size)
-{
-    return PM_ASAN && size <= PTRDIFF_MAX ? size + PM_ASAN_REDZONE_BYTES : size;
-}
-
-static inline size_t usable_of(const void *ptr, const char *function)
-{
-    return pm_heap_usable(ptr, function) - PM_ASAN_REDZONE_BYTES;
-}
-
-/* In AddressSanitizer's build: what was not asked for is out of bounds. */
-static inline void *told(void *block, size_t size)
-{
-#if PM_ASAN
-    if (block != NULL)
-        pm_asan_block_out(block, size, pm_heap_usable(block, "malloc"));
-#else
-    (void)size;
-#endif
-    return block;
-}
 
 static PM_COLD void *fail(int error)
 {
@@ -188,22 +166,6 @@ size_t pm_malloc_usable_size(void *ptr)
     return usable;
 }
 
-/* The check build compares; in the others the size that the caller knows spares nothing. */
-static void check_size(const void *ptr, size_t alignment, size_t size, const char *function)
-{
-#if PM_CHECK
-    if (ptr == NULL)
-        return;
-    size_t usable = usable_of(ptr, function);
-    if (size > usable)
-        pm_fatal_wrong_size(function, ptr, size, usable);
-    if (!pm_is_pow2(alignment) || (uintptr_t)ptr % alignment != 0)
-        pm_fatal_wrong_size(function, ptr, alignment, usable);
-#else
-    (void)ptr, (void)alignment, (void)size, (void)function;
-#endif
-}
-
 void pm_free_sized(void *ptr, size_t size)
 {
     check_size(ptr, 1, size, "free_sized");
@@ -234,13 +196,6 @@ int pm_malloc_trim(size_t keep)
 }
 
 #if PM_OVERRIDE
-/* One code, two names. The declarations stand here because the C library's headers may give them
- * attributes that differ. */
-#if __has_attribute(copy) /* gcc wants an alias to say what its target says */
-#define SAME_AS(name) __attribute__((visibility("default"), alias(#name), copy(name)))
-#else
-#define SAME_AS(name) __attribute__((visibility("default"), alias(#name)))
-#endif
 void *malloc(size_t size) SAME_AS(pm_malloc);
 void free(void *ptr) SAME_AS(pm_free);
 void *calloc(size_t count, size_t size) SAME_AS(pm_calloc);

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Between what programs ask for and what the heap layer gives: the room that AddressSanitizer's
+ * build adds to each block, and what check builds ask of sized frees. For all files of the api
+ * layer that make blocks. Any thread.
+ */
+#ifndef PM_API_BLOCKS_H
+#define PM_API_BLOCKS_H
+
+#include "base/asan.h"
+#include "base/report.h"
+#include "heap/heap.h"
+
+/* In AddressSanitizer's build a block has some bytes more, which stay out of bounds. */
+static inline size_t padded(size_t size)
+{
+    return PM_ASAN && size <= PTRDIFF_MAX ? size + PM_ASAN_REDZONE_BYTES : size;
+}
+
+static inline size_t usable_of(const void *ptr, const char *function)
+{
+    return pm_heap_usable(ptr, function) - PM_ASAN_REDZONE_BYTES;
+}
+
+/* In AddressSanitizer's build: what was not asked for is out of bounds. */
+static inline void *told(void *block, size_t size)
+{
+#if PM_ASAN
+    if (block != NULL)
+        pm_asan_block_out(block, size, pm_heap_usable(block, "malloc"));
+#else
+    (void)size;
+#endif
+    return block;
+}
+
+/* The check build compares; in the others the size that the caller knows spares nothing. */
+static inline void check_size(const void *ptr, size_t alignment, size_t size, const char *function)
+{
+#if PM_CHECK
+    if (ptr == NULL)
+        return;
+    size_t usable = usable_of(ptr, function);
+    if (size > usable)
+        pm_fatal_wrong_size(function, ptr, size, usable);
+    if (!pm_is_pow2(alignment) || (uintptr_t)ptr % alignment != 0)
+        pm_fatal_wrong_size(function, ptr, alignment, usable);
+#else
+    (void)ptr, (void)alignment, (void)size, (void)function;
+#endif
+}
+
+#endif
