@@ -210,6 +210,16 @@ size_t malloc_usable_size(void *ptr) SAME_AS(pm_malloc_usable_size);
 int malloc_trim(size_t keep) SAME_AS(pm_malloc_trim);
 void free_sized(void *ptr, size_t size) SAME_AS(pm_free_sized);
 void free_aligned_sized(void *ptr, size_t alignment, size_t size) SAME_AS(pm_free_aligned_sized);
+/* tcmalloc's names for the same: see tcmalloc.h. */
+void *tc_malloc(size_t size) SAME_AS(pm_malloc);
+void tc_free(void *ptr) SAME_AS(pm_free);
+void *tc_calloc(size_t count, size_t size) SAME_AS(pm_calloc);
+void *tc_realloc(void *ptr, size_t size) SAME_AS(pm_realloc);
+void *tc_memalign(size_t alignment, size_t size) SAME_AS(pm_memalign);
+int tc_posix_memalign(void **ptr, size_t alignment, size_t size) SAME_AS(pm_posix_memalign);
+void *tc_valloc(size_t size) SAME_AS(pm_valloc);
+void *tc_pvalloc(size_t size) SAME_AS(pm_pvalloc);
+size_t tc_malloc_size(void *ptr) SAME_AS(pm_malloc_usable_size);
 #endif
 
 /* Refers to the start-up file, so that a static link takes it along. */
