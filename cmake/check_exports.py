@@ -5,9 +5,10 @@
     check_exports.py --shared SO --static A --static-pm A [--nm NM] [--readelf READELF]
     check_exports.py --self-test --cc CC
 
-The shared library exports the malloc family and pm_ names, all that it must
-and nothing else, and needs the C library only. The static libraries put no
-other name into a program's namespace, and poolmalloc_pm no malloc.
+The shared library exports the malloc family, pm_ names and those of other
+allocators, all that it must and nothing else, and needs the C library only.
+The static libraries put no other name into a program's namespace, and
+poolmalloc_pm no malloc.
 """
 
 import argparse
@@ -26,6 +27,20 @@ FAMILY = {
 DOMAINS = {"pm_get_allocator", "pm_set_allocator"} | {
     "pm_%s_%s" % (domain, name) for domain in ("raw", "mem", "object")
     for name in ("malloc", "calloc", "realloc", "free")}
+# docs/jemalloc-names.md.
+JEMALLOC = {
+    "mallocx", "rallocx", "xallocx", "sallocx", "dallocx", "sdallocx", "nallocx", "mallctl",
+    "mallctlnametomib", "mallctlbymib", "malloc_stats_print",
+}
+TCMALLOC = {"MallocExtension_" + name for name in (
+    "GetAllocatedSize", "GetEstimatedAllocatedSize", "GetNumericProperty", "GetOwnership",
+    "GetStats", "GetThreadCacheSize", "MarkThreadBusy", "MarkThreadIdle",
+    "MarkThreadTemporarilyIdle", "ReleaseFreeMemory", "ReleaseToSystem", "SetNumericProperty",
+    "VerifyAllMemory")}
+TCMALLOC |= {"tc_" + name for name in (
+    "malloc", "free", "calloc", "realloc", "memalign", "posix_memalign", "valloc", "pvalloc",
+    "malloc_size")}
+OTHERS = JEMALLOC | TCMALLOC
 # Of the C library's extras.
 EXTRAS = {"mallinfo", "mallinfo2", "malloc_info", "malloc_stats", "mallopt"}
 NEEDED_ALLOWED = re.compile(r"^(libc\.so(\.6)?|libc\.musl-.*|ld-(linux|musl).*)$")
@@ -54,14 +69,15 @@ def check_names(where, names, allowed, required):
 
 def check(args, required=None):
     if required is None:
-        required = FAMILY | EXTRAS | {"pm_" + name for name in FAMILY | EXTRAS} | DOMAINS
+        required = FAMILY | EXTRAS | {"pm_" + name for name in FAMILY | EXTRAS} | DOMAINS | OTHERS
     where = os.path.basename(args.shared)
-    problems = check_names(where, defined(args.nm, args.shared, "-D"), FAMILY | EXTRAS, required)
+    allowed = FAMILY | EXTRAS | OTHERS
+    problems = check_names(where, defined(args.nm, args.shared, "-D"), allowed, required)
     for name in re.findall(r"\(NEEDED\).*\[(.*)\]", run(args.readelf, "-dW", args.shared)):
         if not NEEDED_ALLOWED.match(name):
             problems.append("%s: needs %s" % (where, name))
     problems += check_names(os.path.basename(args.static), defined(args.nm, args.static, "-g"),
-                            FAMILY | EXTRAS, required)
+                            allowed, required)
     problems += check_names(os.path.basename(args.static_pm),
                             defined(args.nm, args.static_pm, "-g"), set(),
                             {name for name in required if name.startswith("pm_")})

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Between what the program asks for and what the heap layer is asked for. They differ in
- * AddressSanitizer's build: there a block has some bytes more, which stay out of bounds.
+ * Between what programs ask for and what the heap layer gives: the room that AddressSanitizer's
+ * build adds to each block, and what check builds ask of sized frees. For all files of the api
+ * layer that make blocks. Any thread.
  */
 #ifndef PM_API_BLOCKS_H
 #define PM_API_BLOCKS_H
 
 #include "base/asan.h"
+#include "base/report.h"
 #include "heap/heap.h"
 
 #include <errno.h>
 #include <stdint.h>
 
+/* In AddressSanitizer's build a block has some bytes more, which stay out of bounds. */
 static inline size_t padded(size_t size)
 {
     return PM_ASAN && size <= PTRDIFF_MAX ? size + PM_ASAN_REDZONE_BYTES : size;
@@ -38,6 +41,22 @@ static PM_COLD __attribute__((unused)) void *fail(int error)
 {
     errno = error;
     return NULL;
+}
+
+/* The check build compares; in the others the size that the caller knows spares nothing. */
+static inline void check_size(const void *ptr, size_t alignment, size_t size, const char *function)
+{
+#if PM_CHECK
+    if (ptr == NULL)
+        return;
+    size_t usable = usable_of(ptr, function);
+    if (size > usable)
+        pm_fatal_wrong_size(function, ptr, size, usable);
+    if (!pm_is_pow2(alignment) || (uintptr_t)ptr % alignment != 0)
+        pm_fatal_wrong_size(function, ptr, alignment, usable);
+#else
+    (void)ptr, (void)alignment, (void)size, (void)function;
+#endif
 }
 
 #endif

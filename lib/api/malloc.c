@@ -172,22 +172,6 @@ size_t pm_malloc_usable_size(void *ptr)
     return usable;
 }
 
-/* The check build compares; in the others the size that the caller knows spares nothing. */
-static void check_size(const void *ptr, size_t alignment, size_t size, const char *function)
-{
-#if PM_CHECK
-    if (ptr == NULL)
-        return;
-    size_t usable = usable_of(ptr, function);
-    if (size > usable)
-        pm_fatal_wrong_size(function, ptr, size, usable);
-    if (!pm_is_pow2(alignment) || (uintptr_t)ptr % alignment != 0)
-        pm_fatal_wrong_size(function, ptr, alignment, usable);
-#else
-    (void)ptr, (void)alignment, (void)size, (void)function;
-#endif
-}
-
 void pm_free_sized(void *ptr, size_t size)
 {
     check_size(ptr, 1, size, "free_sized");
@@ -232,6 +216,16 @@ size_t malloc_usable_size(void *ptr) SAME_AS(pm_malloc_usable_size);
 int malloc_trim(size_t keep) SAME_AS(pm_malloc_trim);
 void free_sized(void *ptr, size_t size) SAME_AS(pm_free_sized);
 void free_aligned_sized(void *ptr, size_t alignment, size_t size) SAME_AS(pm_free_aligned_sized);
+/* tcmalloc's names for the same: see tcmalloc.h. */
+void *tc_malloc(size_t size) SAME_AS(pm_malloc);
+void tc_free(void *ptr) SAME_AS(pm_free);
+void *tc_calloc(size_t count, size_t size) SAME_AS(pm_calloc);
+void *tc_realloc(void *ptr, size_t size) SAME_AS(pm_realloc);
+void *tc_memalign(size_t alignment, size_t size) SAME_AS(pm_memalign);
+int tc_posix_memalign(void **ptr, size_t alignment, size_t size) SAME_AS(pm_posix_memalign);
+void *tc_valloc(size_t size) SAME_AS(pm_valloc);
+void *tc_pvalloc(size_t size) SAME_AS(pm_pvalloc);
+size_t tc_malloc_size(void *ptr) SAME_AS(pm_malloc_usable_size);
 #endif
 
 /* Refers to the start-up file, and to the rest of the C library's names, so that a static link
