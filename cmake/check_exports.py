@@ -5,12 +5,14 @@
     check_exports.py --shared SO --static A --static-pm A [--nm NM] [--readelf READELF]
     check_exports.py --self-test --cc CC
 
-The shared library exports the malloc family and pm_ names, all that it must
-and nothing else, and needs the C library only. The static libraries put no
-other name into a program's namespace, and poolmalloc_pm no malloc.
+The shared library exports the malloc family, C++'s operators new and delete and
+pm_ names, all that it must and nothing else, and needs the C library only. The
+static libraries put no other name into a program's namespace, and poolmalloc_pm
+no malloc.
 """
 
 import argparse
+import itertools
 import os
 import re
 import subprocess
@@ -25,6 +27,13 @@ FAMILY = {
 }
 # Of the C library's extras these may be exported too.
 EXTRAS = {"mallinfo", "mallinfo2", "malloc_info", "malloc_stats", "mallopt"}
+# operator new and new[], plain and aligned, each with its nothrow form; operator delete and
+# delete[], plain, sized, aligned and both, and the nothrow forms.
+OPERATORS = {"_Zn%sm%s%s" % form for form in itertools.product(
+    "wa", ("", "St11align_val_t"), ("", "RKSt9nothrow_t"))} | {
+        "_Zd%sPv%s%s" % form for form in itertools.product(
+            "la", ("", "St11align_val_t"), ("", "RKSt9nothrow_t"))} | {
+                "_Zd%sPvm%s" % form for form in itertools.product("la", ("", "St11align_val_t"))}
 NEEDED_ALLOWED = re.compile(r"^(libc\.so(\.6)?|libc\.musl-.*|ld-(linux|musl).*)$")
 
 
@@ -51,14 +60,15 @@ def check_names(where, names, allowed, required):
 
 def check(args, required=None):
     if required is None:
-        required = FAMILY | {"pm_" + name for name in FAMILY}
+        required = FAMILY | OPERATORS | {"pm_" + name for name in FAMILY}
+    allowed = FAMILY | OPERATORS | EXTRAS
     where = os.path.basename(args.shared)
-    problems = check_names(where, defined(args.nm, args.shared, "-D"), FAMILY | EXTRAS, required)
+    problems = check_names(where, defined(args.nm, args.shared, "-D"), allowed, required)
     for name in re.findall(r"\(NEEDED\).*\[(.*)\]", run(args.readelf, "-dW", args.shared)):
         if not NEEDED_ALLOWED.match(name):
             problems.append("%s: needs %s" % (where, name))
     problems += check_names(os.path.basename(args.static), defined(args.nm, args.static, "-g"),
-                            FAMILY | EXTRAS, required)
+                            allowed, required)
     problems += check_names(os.path.basename(args.static_pm),
                             defined(args.nm, args.static_pm, "-g"), set(),
                             {name for name in required if name.startswith("pm_")})
@@ -92,6 +102,7 @@ BAD = [
      "libx.so: lacks malloc"),
     ({"libs": "-lm"}, "libx.so: needs libm"),
     ({"pm.c": FULL}, "libpm.a: defines malloc"),
+    ({"pm.c": PM + "__attribute__((E)) void _ZdlPv(void) {}\n"}, "libpm.a: defines _ZdlPv"),
 ]
 
 if __name__ == "__main__":

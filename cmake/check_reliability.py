@@ -25,8 +25,8 @@ DOCUMENTS = ["docs/reliability.md", "docs/life.md", "docs/misuse.md", "docs/desi
 MAIN = DOCUMENTS[0]
 ORDERS = "docs/memory-order.md"
 INVARIANTS, TRAPS = 13, 20
-LABELS = ("api arena asan base budget faults giveback heap life limits misuse model mutant os pool "
-          "real schedule stress trap").split()
+LABELS = ("api arena asan base budget cxx faults giveback heap life limits misuse model mutant os "
+          "pool real schedule stress trap").split()
 PLAIN = ("exports", "headers", "layers", "package", "reliability")  # ctests without a label's dot
 DECLARATION = re.compile(  # of an atomic object, without its ";"
     r"\s*(?:extern |static )*(?:struct \w+ \*|\w+ \(\*)?_Atomic(?: \w+)? (\w.*)")

@@ -27,6 +27,17 @@ static __attribute__((noinline)) void pairs(size_t size, uint64_t rounds)
         api_free(api_malloc(size));
 }
 
+/* The same by operator new and delete; a C++ program calls the sized form where it knows the type.
+ */
+void *operator_new(size_t size) __asm__("_Znwm");
+void operator_delete(void *block, size_t size) __asm__("_ZdlPvm");
+
+static __attribute__((noinline)) void new_pairs(size_t size, uint64_t rounds)
+{
+    while (rounds--)
+        operator_delete(operator_new(size), size);
+}
+
 static __attribute__((noinline)) void calloc_pairs(size_t size, uint64_t rounds)
 {
     while (rounds--)
@@ -93,14 +104,16 @@ static void made_here_freed_there(size_t size, uint64_t rounds)
 
 int main(int count, char **arguments)
 {
-    CHECK(count == 4, "usage: budget pairs|calloc|handed SIZE ROUNDS");
+    CHECK(count == 4, "usage: budget pairs|new|calloc|handed SIZE ROUNDS");
     size_t size = parse_number("SIZE", arguments[2]);
     uint64_t rounds = parse_number("ROUNDS", arguments[3]);
     if (strcmp(arguments[1], "handed") == 0) {
         made_here_freed_there(size, rounds);
         return 0;
     }
-    void (*work)(size_t, uint64_t) = strcmp(arguments[1], "calloc") == 0 ? calloc_pairs : pairs;
+    void (*work)(size_t, uint64_t) = strcmp(arguments[1], "calloc") == 0 ? calloc_pairs
+                                     : strcmp(arguments[1], "new") == 0  ? new_pairs
+                                                                         : pairs;
     work(size, warm_up_rounds);
     work(size, rounds);
     return 0;

@@ -37,6 +37,8 @@ _Noreturn void pm_fatal_circular(const void *pool, size_t block_bytes);
 /* The size or alignment given to a sized free does not fit the block. */
 _Noreturn void pm_fatal_wrong_size(const char *function, const void *ptr, size_t given,
                                    size_t usable);
+/* operator new has no memory, and there is no C++ runtime that could throw std::bad_alloc. */
+_Noreturn void pm_fatal_no_exception(size_t size);
 /* A lock is asked for by a thread that holds it, or one that comes after it. */
 _Noreturn void pm_fatal_reentered(void);
 /* An assertion or x_check() of the check build failed. */
