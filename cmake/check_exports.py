@@ -5,13 +5,14 @@
     check_exports.py --shared SO --static A --static-pm A [--nm NM] [--readelf READELF]
     check_exports.py --self-test --cc CC
 
-The shared library exports the malloc family, pm_ names and those of other
-allocators, all that it must and nothing else, and needs the C library only.
+The shared library exports the malloc family, C++'s operators, pm_ names and
+those of other allocators, all that it must and nothing else, and needs the C library only.
 The static libraries put no other name into a program's namespace, and
 poolmalloc_pm no malloc.
 """
 
 import argparse
+import itertools
 import os
 import re
 import subprocess
@@ -43,6 +44,13 @@ TCMALLOC |= {"tc_" + name for name in (
 OTHERS = JEMALLOC | TCMALLOC
 # Of the C library's extras.
 EXTRAS = {"mallinfo", "mallinfo2", "malloc_info", "malloc_stats", "mallopt"}
+# operator new and new[], plain and aligned, each with its nothrow form; operator delete and
+# delete[], plain, sized, aligned and both, and the nothrow forms.
+OPERATORS = {"_Zn%sm%s%s" % form for form in itertools.product(
+    "wa", ("", "St11align_val_t"), ("", "RKSt9nothrow_t"))} | {
+        "_Zd%sPv%s%s" % form for form in itertools.product(
+            "la", ("", "St11align_val_t"), ("", "RKSt9nothrow_t"))} | {
+                "_Zd%sPvm%s" % form for form in itertools.product("la", ("", "St11align_val_t"))}
 NEEDED_ALLOWED = re.compile(r"^(libc\.so(\.6)?|libc\.musl-.*|ld-(linux|musl).*)$")
 
 
@@ -69,9 +77,10 @@ def check_names(where, names, allowed, required):
 
 def check(args, required=None):
     if required is None:
-        required = FAMILY | EXTRAS | {"pm_" + name for name in FAMILY | EXTRAS} | DOMAINS | OTHERS
+        required = (FAMILY | EXTRAS | {"pm_" + name for name in FAMILY | EXTRAS} | DOMAINS | OTHERS
+                    | OPERATORS)
     where = os.path.basename(args.shared)
-    allowed = FAMILY | EXTRAS | OTHERS
+    allowed = FAMILY | EXTRAS | OTHERS | OPERATORS
     problems = check_names(where, defined(args.nm, args.shared, "-D"), allowed, required)
     for name in re.findall(r"\(NEEDED\).*\[(.*)\]", run(args.readelf, "-dW", args.shared)):
         if not NEEDED_ALLOWED.match(name):
@@ -111,6 +120,7 @@ BAD = [
      "libx.so: lacks malloc"),
     ({"libs": "-lm"}, "libx.so: needs libm"),
     ({"pm.c": FULL}, "libpm.a: defines malloc"),
+    ({"pm.c": PM + "__attribute__((E)) void _ZdlPv(void) {}\n"}, "libpm.a: defines _ZdlPv"),
 ]
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@
     check_headers.py [--self-test] --cc CC --cxx CXX [--root ROOT] [--definitions X=1,Y=2]
 
 Those in lib/ are compiled as gnu17, as the library is; those in include/ as
-strict C17 and as C++17.
+strict C17 and as C++17, .hpp as C++17 alone.
 """
 
 import argparse
@@ -32,7 +32,8 @@ def check(root, cc, cxx, flags):
     base = WARNINGS + flags + ["-I" + os.path.join(root, "lib"),
                                "-I" + os.path.join(root, "include"), "-fsyntax-only"]
     headers = sorted(glob.glob(os.path.join(root, "lib/**/*.h"), recursive=True)
-                     + glob.glob(os.path.join(root, "include/**/*.h"), recursive=True))
+                     + glob.glob(os.path.join(root, "include/**/*.h"), recursive=True)
+                     + glob.glob(os.path.join(root, "include/**/*.hpp"), recursive=True))
     if not headers:
         problems.append("no header found")
     for path in headers:
@@ -41,8 +42,9 @@ def check(root, cc, cxx, flags):
         if name.startswith("lib/"):
             problems += compile_alone([cc, "-std=gnu17"] + base + ["-x", "c", "-"], name, text)
         else:
-            problems += compile_alone(
-                [cc, "-std=c17", "-pedantic-errors"] + base + ["-x", "c", "-"], name, text)
+            if not name.endswith(".hpp"):
+                problems += compile_alone(
+                    [cc, "-std=c17", "-pedantic-errors"] + base + ["-x", "c", "-"], name, text)
             problems += compile_alone(
                 [cxx, "-std=c++17", "-pedantic-errors"] + base + ["-x", "c++", "-"], name, text)
     return problems
@@ -55,12 +57,14 @@ def guarded(body):
 GOOD = {
     "lib/base/x.h": guarded("#include <stddef.h>\nsize_t x(void);"),
     "include/p/p.h": guarded("int y(void);"),
+    "include/p/p.hpp": guarded("class z;"),
 }
 BAD = [
     ({"lib/base/x.h": guarded("size_t x(void);")}, "lib/base/x.h (c): "),
     ({"lib/base/x.h": "enum { X };\n"}, "lib/base/x.h (c): "),
     ({"lib/base/x.h": guarded("#if X_UNDEFINED\n#endif")}, "X_UNDEFINED"),
     ({"include/p/p.h": guarded("int class(void);")}, "include/p/p.h (c++): "),
+    ({"include/p/p.hpp": guarded("std::size_t z;")}, "include/p/p.hpp (c++): "),
 ]
 
 if __name__ == "__main__":

@@ -3,16 +3,16 @@
 #
 # What a user does with an installed poolmalloc:
 #
-#   check_package.sh BUILD_DIR CC CMAKE
+#   check_package.sh BUILD_DIR CC CMAKE [CXX]
 #
 # installs to a prefix of its own and builds a small program against it by
 # find_package and by pkg-config, shared and static each time. Of every program
 # it is seen whose malloc it calls: one that silently got the C library's must
-# not pass.
+# not pass. With a C++ compiler the same of operator new and of allocator.hpp.
 
 set -eu
 
-build=$1 cc=$2 cmake=$3
+build=$1 cc=$2 cmake=$3 cxx=${4:-}
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
 prefix=$root/prefix
@@ -61,6 +61,7 @@ expect_malloc_of()
     [ "$("$2")" = linked ] || { echo "package: $2 failed"; exit 1; }
     if [ "$1" = own ]; then
         nm "$2" | grep -q ' T malloc$' || { echo "package: $2 has no malloc"; exit 1; }
+        ! nm "$2" | grep -q ' _Znwm$' || { echo "package: $2, a C program, has C++"; exit 1; }
     else
         LD_DEBUG=bindings "$2" 2>&1 | grep "symbol .malloc'" | grep -q "$1" ||
             { echo "package: $2 did not bind malloc to $1"; exit 1; }
@@ -86,3 +87,37 @@ expect_malloc_of libpoolmalloc.so.0 "$root/pc_shared"
 "$cc" -static -o "$root/pc_static" "$root/consumer/main.c" \
     $(pkg-config --static --cflags --libs poolmalloc)
 expect_malloc_of own "$root/pc_static"
+
+[ -n "$cxx" ] || exit 0
+
+cat >"$root/consumer/main.cc" <<'END'
+#include <poolmalloc/allocator.hpp>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+int main()
+{
+    std::vector<std::string, poolmalloc::allocator<std::string>> words(1, std::string(99, 'x'));
+    words.push_back("linked");
+    int *volatile number = new int(7);
+    if (pm_malloc_usable_size(number) == 0)
+        return 1;
+    delete number;
+    std::puts(words.back().c_str());
+    return 0;
+}
+END
+# shellcheck disable=SC2046
+"$cxx" -std=c++17 -o "$root/pc_cxx_shared" "$root/consumer/main.cc" \
+    $(pkg-config --cflags --libs poolmalloc) -Wl,-rpath,"$libdir"
+[ "$("$root/pc_cxx_shared")" = linked ] || { echo "package: pc_cxx_shared failed"; exit 1; }
+LD_DEBUG=bindings "$root/pc_cxx_shared" 2>&1 | grep "symbol ._Znwm'" |
+    grep -q libpoolmalloc.so.0 || { echo "package: operator new is not ours"; exit 1; }
+# shellcheck disable=SC2046
+"$cxx" -std=c++17 -static -o "$root/pc_cxx_static" "$root/consumer/main.cc" \
+    $(pkg-config --static --cflags --libs poolmalloc)
+[ "$("$root/pc_cxx_static")" = linked ] || { echo "package: pc_cxx_static failed"; exit 1; }
+nm "$root/pc_cxx_static" | grep -q ' W _Znwm$' ||
+    { echo "package: operator new of the static program is not ours"; exit 1; }
+echo "package: C++ ok"

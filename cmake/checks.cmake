@@ -62,6 +62,7 @@ set_tests_properties(bootstrap check_sh PROPERTIES LABELS tree TIMEOUT 120)
 
 if(PM_OVERRIDE_BUILD)
     add_test(NAME package COMMAND sh ${PROJECT_SOURCE_DIR}/cmake/check_package.sh
-        ${PROJECT_BINARY_DIR} ${CMAKE_C_COMPILER} ${CMAKE_COMMAND})
+        ${PROJECT_BINARY_DIR} ${CMAKE_C_COMPILER} ${CMAKE_COMMAND}
+        $<$<BOOL:${PM_HAVE_CXX}>:${CMAKE_CXX_COMPILER}>)
     set_tests_properties(package PROPERTIES LABELS tree TIMEOUT 300)
 endif()

@@ -18,7 +18,7 @@ install(TARGETS poolmalloc poolmalloc_static
     ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(DIRECTORY include/poolmalloc
     DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
-    FILES_MATCHING PATTERN "*.h")
+    FILES_MATCHING PATTERN "*.h" PATTERN "*.hpp")
 
 install(FILES man/poolmalloc.5 DESTINATION ${CMAKE_INSTALL_MANDIR}/man5)
 

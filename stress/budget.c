@@ -37,6 +37,17 @@ static __attribute__((noinline)) void object_pairs(size_t size, uint64_t rounds)
         pm_object_free(pm_object_malloc(size));
 }
 
+/* The same by operator new and delete; a C++ program calls the sized form where it knows the type.
+ */
+void *operator_new(size_t size) __asm__("_Znwm");
+void operator_delete(void *block, size_t size) __asm__("_ZdlPvm");
+
+static __attribute__((noinline)) void new_pairs(size_t size, uint64_t rounds)
+{
+    while (rounds--)
+        operator_delete(operator_new(size), size);
+}
+
 static __attribute__((noinline)) void calloc_pairs(size_t size, uint64_t rounds)
 {
     while (rounds--)
@@ -111,7 +122,7 @@ static void made_here_freed_there(size_t size, uint64_t rounds)
 
 int main(int count, char **arguments)
 {
-    CHECK(count == 4, "usage: budget pairs|object|calloc|batches|handed SIZE ROUNDS");
+    CHECK(count == 4, "usage: budget pairs|new|object|calloc|batches|handed SIZE ROUNDS");
     size_t size = parse_number("SIZE", arguments[2]);
     uint64_t rounds = parse_number("ROUNDS", arguments[3]);
     if (strcmp(arguments[1], "handed") == 0) {
@@ -125,6 +136,8 @@ int main(int count, char **arguments)
         work = object_pairs;
     else if (strcmp(arguments[1], "batches") == 0)
         work = batches;
+    else if (strcmp(arguments[1], "new") == 0)
+        work = new_pairs;
     work(size, warm_up_rounds);
     work(size, rounds);
     return 0;

@@ -30,9 +30,11 @@ INSIDE = [("malloc(%d)" % size, "pairs", size, "malloc", 16) for size in (16, 64
     ("free of %d bytes" % size, "pairs", size, "free", 20) for size in (64, 3000, 16000)] + [
     # Those of malloc and free, and a test whether any domain is hooked: load, test, branch.
     ("object_malloc(64)", "object", 64, "pm_object_malloc", 16 + 3),
-    ("object_free of 64 bytes", "object", 64, "pm_object_free", 20 + 3)]
+    ("object_free of 64 bytes", "object", 64, "pm_object_free", 20 + 3)] + [
+    ("operator new(%d)" % size, "new", size, "_Znwm", 16) for size in (64, 1024)]
 WITH_LOOP = [
     ("pair of 64 bytes", "pairs", 64, "", 44),
+    ("new and sized delete of 64 bytes", "new", 64, "", 44),
     ("calloc(64) + free", "calloc", 64, "", 60),
     ("pair of 3000 bytes", "pairs", 3000, "", 60),
     ("64 bytes, in batches of 100", "batches", 64, "", 24),
@@ -75,7 +77,8 @@ def count(program, workload, size, rounds, toggles):
     """Instructions that callgrind collected in one run."""
     with tempfile.TemporaryDirectory() as folder:
         out = os.path.join(folder, "out")
-        command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=" + out]
+        command = ["valgrind", "--tool=callgrind", "--demangle=no"]
+        command += ["--callgrind-out-file=" + out]
         command += ["--toggle-collect=" + name for name in toggles]
         run(command + [program, workload, str(size), str(rounds)])
         with open(out, encoding="utf-8", errors="replace") as file:
@@ -122,10 +125,10 @@ def disassembly(library, names):
 
 
 def no_atomics(library, addresses):
-    """Nothing that is reached without leaving malloc or free by its tail calls is an atomic
-    read-modify-write."""
+    """Nothing that is reached without leaving malloc, free or the operators by their tail calls is
+    an atomic read-modify-write."""
     good = True
-    for function in ("malloc", "free"):
+    for function in ("malloc", "free", "_Znwm", "_ZdlPv"):
         lines = disassembly(library, names_of(function, addresses))
         atomics = [line.strip() for line in lines if ATOMIC.search(line)]
         print("%-24s %-36s %6d %9d  %s" % ("atomic read-mod-writes", "in " + function, 0,

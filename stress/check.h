@@ -7,12 +7,20 @@
 #ifndef STRESS_CHECK_H
 #define STRESS_CHECK_H
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Prints "file:line: condition: message" and aborts. Uses no memory from the allocator. */
-_Noreturn void check_failed(const char *file, int line, const char *condition, const char *format,
-                            ...) __attribute__((format(printf, 4, 5), cold));
+void check_failed(const char *file, int line, const char *condition, const char *format, ...)
+    __attribute__((format(printf, 4, 5), cold, noreturn));
 
 /* Text printed with every failure (the replay line of a seeded program); must stay valid. */
 void check_set_context(const char *text);
+
+#ifdef __cplusplus
+}
+#endif
 
 #define CHECK(condition, ...)                                                                      \
     do {                                                                                           \

@@ -20,7 +20,7 @@ all_cells="gcc-glibc-shared gcc-glibc-static clang-glibc-shared clang-glibc-stat
     classic window-64m"
 
 # Of the tests of a build, those that have to do with the platform.
-labels='unit|api|misuse|stress|life|traps|platform'
+labels='unit|api|misuse|stress|life|cxx|traps|platform'
 # qemu runs one program: it cannot start others by itself, nor be traced; it does not survive a
 # fork of a program that has several threads; resident memory is its own, too.
 not_under_qemu='fork|programs-started|end-by|set-(user|group)|load|linked|trap|in-handler'

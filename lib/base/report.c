@@ -176,6 +176,12 @@ void pm_fatal_wrong_size(const char *function, const void *ptr, size_t given, si
           ptr, given, usable);
 }
 
+void pm_fatal_no_exception(size_t size)
+{
+    fatal("operator new(%zu): out of memory, and no C++ runtime is there to throw std::bad_alloc",
+          size);
+}
+
 void pm_fatal_no_heap(const char *function, const void *heap)
 {
     fatal("%s(%p): not a user heap, or one that was destroyed", function, heap);

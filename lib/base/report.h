@@ -42,6 +42,8 @@ _Noreturn void pm_fatal_wrong_size(const char *function, const void *ptr, size_t
                                    size_t usable);
 /* The handle is none of a user heap, or of one that was destroyed. */
 _Noreturn void pm_fatal_no_heap(const char *function, const void *heap);
+/* operator new has no memory, and there is no C++ runtime that could throw std::bad_alloc. */
+_Noreturn void pm_fatal_no_exception(size_t size);
 /* A lock is asked for by a thread that holds it, or one that comes after it. */
 _Noreturn void pm_fatal_reentered(void);
 /* An assertion or x_check() of the check build failed. */

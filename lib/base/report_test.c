@@ -115,6 +115,11 @@ static void wrong_size(const void *function)
     pm_fatal_wrong_size(function, here, 77, sizeof here);
 }
 
+static void no_exception(const void *size)
+{
+    pm_fatal_no_exception(*(const size_t *)size);
+}
+
 static void check_failed(const void *file)
 {
     pm_fatal_check(file, 12, "one == two");
@@ -139,6 +144,7 @@ static void each_fatal_error_names_function_pointer_and_reason_and_aborts(void *
     snprintf(to, sizeof to, "a list of free blocks is damaged (pool %p, blocks of 48 bytes)",
              (const void *)here);
     assert_true(test_aborts(circular, here, to));
+    assert_true(test_aborts(no_exception, &(const size_t){77}, "operator new(77): out of memory"));
     assert_true(test_aborts(check_failed, "x.c", "x.c:12: check failed: one == two"));
 }
 

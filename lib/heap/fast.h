@@ -5,6 +5,7 @@
  *
  *   malloc -> pm_heap_malloc -+-> pm_heap_malloc_slow     no current pool, or its list is empty
  *                             +-> pm_heap_malloc_medium   above PM_DIRECT_MAX
+ *   new    -> pm_heap_malloc_at_hand, then malloc's
  *   calloc -> pm_heap_try_malloc -> pm_heap_calloc_medium the same, and above PM_DIRECT_MAX
  *   free   -> pm_heap_free ---+-> pm_heap_free_remote     another owner, none, a span
  *                             +-> pm_heap_free_elsewhere  NULL, another window, foreign
@@ -35,6 +36,17 @@ PM_INLINE void *pm_heap_malloc(size_t n)
     if (pm_unlikely(block == NULL))
         return pm_heap_malloc_slow(n);
     return pm_heap_pop(pool, block);
+}
+
+/* For operator new, which has to look at what its slow paths bring: NULL where malloc would leave.
+ */
+PM_INLINE void *pm_heap_malloc_at_hand(size_t n)
+{
+    if (pm_unlikely(n > PM_DIRECT_MAX))
+        return NULL;
+    struct pm_pool *pool = pm_heap_self->direct[(n + PM_GRANULE_BYTES - 1) >> PM_GRANULE_SHIFT];
+    void *block = pool->free;
+    return pm_likely(block != NULL) ? pm_heap_pop(pool, block) : NULL;
 }
 
 /* For calloc: last_byte + 1 bytes, 1..PM_DIRECT_MAX; NULL: the current pool's list is empty. */

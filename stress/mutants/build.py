@@ -202,6 +202,8 @@ class Tree:
         tests = [e.object for e in self.objects_of(mutant.test)]
         archive = os.path.join(self.folder, "lib", LIBRARIES[library][0])
         extra = [self.cache["PM_CMOCKA_LIBRARY"]] if mutant.test.endswith("_test") else []
+        if any(e.file.endswith(".cc") for e in self.objects_of(mutant.test)):
+            extra.append("-lstdc++")
         run(flags + ["-o", program] + tests + objects + [archive] + extra + ["-pthread"],
             self.folder)
         return program
