@@ -16,9 +16,9 @@
 
 enum { count = 1000, size = 200, large_bytes = 10 << 20, before = 4711 };
 
-static struct pm_mallinfo2 info_now(void)
+static struct pm_mallinfo2_figures info_now(void)
 {
-    struct pm_mallinfo2 info = api_mallinfo2();
+    struct pm_mallinfo2_figures info = api_mallinfo2();
     CHECK(info.arena == info.uordblks + info.fordblks, "%zu bytes, %zu in use, %zu free",
           info.arena, info.uordblks, info.fordblks);
     CHECK(info.keepcost <= info.fordblks, "%zu of %zu free bytes", info.keepcost, info.fordblks);
@@ -29,11 +29,11 @@ static struct pm_mallinfo2 info_now(void)
 void mallinfo_adds_up_and_follows_what_is_allocated(void)
 {
     void *blocks[count];
-    struct pm_mallinfo2 none = info_now();
+    struct pm_mallinfo2_figures none = info_now();
     for (int i = 0; i < count; i++)
         blocks[i] = must_make(&makers[0], 0, size);
     void *large = must_make(&makers[0], 0, large_bytes);
-    struct pm_mallinfo2 all = info_now();
+    struct pm_mallinfo2_figures all = info_now();
     CHECK(all.uordblks >= none.uordblks + (size_t)count * size, "%zu bytes in use", all.uordblks);
     CHECK(all.hblks == none.hblks + 1 && all.hblkhd >= none.hblkhd + large_bytes,
           "%zu large blocks of %zu bytes", all.hblks, all.hblkhd);
@@ -41,7 +41,7 @@ void mallinfo_adds_up_and_follows_what_is_allocated(void)
     for (int i = 0; i < count; i++)
         api_free(blocks[i]);
     api_trim(0);
-    struct pm_mallinfo2 after = info_now();
+    struct pm_mallinfo2_figures after = info_now();
     CHECK(after.uordblks < all.uordblks && after.hblks == none.hblks,
           "%zu bytes and %zu large blocks in use", after.uordblks, after.hblks);
 }
@@ -54,8 +54,8 @@ static void same(const char *field, int old, size_t now)
 
 void the_old_mallinfo_says_the_same_as_far_as_an_int_goes(void)
 {
-    struct pm_mallinfo2 info = info_now();
-    struct pm_mallinfo old = api_mallinfo();
+    struct pm_mallinfo2_figures info = info_now();
+    struct pm_mallinfo_figures old = api_mallinfo();
     same("arena", old.arena, info.arena);
     same("ordblks", old.ordblks, info.ordblks);
     same("hblks", old.hblks, info.hblks);

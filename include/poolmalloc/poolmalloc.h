@@ -207,7 +207,7 @@ PM_API void pm_stats_print(void (*write)(void *arg, const char *text), void *arg
  * and with no other thread at work, arena + hblkhd, with the free memory that is not resident
  * (free_bytes - dirty_bytes), is all arenas. Figures of other threads lag, as in pm_stats_print.
  */
-struct pm_mallinfo2 {
+struct pm_mallinfo2_figures {
     size_t arena;    /* bytes of pools, and of free memory that may be resident */
     size_t ordblks;  /* free blocks in pools */
     size_t smblks;   /* 0: there are no fast bins */
@@ -219,13 +219,13 @@ struct pm_mallinfo2 {
     size_t fordblks; /* the rest of `arena` */
     size_t keepcost; /* of that, outside pools: for malloc_trim to give back */
 };
-PM_API struct pm_mallinfo2 pm_mallinfo2(void);
+PM_API struct pm_mallinfo2_figures pm_mallinfo2(void);
 
 /* The old form: what is larger than INT_MAX is INT_MAX. */
-struct pm_mallinfo {
+struct pm_mallinfo_figures {
     int arena, ordblks, smblks, hblks, hblkhd, usmblks, fsmblks, uordblks, fordblks, keepcost;
 };
-PM_API struct pm_mallinfo pm_mallinfo(void);
+PM_API struct pm_mallinfo_figures pm_mallinfo(void);
 
 /*
  * Writes the same as XML to an open stream: glibc's format, version 1, in which each size class is

@@ -22,11 +22,11 @@ static uint64_t trimmable(const struct pm_stats *s)
     return s->kept_bytes + s->stash_bytes + s->dirty_bytes;
 }
 
-static struct pm_mallinfo2 info_of(const struct pm_figures *f)
+static struct pm_mallinfo2_figures info_of(const struct pm_figures *f)
 {
     const struct pm_stats *s = &f->stats;
     size_t arena = f->pool_bytes + trimmable(s);
-    return (struct pm_mallinfo2){
+    return (struct pm_mallinfo2_figures){
         .arena = arena,
         .ordblks = f->available_blocks,
         .hblks = s->spans,
@@ -37,7 +37,7 @@ static struct pm_mallinfo2 info_of(const struct pm_figures *f)
     };
 }
 
-struct pm_mallinfo2 pm_mallinfo2(void)
+struct pm_mallinfo2_figures pm_mallinfo2(void)
 {
     struct pm_figures figures;
     pm_figures_take(&figures);
@@ -49,10 +49,10 @@ static int saturated(size_t n)
     return n < INT_MAX ? (int)n : INT_MAX;
 }
 
-struct pm_mallinfo pm_mallinfo(void)
+struct pm_mallinfo_figures pm_mallinfo(void)
 {
-    struct pm_mallinfo2 info = pm_mallinfo2();
-    return (struct pm_mallinfo){
+    struct pm_mallinfo2_figures info = pm_mallinfo2();
+    return (struct pm_mallinfo_figures){
         .arena = saturated(info.arena),
         .ordblks = saturated(info.ordblks),
         .smblks = saturated(info.smblks),
@@ -118,7 +118,7 @@ static void put_classes(FILE *stream, const struct pm_figures *f)
 /* Of the pools, or of all: what glibc has of an arena and, summed up, of the process. */
 static void put_summary(FILE *stream, const struct pm_figures *f, bool all)
 {
-    struct pm_mallinfo2 info = info_of(f);
+    struct pm_mallinfo2_figures info = info_of(f);
     uint64_t mapped = f->stats.arenas * f->stats.arena_bytes;
     put_total(stream, "fast", 0, 0);
     put_total(stream, "rest", info.ordblks, info.fordblks);
@@ -207,8 +207,8 @@ int pm_mallopt(int parameter, int value)
 }
 
 #if PM_OVERRIDE
-struct pm_mallinfo2 mallinfo2(void) SAME_AS(pm_mallinfo2);
-struct pm_mallinfo mallinfo(void) SAME_AS(pm_mallinfo);
+struct pm_mallinfo2_figures mallinfo2(void) SAME_AS(pm_mallinfo2);
+struct pm_mallinfo_figures mallinfo(void) SAME_AS(pm_mallinfo);
 int malloc_info(int options, FILE *stream) SAME_AS(pm_malloc_info);
 void malloc_stats(void) SAME_AS(pm_malloc_stats);
 int mallopt(int parameter, int value) SAME_AS(pm_mallopt);

@@ -22,9 +22,9 @@ static void *blocks[BLOCKS];
 static char *large[LARGE];
 
 /* The invariants that hold at any moment. */
-static struct pm_mallinfo2 info_now(void)
+static struct pm_mallinfo2_figures info_now(void)
 {
-    struct pm_mallinfo2 info = pm_mallinfo2();
+    struct pm_mallinfo2_figures info = pm_mallinfo2();
     require(info.arena == info.uordblks + info.fordblks && info.keepcost <= info.fordblks);
     require(info.smblks == 0 && info.usmblks == 0 && info.fsmblks == 0);
     return info;
@@ -56,9 +56,9 @@ static void free_all(void)
 /* Alone, the figures are exact. */
 ISOLATED(mallinfo_counts_blocks_bytes_and_large_blocks)
 {
-    struct pm_mallinfo2 before = info_now();
+    struct pm_mallinfo2_figures before = info_now();
     allocate_all();
-    struct pm_mallinfo2 info = info_now();
+    struct pm_mallinfo2_figures info = info_now();
     struct pm_stats s = stats_now();
     size_t block = pm_malloc_usable_size(blocks[0]) + PM_ASAN_REDZONE_BYTES;
     require(before.uordblks == 0 && before.hblks == 0);
@@ -93,11 +93,11 @@ ISOLATED(keepcost_is_what_a_trim_takes_from_it)
 /* Address space alone: nothing of it is touched. */
 ISOLATED(the_old_mallinfo_stops_at_its_largest_number)
 {
-    struct pm_mallinfo small = pm_mallinfo();
+    struct pm_mallinfo_figures small = pm_mallinfo();
     require(small.hblkhd == 0 && small.hblks == 0);
     allocate_all();
     small = pm_mallinfo();
-    struct pm_mallinfo2 info = pm_mallinfo2();
+    struct pm_mallinfo2_figures info = pm_mallinfo2();
     require((size_t)small.arena == info.arena && (size_t)small.uordblks == info.uordblks);
     require((size_t)small.fordblks == info.fordblks && (size_t)small.hblkhd == info.hblkhd);
     require((size_t)small.ordblks == info.ordblks && (size_t)small.keepcost == info.keepcost);
@@ -299,7 +299,8 @@ ISOLATED(the_trim_threshold_is_what_stays_resident)
     require(pm_options.purge_delay_ms == 3600000);
     dirty_after_use();
     require(pm_mallopt(TRIM_THRESHOLD, -1) == 1);
-    require(pm_options.keep_bytes == SIZE_MAX && pm_options.purge_delay_ms == PM_PURGE_DELAY_MS_MAX);
+    require(pm_options.keep_bytes == SIZE_MAX &&
+            pm_options.purge_delay_ms == PM_PURGE_DELAY_MS_MAX);
     require(dirty_after_use() >= all / 2 && pm_malloc_trim(0) == 1);
     require(stats_now().dirty_bytes == 0);
 }
