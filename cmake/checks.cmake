@@ -43,7 +43,7 @@ if(PM_OVERRIDE_BUILD AND NOT PM_CLASSIC AND NOT PM_WINDOW_DEFAULT_BYTES
 endif()
 
 # Of the build that has most of the tests; what others have is looked for in the sources.
-if(PM_OVERRIDE_BUILD AND NOT PM_CHECK AND NOT PM_CLASSIC)
+if(PM_OVERRIDE_BUILD AND PM_HAVE_CXX AND NOT PM_CHECK AND NOT PM_CLASSIC)
     pm_check(reliability check_reliability.py ${PROJECT_SOURCE_DIR} --tests ${PROJECT_BINARY_DIR})
 endif()
 pm_check(reliability.selftest check_reliability.py --self-test)
