@@ -31,7 +31,8 @@ size_t malloc_usable_size(void *block);
 int malloc_trim(size_t pad);
 void free_sized(void *block, size_t size);
 void free_aligned_sized(void *block, size_t alignment, size_t size);
-struct pm_mallinfo_figures mallinfo(void); /* glibc's structures have another name, and the same layout */
+/* glibc's structures have other names, and the same layout. */
+struct pm_mallinfo_figures mallinfo(void);
 struct pm_mallinfo2_figures mallinfo2(void);
 int malloc_info(int options, FILE *stream);
 void malloc_stats(void);
