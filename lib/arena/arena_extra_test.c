@@ -90,8 +90,8 @@ ISOLATED(totals_that_do_not_add_up_are_reported)
 /* Charged memory, so that empty arenas are decommitted. */
 static void limit_data(void)
 {
-    struct rlimit limit = {(rlim_t)1 << 60, (rlim_t)1 << 60};
-    require(setrlimit(RLIMIT_DATA, &limit) == 0 && pm_os_charges_commit());
+    test_limit(RLIMIT_DATA, (rlim_t)1 << 60);
+    require(pm_os_charges_commit());
 }
 
 ISOLATED(lists_made_anew_know_of_large_blocks_and_of_decommitted_arenas)

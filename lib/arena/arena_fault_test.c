@@ -266,8 +266,7 @@ ISOLATED(a_refused_purge_by_bound_is_not_tried_on_the_next_arena)
 static char *decommitted_arenas(unsigned arenas)
 {
     bool zero;
-    struct rlimit limit = {(rlim_t)1 << 60, (rlim_t)1 << 60};
-    require(setrlimit(RLIMIT_DATA, &limit) == 0);
+    test_limit(RLIMIT_DATA, (rlim_t)1 << 60);
     test_arena_start(64);
     char *block = pm_span_alloc(arenas * PM_ARENA_BYTES, 1, &zero);
     require(block != NULL);

@@ -186,7 +186,7 @@ ISOLATED(the_window_has_the_size_asked_for)
 
 ISOLATED(no_window_is_larger_than_the_largest)
 {
-    if (PM_ASAN || PM_TSAN)
+    if (PM_ASAN || PM_TSAN || test_emulated())
         return; /* they leave no such room */
     pm_options.window_bytes = SIZE_MAX / 2;
     require(pm_arena_init());

@@ -218,8 +218,11 @@ static _Atomic bool moving_is_refused;
 static bool move_piece(char *to, char *from, size_t bytes, bool *lost)
 {
     int flags = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP;
-    if (mremap(from, bytes, bytes, flags, to) != MAP_FAILED)
+    if (mremap(from, bytes, bytes, flags, to) != MAP_FAILED) {
+        /* qemu's user mode takes the old place for unmapped, until it is told of its protection. */
+        mprotect(from, bytes, PROT_READ | PROT_WRITE);
         return true;
+    }
     pm_store_relaxed(&moving_is_refused, true);
     if (errno == EINVAL) /* before Linux 5.7: the flags are looked at first */
         return false;
