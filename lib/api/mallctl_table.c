@@ -117,15 +117,20 @@ static uint64_t get_huge_pages(const struct pm_ctl *ctl, size_t index)
 static uint64_t get_delay_ms(const struct pm_ctl *ctl, size_t index)
 {
     (void)ctl, (void)index;
-    return pm_options.purge_delay_ms < INT64_MAX ? pm_options.purge_delay_ms : INT64_MAX;
+    return pm_load_relaxed(&pm_options.purge_delay_ms); /* it orders nothing */
 }
 
 /* ---- actions ---- */
 
-/* Options are constant once the process has started: only what is in force can be set. */
+/* Of all arenas, as there is one delay. -1 is never, for which the longest stands. */
 static int set_delay_ms(const struct pm_ctl *ctl, size_t index, uint64_t value)
 {
-    return value == get_delay_ms(ctl, index) ? 0 : EFAULT;
+    (void)ctl, (void)index;
+    uint64_t ms = (int64_t)value == -1 ? PM_PURGE_DELAY_MS_MAX : value;
+    if (pm_options_change_number("purge_delay_ms", ms) != 0)
+        return EFAULT;
+    pm_purge_delay_changed();
+    return 0;
 }
 
 /* There never is memory in that state, so any delay is kept. */

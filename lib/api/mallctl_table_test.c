@@ -101,8 +101,12 @@ static void what_cannot_be_changed_says_so_when_it_is_asked_to(void **state)
     assert_int_equal(pm_je_mallctl("background_thread", NULL, NULL, &off, 1), 0);
     assert_int_equal(test_set_number("max_background_threads", 4, 8), EINVAL);
     assert_int_equal(test_set_number("max_background_threads", 0, 8), 0);
-    assert_int_equal(test_set_number("arenas.dirty_decay_ms", 5, 8), EFAULT);
-    assert_int_equal(test_set_number("arenas.dirty_decay_ms", pm_options.purge_delay_ms, 8), 0);
+    size_t delay_ms = pm_options.purge_delay_ms;
+    assert_int_equal(test_set_number("arenas.dirty_decay_ms", 5, 8), 0);
+    assert_int_equal(pm_options.purge_delay_ms, 5);
+    assert_int_equal(test_set_number("arena.0.dirty_decay_ms", (uint64_t)-1, 8), 0);
+    assert_int_equal(test_number("arenas.dirty_decay_ms"), PM_PURGE_DELAY_MS_MAX);
+    assert_int_equal(test_set_number("arenas.dirty_decay_ms", delay_ms, 8), 0);
     assert_int_equal(test_set_number("arena.0.dirty_decay_ms", (uint64_t)-2, 8), EFAULT);
     assert_int_equal(test_set_number("arenas.muzzy_decay_ms", 10000, 8), 0);
     assert_int_equal(test_set_number("arenas.muzzy_decay_ms", (uint64_t)-2, 8), EFAULT);

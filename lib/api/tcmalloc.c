@@ -6,6 +6,7 @@
 #include "api/je_stats.h"
 #include "api/jemalloc.h"
 #include "arena/window.h"
+#include "base/atomic.h"
 #include "base/options.h"
 #include "poolmalloc/poolmalloc.h"
 
@@ -38,7 +39,8 @@ int pm_tc_get_numeric_property(const char *property, size_t *value)
         {"generic.heap_size", own.arenas * own.arena_bytes},
         {"generic.total_physical_bytes", stats.resident},
         {"tcmalloc.current_total_thread_cache_bytes", stats.thread_cache},
-        {"tcmalloc.max_total_thread_cache_bytes", pm_options.heaps_keep_bytes},
+        {"tcmalloc.max_total_thread_cache_bytes",
+         pm_load_relaxed(&pm_options.heaps_keep_bytes)}, /* orders nothing */
         {"tcmalloc.pageheap_free_bytes", own.dirty_bytes},
         {"tcmalloc.pageheap_unmapped_bytes", own.free_bytes - own.dirty_bytes},
         {"tcmalloc.thread_cache_free_bytes", stats.thread_cache},
