@@ -25,7 +25,7 @@ labels='unit|api|misuse|stress|life|cxx|traps|platform'
 # fork of a program that has several threads; resident memory is its own, too.
 not_under_qemu='fork|programs-started|end-by|set-(user|group)|load|linked|trap|in-handler'
 not_under_qemu="$not_under_qemu|one-after|many-threads|(first|many)-call|calls-in-every|os_double"
-not_under_qemu="$not_under_qemu|static-program.(threads|end)|process_start"
+not_under_qemu="$not_under_qemu|static-program.(threads|end)|process_start|core-file|settings-file"
 # musl loads no library with such thread-local storage late, unloads none, and has no pvalloc of its
 # own; after a raw fork, which the traps use, its abort() ends the parent.
 not_on_musl='life.loaded|preloaded-into|linked-after-the-c-library|trap.(interrupted|fork_inside)'

@@ -152,16 +152,18 @@ struct found {
     bool span;
 };
 
+/* With a tag or without. */
 static struct found find(const void *ptr, const char *function)
 {
-    struct found found = {.window = pm_window_find(ptr)};
+    const void *plain = pm_untagged(ptr);
+    struct found found = {.window = pm_window_find(plain)};
     if (pm_unlikely(found.window == NULL))
         pm_fatal_foreign(function, ptr);
-    found.unit = pm_window_index(found.window, ptr);
+    found.unit = pm_window_index(found.window, plain);
     uint64_t route = pm_load_relaxed(pm_window_route(found.window, found.unit));
     uint64_t owner = route & ~PM_ROUTE_DISTANCE_MASK;
     if (pm_unlikely(owner == PM_ROUTE_VOID))
-        pm_span_fatal_void(found.window, ptr, function);
+        pm_span_fatal_void(found.window, plain, function);
     found.span = owner == PM_ROUTE_SPAN;
     found.unit -= found.span ? 0 : route & PM_ROUTE_DISTANCE_MASK;
     return found;
@@ -178,8 +180,7 @@ static size_t usable(struct found found, const void *ptr, const char *function)
 
 static PM_NOINLINE size_t usable_slow(const void *ptr, const char *function)
 {
-    ptr = pm_untagged(ptr);
-    return usable(find(ptr, function), ptr, function);
+    return usable(find(ptr, function), pm_untagged(ptr), function);
 }
 
 /* Some programs ask for the size of every block that they get or free: as short as a free. */
@@ -218,8 +219,8 @@ bool pm_heap_resize(void *ptr, size_t n, const char *function)
         return true;
     if (have <= PM_BLOCK_MAX) /* a smaller block of the same class would be no gain at all */
         return n <= have && pm_class_bytes(pm_class_of(n)) == have;
-    ptr = pm_untagged(ptr);
     struct found found = find(ptr, function);
+    ptr = pm_untagged(ptr);
     if (!found.span || n <= PM_BLOCK_MAX)
         return false;
     if (pm_user_of_run(found.window, found.unit) != NULL
@@ -237,8 +238,8 @@ bool pm_heap_expand(void *ptr, size_t n, const char *function)
 
 void *pm_heap_move_large(void *ptr, size_t n, const char *function)
 {
-    ptr = pm_untagged(ptr);
     struct found found = find(ptr, function);
+    ptr = pm_untagged(ptr);
     if (!found.span || pm_user_of_run(found.window, found.unit) != NULL)
         return NULL;
     return pm_span_move(found.window, ptr, n, function);

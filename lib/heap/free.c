@@ -227,7 +227,7 @@ static void free_own(struct pm_place_of at, void *ptr, const char *function)
 static PM_NOINLINE void free_outside(void *ptr, const char *function)
 {
     void *plain = pm_untagged(ptr);
-    if (plain == ptr)
+    if (plain == ptr || pm_window_find(plain) == NULL)
         pm_fatal_foreign(function, ptr);
     pm_heap_free_elsewhere(plain, function);
 }
