@@ -11,7 +11,8 @@ set -u
 
 program=$1
 skipped=77
-most_kib=65536 # the reservation is 64 GiB at least
+window=8g
+most_kib=65536 # far less than the reservation, and more than its tables, also with small units
 
 skip() {
     echo "core.sh: skipped: $*"
@@ -36,7 +37,7 @@ cd "$folder" || exit 1
 # texts OPTIONS: how often a core file made with them has the text
 texts() {
     rm -f core*
-    (POOLMALLOC_OPTIONS=$1 "$program") >output 2>&1
+    (POOLMALLOC_OPTIONS=window_bytes=$window,$1 "$program") >output 2>&1
     [ $? -gt 128 ] || fail "the program did not crash: $(cat output)"
     set -- core*
     [ -s "$1" ] || skip "there is no core file"
