@@ -132,12 +132,15 @@ ISOLATED(tables_that_change_while_four_threads_allocate_are_met_whole_or_not_at_
     require(pm_check());
 }
 
+static pthread_barrier_t start;
+
 static void *set_own_domain(void *arg)
 {
     unsigned domain = (unsigned)(uintptr_t)arg;
     struct pm_allocator plain, now;
     require(pm_get_allocator(domain, &plain));
-    for (unsigned i = 0; i < SWAPS; i++) {
+    pthread_barrier_wait(&start);
+    for (unsigned i = 0; i < 20 * SWAPS; i++) {
         set_witness(domain, i % TABLES, &plain);
         require(pm_get_allocator(domain, &now));
         require(now.malloc == witness_tables[i % TABLES].malloc);
@@ -149,6 +152,7 @@ static void *set_own_domain(void *arg)
 ISOLATED(threads_that_set_different_domains_lose_none_of_their_tables)
 {
     pthread_t threads[PM_DOMAINS];
+    require(pthread_barrier_init(&start, NULL, PM_DOMAINS) == 0);
     for (uintptr_t i = 0; i < PM_DOMAINS; i++)
         require(pthread_create(&threads[i], NULL, set_own_domain, (void *)i) == 0);
     for (int i = 0; i < PM_DOMAINS; i++)

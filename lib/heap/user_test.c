@@ -79,6 +79,18 @@ ISOLATED(a_heap_that_was_destroyed_is_a_named_error)
     require(test_aborts(use_destroyed, start_with_heap(SIZE_MAX), "not a user heap"));
 }
 
+static void free_too_often(const void *heap)
+{
+    void *block = user_alloc((struct pm_user_heap *)(uintptr_t)heap, SIZE);
+    test_release(block);
+    test_release(block);
+}
+
+ISOLATED(more_frees_than_live_blocks_are_named)
+{
+    require(test_aborts(free_too_often, start_with_heap(SIZE_MAX), "freed twice"));
+}
+
 ISOLATED(the_limit_holds_and_what_is_freed_serves_again)
 {
     struct pm_user_heap *heap = start_with_heap(2 * PM_UNIT_BYTES);
@@ -271,8 +283,9 @@ ISOLATED(a_walk_visits_each_live_block_once_and_ends_when_it_is_told_to)
     }
     for (unsigned i = 0; i < SOME; i++)
         bytes += blocks[i] ? pm_heap_usable(blocks[i], "test") : 0;
-    unsigned left = 5;
+    unsigned left = 5, all = SOME - SOME / 3; /* the last one is a large block */
     require(!pm_user_walk(heap, count_down, &left, "test") && left == 0);
+    require(!pm_user_walk(heap, count_down, &all, "test") && all == 0);
     struct seen seen = {0};
     require(pm_user_walk(heap, see, &seen, "test"));
     require(seen.blocks == SOME - SOME / 3 && seen.bytes == bytes);
@@ -346,6 +359,7 @@ int main(void)
         cmocka_unit_test(what_is_freed_is_used_again_and_empty_pools_go_back),
         cmocka_unit_test(destroying_gives_back_every_unit_whatever_lives),
         cmocka_unit_test(a_heap_that_was_destroyed_is_a_named_error),
+        cmocka_unit_test(more_frees_than_live_blocks_are_named),
         cmocka_unit_test(the_limit_holds_and_what_is_freed_serves_again),
         cmocka_unit_test(large_blocks_count_while_they_live_and_are_resized_within_the_limit),
         cmocka_unit_test(a_thread_that_frees_into_a_heap_never_gets_its_pools),

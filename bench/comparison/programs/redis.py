@@ -82,15 +82,18 @@ def churn_commands(count):
 def check_served(allocator, memory, counters):
     """Raises Failure unless this allocator, and no other, served the server."""
     # Of now: those of INFO are up to 100 ms old. None when redis was built without jemalloc.
-    by_jemalloc = re.search(r"Allocated: (\d+)", counters)
-    if by_jemalloc is None:
+    allocated = re.search(r"Allocated: (\d+)", counters)
+    if allocated is None:
         return
-    served = int(by_jemalloc.group(1))
+    # jemalloc, or who answers to its names.
+    speaker = re.search(r"Begin (\w+) statistics", counters)
+    speaker = speaker.group(1) if speaker else "jemalloc"
+    served = int(allocated.group(1))
     used = int(re.search(r"used_memory:(\d+)", memory).group(1))
     if allocator.name not in allocators.KNOWN:
         return  # it may be a jemalloc of the user's own
-    if (served > used / 2) != (allocator.name == "jemalloc"):
-        raise Failure("jemalloc served %d of the %d bytes in use" % (served, used))
+    if (served > used / 2) != (allocator.name == speaker):
+        raise Failure("%s served %d of the %d bytes in use" % (speaker, served, used))
 
 
 class RedisRow(replay.ReplayRow):

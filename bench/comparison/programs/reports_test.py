@@ -84,6 +84,10 @@ class ReportsTest(unittest.TestCase):
         memory, all_of_it, nothing = "used_memory:1000\r\n", "Allocated: 990,", "Allocated: 8,"
         redis.check_served(Allocator("jemalloc"), memory, all_of_it)
         redis.check_served(Allocator("poolmalloc"), memory, nothing)
+        spoken = "___ Begin poolmalloc statistics ___\n"
+        redis.check_served(Allocator("poolmalloc"), memory, spoken + all_of_it)
+        with self.assertRaisesRegex(Failure, "poolmalloc served .* of the 1000 bytes in use"):
+            redis.check_served(Allocator("glibc"), memory, spoken + all_of_it)
         redis.check_served(Allocator("glibc"), memory, "Stats not supported for this allocator")
         for name, counters in (("jemalloc", nothing), ("poolmalloc", all_of_it)):
             with self.assertRaisesRegex(Failure, "jemalloc served .* of the 1000 bytes in use"):
