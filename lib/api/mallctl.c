@@ -52,14 +52,22 @@ static bool parse_index(const char *part, size_t *index)
     return bytes > 0 && bytes < 10;
 }
 
-/* Whether the name is one that the row stands for; *index: the one in it, else 0. */
+static unsigned index_shift(const char *part)
+{
+    return part[1] == 'j' ? PM_CTL_SECOND_SHIFT : 0;
+}
+
+/* Whether the name is one that the row stands for; *index: what is in it, else 0. */
 static bool matches(const struct pm_ctl *ctl, const char *name, size_t *index)
 {
     const char *part = ctl->name;
+    size_t number;
     *index = 0;
     while (part != NULL && name != NULL) {
-        if (is_index(part) ? !parse_index(name, index) : !same_part(part, name))
+        if (is_index(part) ? !parse_index(name, &number) : !same_part(part, name))
             return false;
+        if (is_index(part))
+            *index |= number << index_shift(part);
         part = next_part(part);
         name = next_part(name);
     }
@@ -95,7 +103,10 @@ static unsigned numbers_of(const struct pm_ctl *ctl, size_t index, size_t number
         const struct pm_ctl *first = ctl;
         while (first > pm_ctl_rows && same_parts(first[-1].name, ctl->name, depth + 1))
             first--;
-        numbers[depth++] = is_index(part) ? index : (size_t)(first - pm_ctl_rows);
+        size_t number = (size_t)(first - pm_ctl_rows);
+        if (is_index(part))
+            number = index_shift(part) ? pm_ctl_second(index) : pm_ctl_first(index);
+        numbers[depth++] = number;
     }
     return depth;
 }
@@ -109,8 +120,8 @@ static const struct pm_ctl *find_numbers(const size_t *mib, size_t miblen, size_
     unsigned depth = 0;
     *index = 0;
     for (const char *part = ctl->name; part != NULL && depth < miblen; part = next_part(part)) {
-        if (is_index(part))
-            *index = mib[depth];
+        if (is_index(part)) /* what does not fit is found different below */
+            *index |= pm_ctl_first(mib[depth]) << index_shift(part);
         depth++;
     }
     bool same = numbers_of(ctl, *index, numbers) == miblen &&
