@@ -156,8 +156,8 @@ PM_API bool pm_option_get(const char *name, char *buffer, size_t room);
  * bytes.
  */
 struct pm_stats {
-    uint64_t mallocs;        /* blocks handed out */
-    uint64_t frees;          /* by the thread that owned the pool, and of large blocks */
+    uint64_t mallocs; /* blocks handed out */
+    uint64_t frees;   /* by the thread that owned the pool, of large blocks, and with user heaps */
     uint64_t remote_frees;   /* of pool blocks, into pools owned by another thread or by none */
     uint64_t remote_batches; /* steps in which some of these went together */
     uint64_t refills;        /* slow paths of malloc */

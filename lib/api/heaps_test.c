@@ -38,6 +38,7 @@ static void a_heap_that_is_destroyed_takes_its_blocks_along(void **state)
     assert_int_equal(after.pool_bytes, before.pool_bytes);
     assert_int_equal(after.span_bytes, before.span_bytes);
     assert_int_equal(after.mallocs - before.mallocs, 3 * BLOCKS);
+    assert_int_equal(after.frees - before.frees, 3 * BLOCKS);
     assert_true(pm_check());
 }
 
