@@ -3,6 +3,7 @@
 #include "api/je_stats.h"
 
 #include "api/alias.h"
+#include "api/figures.h"
 #include "api/jemalloc.h"
 #include "base/atomic.h"
 #include "base/report.h"
@@ -181,22 +182,8 @@ static void put_summary(struct report *report, const struct pm_je_stats *stats)
 static void put_own(struct report *report, const struct pm_stats *stats)
 {
     put_open(report, "poolmalloc", "Counters of poolmalloc");
-    put_number(report, "mallocs", stats->mallocs);
-    put_number(report, "frees", stats->frees);
-    put_number(report, "remote_frees", stats->remote_frees);
-    put_number(report, "refills", stats->refills);
-    put_number(report, "heaps_in_use", stats->heaps_in_use);
-    put_number(report, "arenas", stats->arenas);
-    put_number(report, "arena_bytes", stats->arena_bytes);
-    put_number(report, "pool_bytes", stats->pool_bytes);
-    put_number(report, "floating_bytes", stats->floating_bytes);
-    put_number(report, "kept_bytes", stats->kept_bytes);
-    put_number(report, "stash_bytes", stats->stash_bytes);
-    put_number(report, "span_bytes", stats->span_bytes);
-    put_number(report, "free_bytes", stats->free_bytes);
-    put_number(report, "dirty_bytes", stats->dirty_bytes);
-    put_number(report, "purges", stats->purges);
-    put_number(report, "purged_bytes", stats->purged_bytes);
+    for (unsigned i = 0; i < pm_stats_row_count; i++)
+        put_number(report, pm_stats_rows[i].name, pm_stats_value(stats, &pm_stats_rows[i]));
     put_close(report);
 }
 
