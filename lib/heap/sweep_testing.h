@@ -7,6 +7,8 @@
 #include "heap/testing.h"
 #include "os/os.h"
 
+#if PM_OS_FAULT
+
 /* The scenario says how many requests were refused. */
 struct test_sweep {
     unsigned (*scenario)(void);
@@ -55,5 +57,7 @@ static inline void test_sweep(unsigned (*scenario)(void), bool for_good)
         require(status == 0);
     }
 }
+
+#endif
 
 #endif
