@@ -228,8 +228,8 @@ static int make_arena(uint64_t *index)
     return pm_ctl_index_take(&arenas, index) ? 0 : EAGAIN;
 }
 
-/* Its blocks are not told from others, so they stay; servers free them before (BIND), and end when
- * they are refused. */
+/* Its blocks are not told from others, so they stay. BIND frees them before, and ends when it is
+ * refused. */
 static int destroy_arena(const struct pm_ctl *ctl, size_t index, uint64_t value)
 {
     (void)ctl, (void)value;
