@@ -43,7 +43,7 @@ static void *aligned(size_t size, size_t alignment)
         errno = ENOMEM;
         return NULL;
     }
-    return told(pm_heap_malloc_aligned(padded(size), alignment), size);
+    return told(pm_thread_malloc_aligned(padded(size), alignment), size);
 }
 
 /* What the block holds from byte `from` on becomes zero. The next growth starts where the block
@@ -92,7 +92,7 @@ static void *move_aligned(void *ptr, size_t size, size_t alignment, size_t have)
         return size <= have && is_aligned(ptr, alignment) ? ptr : NULL;
     pm_asan_unpoison(ptr, have);
     memcpy(block, ptr, have < size ? have : size);
-    pm_heap_free(ptr, "rallocx");
+    pm_thread_free(ptr, "rallocx");
     return block;
 }
 
@@ -142,13 +142,13 @@ size_t pm_je_sallocx(const void *ptr, int flags)
 void pm_je_dallocx(void *ptr, int flags)
 {
     (void)flags;
-    pm_heap_free(ptr, "dallocx");
+    pm_thread_free(ptr, "dallocx");
 }
 
 void pm_je_sdallocx(void *ptr, size_t size, int flags)
 {
     check_size(ptr, alignment_of(flags), size, "sdallocx");
-    pm_heap_free(ptr, "sdallocx");
+    pm_thread_free(ptr, "sdallocx");
 }
 
 size_t pm_je_nallocx(size_t size, int flags)

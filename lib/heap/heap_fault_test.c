@@ -23,7 +23,7 @@ static char *alloc_or_enomem(unsigned which, bool zeroed)
 {
     size_t n = sizes[which];
     errno = 0;
-    char *block = test_told(zeroed ? pm_heap_calloc_medium(n) : pm_heap_malloc(n));
+    char *block = test_told(zeroed ? pm_thread_calloc_medium(n) : pm_thread_malloc(n));
     if (block == NULL) {
         require(errno == ENOMEM);
         refused++;
