@@ -64,6 +64,9 @@ if(PM_AS_RELEASED)
     pm_check(manual.lint check_manual.py ${PROJECT_SOURCE_DIR} --lint)
     pm_check(manual check_manual.py ${PROJECT_SOURCE_DIR}
         --command $<TARGET_FILE:poolmalloc_command>)
+    pm_check(abi check_abi.py ${PROJECT_SOURCE_DIR} --cc ${CMAKE_C_COMPILER}
+        --shared $<TARGET_FILE:poolmalloc>)
+    pm_check(abi.selftest check_abi.py --self-test --cc ${CMAKE_C_COMPILER})
 endif()
 
 # The scripts that users start, on make-believe systems and projects.
