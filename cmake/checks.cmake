@@ -67,6 +67,10 @@ if(PM_AS_RELEASED)
     pm_check(abi check_abi.py ${PROJECT_SOURCE_DIR} --cc ${CMAKE_C_COMPILER}
         --shared $<TARGET_FILE:poolmalloc>)
     pm_check(abi.selftest check_abi.py --self-test --cc ${CMAKE_C_COMPILER})
+    add_test(NAME debian COMMAND sh ${PROJECT_SOURCE_DIR}/cmake/check_debian.sh
+        ${PROJECT_SOURCE_DIR})
+    set_tests_properties(debian PROPERTIES
+        LABELS package TIMEOUT 600 PROCESSORS 2 SKIP_RETURN_CODE ${PM_SKIP_STATUS})
 endif()
 
 # The scripts that users start, on make-believe systems and projects.
