@@ -7,9 +7,10 @@
 #
 # installs to a prefix of its own, moves that to another place, with a blank in
 # its name, and builds small programs against it by find_package and by pkg-config:
-# shared, static and with pm_ names only. Of every program it is seen whose malloc it
-# calls: one that silently got another must not pass. With a C++ compiler the
-# same of operator new and of allocator.hpp.
+# shared, static and with pm_ names only; some once more against the folder of the
+# build. Of every program it is seen whose malloc it calls: one that silently got
+# another must not pass. With a C++ compiler the same of operator new and of
+# allocator.hpp.
 
 set -eu
 
@@ -164,6 +165,18 @@ expect_malloc_of libc "$root/pc_pm"
 quietly "$cc" -o "$root/archive" "$root/consumer/main.c" -I"$prefix/include" \
     "$libdir/libpoolmalloc.a" -pthread
 expect_malloc_of own "$root/archive"
+
+# Without installing, from the folder of the build.
+quietly "$cmake" -S "$root/consumer" -B "$root/uninstalled" -DCMAKE_C_COMPILER="$cc" \
+    -Dpoolmalloc_DIR="$build"
+quietly "$cmake" --build "$root/uninstalled"
+expect_malloc_of libpoolmalloc.so.0 "$root/uninstalled/use_poolmalloc"
+expect_malloc_of libc "$root/uninstalled/use_pm"
+installed=$PKG_CONFIG_PATH
+PKG_CONFIG_PATH=$build
+link pc_uninstalled "$cc" pm.c poolmalloc-pm
+expect_malloc_of libc "$root/pc_uninstalled"
+PKG_CONFIG_PATH=$installed
 
 # A file, as many programs close stdout and stderr themselves.
 "$prefix/bin/poolmalloc" run --options=stats_at_exit="$root/stats" sort /dev/null

@@ -60,3 +60,18 @@ foreach(name poolmalloc poolmalloc-pm)
     configure_file(cmake/${name}.pc.in ${CMAKE_CURRENT_BINARY_DIR}/${name}.pc @ONLY)
     install(FILES ${CMAKE_CURRENT_BINARY_DIR}/${name}.pc DESTINATION ${pm_pkgconfig_dir})
 endforeach()
+
+# The same without installing, from the folder of the build: find_package with poolmalloc_DIR, and
+# pkg-config, which takes NAME-uninstalled.pc rather than NAME.pc.
+export(EXPORT poolmallocTargets
+    NAMESPACE poolmalloc::
+    FILE ${CMAKE_CURRENT_BINARY_DIR}/poolmallocTargets.cmake)
+set(PM_PC_PREFIX "${CMAKE_CURRENT_BINARY_DIR}")
+set(PM_PC_LIBDIR "${CMAKE_CURRENT_BINARY_DIR}/lib")
+set(PM_PC_INCLUDEDIR "${PROJECT_SOURCE_DIR}/include")
+foreach(variable PREFIX LIBDIR INCLUDEDIR)
+    string(REPLACE " " "\\ " PM_PC_${variable} "${PM_PC_${variable}}")
+endforeach()
+foreach(name poolmalloc poolmalloc-pm)
+    configure_file(cmake/${name}.pc.in ${CMAKE_CURRENT_BINARY_DIR}/${name}-uninstalled.pc @ONLY)
+endforeach()
