@@ -54,6 +54,7 @@ static uint32_t draw(unsigned class)
     return blocks < INT32_MAX ? (uint32_t)blocks : INT32_MAX;
 }
 
+/* One that takes a slow path anyway. */
 static bool chosen_at_once(size_t bytes)
 {
     uint64_t every = pm_load_relaxed(&pm_sampling.every);
