@@ -55,6 +55,12 @@ if(PM_OVERRIDE_BUILD)
     pm_check(exports.selftest check_exports.py --self-test --cc ${CMAKE_C_COMPILER})
 endif()
 
+if(PM_OVERRIDE_BUILD AND pm_probes)
+    pm_check(probes check_probes.py ${PROJECT_SOURCE_DIR} --library $<TARGET_FILE:poolmalloc>
+        --readelf ${CMAKE_READELF})
+endif()
+pm_check(probes.selftest check_probes.py --self-test)
+
 # The scripts that users start, on make-believe systems and projects.
 add_test(NAME bootstrap COMMAND sh ${PROJECT_SOURCE_DIR}/cmake/bootstrap_test.sh)
 add_test(NAME check_sh COMMAND sh ${PROJECT_SOURCE_DIR}/cmake/check_sh_test.sh)

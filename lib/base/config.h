@@ -31,6 +31,9 @@
 #ifndef PM_SCHEDULE
 #define PM_SCHEDULE 0 /* the schedule fuzzer: accesses to shared fields are points */
 #endif
+#ifndef PM_PROBES
+#define PM_PROBES 0 /* static probes, see base/probe.h */
+#endif
 #ifndef PM_OS_FAULT
 #define PM_OS_FAULT 0 /* the os layer is the fault-injecting double */
 #endif
