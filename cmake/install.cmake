@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 #
 # What `cmake --install` puts where: the two libraries, the public headers, the
-# manual, a CMake package and a pkg-config file. Both find their prefix from their own
-# place, so that an installed tree may be moved.
+# manual, a CMake package, a pkg-config file and the gdb script. They find their
+# prefix from their own place, so that an installed tree may be moved.
 
 if(NOT PM_OVERRIDE_BUILD)
     return()
@@ -21,6 +21,14 @@ install(DIRECTORY include/poolmalloc
     FILES_MATCHING PATTERN "*.h" PATTERN "*.hpp")
 
 install(FILES man/poolmalloc.5 DESTINATION ${CMAKE_INSTALL_MANDIR}/man5)
+
+# gdb looks for LIBRARY-gdb.py beside a library, under the name that no link has.
+set(pm_gdb_dir ${CMAKE_INSTALL_DATADIR}/poolmalloc/gdb)
+install(FILES share/gdb/poolmalloc_gdb.py DESTINATION ${pm_gdb_dir})
+file(RELATIVE_PATH PM_GDB_FROM_LIBRARY /prefix/${CMAKE_INSTALL_LIBDIR} /prefix/${pm_gdb_dir})
+set(pm_gdb_loader libpoolmalloc.so.${PROJECT_VERSION}-gdb.py)
+configure_file(cmake/libpoolmalloc-gdb.py.in ${CMAKE_CURRENT_BINARY_DIR}/${pm_gdb_loader} @ONLY)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/${pm_gdb_loader} DESTINATION ${CMAKE_INSTALL_LIBDIR})
 
 install(EXPORT poolmallocTargets
     NAMESPACE poolmalloc::
