@@ -16,7 +16,7 @@ import tempfile
 from gdb_run import Checker, gdb_run, skip
 
 # The reservation is to be larger than what a core file may have.
-WINDOW = "window_bytes=8g"
+WINDOW = "window_bytes=1g"
 MOST_CORE_BYTES = 256 << 20
 SAID = {"live": ", live, ", "freed": "free", "inside": "inside it", "foreign": "not of poolmalloc"}
 
