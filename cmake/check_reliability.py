@@ -26,7 +26,7 @@ MAIN = DOCUMENTS[0]
 ORDERS = "docs/memory-order.md"
 INVARIANTS, TRAPS = 13, 20
 LABELS = ("api arena asan base budget cxx debugger faults giveback heap life limits misuse model "
-          "mutant os pool real schedule seccomp stress trap").split()
+          "mutant os pool real schedule seccomp stress trap valgrind").split()
 # Of ctest, without a label's dot.
 PLAIN = ("exports", "headers", "layers", "options", "package", "probes", "reliability")
 DECLARATION = re.compile(  # of an atomic object, without its ";"

@@ -30,6 +30,9 @@ set(pm_gdb_loader libpoolmalloc.so.${PROJECT_VERSION}-gdb.py)
 configure_file(cmake/libpoolmalloc-gdb.py.in ${CMAKE_CURRENT_BINARY_DIR}/${pm_gdb_loader} @ONLY)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/${pm_gdb_loader} DESTINATION ${CMAKE_INSTALL_LIBDIR})
 
+install(FILES share/valgrind/poolmalloc.supp
+    DESTINATION ${CMAKE_INSTALL_DATADIR}/poolmalloc/valgrind)
+
 install(EXPORT poolmallocTargets
     NAMESPACE poolmalloc::
     DESTINATION ${pm_package_dir})
