@@ -74,7 +74,8 @@ ROWS = ["| probe | fires | arg0 | arg1 |", "|---|---|---|---|", "| `one` | now |
 
 
 def document(*rows):
-    return {"notes": NOTES, DOCUMENT: "<!-- %s -->\n%s\n<!-- %s -->\n" % (BEGIN, "\n".join(rows), END)}
+    text = "<!-- %s -->\n%s\n<!-- %s -->\n" % (BEGIN, "\n".join(rows), END)
+    return {"notes": NOTES, DOCUMENT: text}
 
 
 BAD = [

@@ -2,14 +2,17 @@
 # SPDX-License-Identifier: MIT
 """The gdb script finds in a live process, and in a core file, what is in the heap:
 
-    heap_gdb.py PROGRAM SCRIPT [all|tables]
+    heap_gdb.py PROGRAM SCRIPT default|tables|kernel
 
-PROGRAM is that of heap.c, SCRIPT poolmalloc_gdb.py; the third argument is the
-option core_dump that the process has: with `tables`, a core file has no block.
+PROGRAM is that of heap.c, SCRIPT poolmalloc_gdb.py. gdb writes the core file,
+with that value of the option core_dump: with `tables`, it has no block; or the
+kernel writes it.
 """
 
 import os
 import re
+import resource
+import subprocess
 import sys
 import tempfile
 
@@ -43,6 +46,7 @@ def printed(pattern, output):
 
 def compare(checker, where, said, found, blocks_there):
     """What the program said, and what the script found."""
+    checker.expect(said, where + ": the program said nothing")
     lives = lives_of(found)
     for size, count in printed(r"live (\d+) (\d+)", said):
         checker.expect(lives.get(int(size)) == int(count) or not blocks_there, (
@@ -55,6 +59,9 @@ def compare(checker, where, said, found, blocks_there):
     checker.expect(re.search(r"^pm check: .*: ok$", found, re.M), where + ": pm check is not ok")
     checker.expect("current of heap" in found,
                    where + ": no pool is current")
+    for word, holder in printed(r"holds (0x\w+) (0x\w+)", said):
+        checker.expect("%s in %s: large block" % (holder, holder) in found or not blocks_there,
+                       "%s: pm find does not find %s" % (where, word))
     questions = re.findall(r"^asked (\w+) (0x\w+)\n(.*\n(?:    .*\n)*)", found, re.M)
     checker.expect(len(questions) > 10, where + ": nothing was asked")
     for state, address, answer in questions:
@@ -63,17 +70,11 @@ def compare(checker, where, said, found, blocks_there):
                 where, address, state, answer))
 
 
-def main():
-    program, script = sys.argv[1], sys.argv[2]
-    option = sys.argv[3] if len(sys.argv) > 3 else "default"
+def gdb_core(checker, program, commands, option):
+    """Of a process that gdb stops, and whose core file it writes. What was printed."""
     environment = {"POOLMALLOC_OPTIONS": "%s,core_dump=%s" % (WINDOW, option)}
-    checker = Checker()
     with tempfile.TemporaryDirectory() as folder:
-        core, ask = os.path.join(folder, "core"), os.path.join(folder, "ask.py")
-        with open(ask, "w", encoding="utf-8") as file:
-            file.write(ASK)
-        commands = ["source " + script, "pm summary", "pm heaps", "pm pools", "pm check",
-                    "pm find own[4]", "source " + ask]
+        core = os.path.join(folder, "core")
         live = gdb_run([program], ["break stopped", "run", *commands,
                                    "generate-core-file " + core, "kill"], environment)
         if not os.path.exists(core) and "holds 0x" in live:
@@ -81,18 +82,48 @@ def main():
         size = os.stat(core).st_blocks * 512 if os.path.exists(core) else 0
         checker.expect(size <= MOST_CORE_BYTES, "the core file has %d bytes" % size)
         dead = gdb_run([program, core], commands)
-    said = "\n".join(re.findall(r"^(?:live|large) \d+ \d+$", live, re.M))
-    checker.expect(said, "the program did not run")
+    said = "\n".join(re.findall(r"^(?:live|large|holds) \w+ \w+$", live, re.M))
     compare(checker, "live", said, live, True)
     compare(checker, "core", said, dead, option != "tables")
-    for value, holder in printed(r"holds (0x\w+) (0x\w+)", live):
-        found = "%s in %s: large block" % (holder, holder)
-        checker.expect(found in live, "live: pm find does not find %s" % value)
-        checker.expect(found in dead or option == "tables", "core: pm find does not find " + value)
     owners = set(re.findall(r"^heap 0x\w+: thread (\d+)$", live, re.M))
     checker.expect(owners == {"1", "3"}, "live: heaps of threads %s, not of 1 and 3" % owners)
-    checker.finish("heap (core_dump=%s)" % option, "--- live ---\n%s\n--- core ---\n%s" % (
-        live, dead))
+    return "--- live ---\n%s\n--- core ---\n%s" % (live, dead)
+
+
+def kernel_core(checker, program, commands):
+    """Of a process that crashed."""
+    with open("/proc/sys/kernel/core_pattern", encoding="utf-8") as file:
+        pattern = file.read()
+    _, most = resource.getrlimit(resource.RLIMIT_CORE)
+    if "|" in pattern or "/" in pattern or most == 0:
+        skip("the system writes no core files here")
+    with tempfile.TemporaryDirectory() as folder:
+        run = subprocess.run([program, "crash"], cwd=folder, stdout=subprocess.PIPE, text=True,
+                             env={**os.environ, "POOLMALLOC_OPTIONS": WINDOW},
+                             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE,
+                                                                   (most, most)))
+        checker.expect(run.returncode < 0, "the program did not crash")
+        cores = os.listdir(folder)
+        if not cores:
+            skip("there is no core file")
+        dead = gdb_run([program, os.path.join(folder, cores[0])], commands)
+    compare(checker, "core", run.stdout, dead, True)
+    return dead
+
+
+def main():
+    program, script, what = sys.argv[1:]
+    checker = Checker()
+    with tempfile.NamedTemporaryFile("w", suffix=".py") as ask:
+        ask.write(ASK)
+        ask.flush()
+        commands = ["source " + script, "pm summary", "pm heaps", "pm pools", "pm check",
+                    "pm find own[4]", "source " + ask.name]
+        if what == "kernel":
+            output = kernel_core(checker, program, commands)
+        else:
+            output = gdb_core(checker, program, commands, what)
+    checker.finish("heap (%s)" % what, output)
 
 
 main()
