@@ -339,6 +339,10 @@ class View:
         return next((span for span in self.spans
                      if span.address <= address < span.address + span.bytes), None)
 
+    def pool_at(self, address):
+        window = self.window_of(address)
+        return window and self.pool_of(window, (address - window.base) >> self.build.unit_shift)
+
     def pool_of(self, window, unit):
         route = window.routes[unit]
         distance = route & (self.build.line - 1)
@@ -394,6 +398,11 @@ class Summary(Command):
     def run(self, view, arguments):
         print("%6s %8s %7s %10s %12s %12s" % ("class", "bytes", "pools", "live", "live bytes",
                                               "free bytes"))
+        held = {}
+        for block in view.in_batches:
+            pool = view.pool_at(block)
+            if pool is not None:
+                held[pool.number] = held.get(pool.number, 0) + 1
         all_live = all_free = 0
         exact = True
         for number in sorted({pool.number for pool in view.pools}):
@@ -401,9 +410,7 @@ class Summary(Command):
             counts = [pool.live() for pool in pools]
             live = sum(count for count, _ in counts)
             exact = exact and all(sure for _, sure in counts)
-            live -= sum(1 for block in view.in_batches if any(
-                pool.base <= block < pool.base + (pool.units << view.build.unit_shift)
-                for pool in pools))
+            live -= held.get(number, 0)
             size = view.build.class_bytes(number)
             free = sum(pool.capacity for pool in pools) - live
             print("%6d %8d %7d %10d %12d %12d" % (number, size, len(pools), live, live * size,
