@@ -26,7 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BLOCKS = 20000, LARGE = 12, THREADS = 4, ROUNDS = 3, STORED = 400 };
+enum { BLOCKS = 20000, LARGE = 12, THREADS = 4, ROUNDS = 2, STORED = 400 };
 
 static void *blocks[BLOCKS];
 static bool refused; /* what is refused may cost memory, and blocks */
