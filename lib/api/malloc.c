@@ -23,12 +23,12 @@
 
 FAST void *pm_malloc(size_t size)
 {
-    return told(pm_heap_malloc(padded(size)), size);
+    return told(pm_thread_malloc(padded(size)), size);
 }
 
 FAST void pm_free(void *ptr)
 {
-    pm_heap_free(ptr, "free");
+    pm_thread_free(ptr, "free");
 }
 
 /* Whole granules: blocks consist of them. From both ends, so that small blocks take no loop; the
@@ -62,10 +62,10 @@ void *pm_calloc(size_t count, size_t size)
         return fail(ENOMEM);
     size_t room = padded(bytes);
     if (pm_unlikely(room - 1 >= PM_DIRECT_MAX)) /* 0 too */
-        return told_zero(pm_heap_calloc_medium(room), bytes);
-    void *block = pm_heap_try_malloc(room - 1);
+        return told_zero(pm_thread_calloc_medium(room), bytes);
+    void *block = pm_thread_try_malloc(room - 1);
     if (pm_unlikely(block == NULL))
-        return told_zero(pm_heap_calloc_medium(room), bytes);
+        return told_zero(pm_thread_calloc_medium(room), bytes);
     clear(told(block, bytes), bytes - 1);
     return block;
 }
@@ -87,12 +87,17 @@ static void *move(void *ptr, size_t size, const char *function)
         block = pm_heap_move_large(ptr, padded(size), function);
     if (block != NULL)
         return told(block, size);
+    int saved_errno = errno;
     block = alloc_beside(ptr, size, function);
+    if (block == NULL && size <= have) { /* callers do not expect that less is refused */
+        errno = saved_errno;
+        return told(ptr, size);
+    }
     if (block == NULL)
         return NULL;
     pm_asan_unpoison(ptr, have);
     memcpy(block, ptr, have < size ? have : size);
-    pm_heap_free(ptr, function);
+    pm_thread_free(ptr, function);
     return block;
 }
 
@@ -101,7 +106,7 @@ static void *resize(void *ptr, size_t size, const char *function)
     if (ptr == NULL)
         return pm_malloc(size);
     if (size == 0) {
-        pm_heap_free(ptr, function);
+        pm_thread_free(ptr, function);
         return NULL;
     }
     if (size > PTRDIFF_MAX)
@@ -130,7 +135,7 @@ void *pm_memalign(size_t alignment, size_t size)
         return fail(EINVAL);
     if (size > PTRDIFF_MAX || alignment > PTRDIFF_MAX)
         return fail(ENOMEM);
-    return told(pm_heap_malloc_aligned(padded(size), alignment), size);
+    return told(pm_thread_malloc_aligned(padded(size), alignment), size);
 }
 
 void *pm_aligned_alloc(size_t alignment, size_t size)
@@ -176,13 +181,13 @@ size_t pm_malloc_usable_size(void *ptr)
 void pm_free_sized(void *ptr, size_t size)
 {
     check_size(ptr, 1, size, "free_sized");
-    pm_heap_free(ptr, "free_sized");
+    pm_thread_free(ptr, "free_sized");
 }
 
 void pm_free_aligned_sized(void *ptr, size_t alignment, size_t size)
 {
     check_size(ptr, alignment, size, "free_aligned_sized");
-    pm_heap_free(ptr, "free_aligned_sized");
+    pm_thread_free(ptr, "free_aligned_sized");
 }
 
 bool pm_thread_idle(void)

@@ -48,7 +48,7 @@ static void *alloc_class_slow(unsigned class, bool *zero)
     return block ? block : out_of_memory();
 }
 
-PM_NOINLINE void *pm_heap_malloc_slow(size_t n)
+PM_NOINLINE void *pm_thread_malloc_slow(size_t n)
 {
     bool zero;
     return alloc_class_slow(pm_class_of(n), &zero);
@@ -80,7 +80,7 @@ PM_INLINE void *alloc_class(unsigned class, bool *zero)
     return pm_heap_pop(pool, block);
 }
 
-PM_NOINLINE void *pm_heap_malloc_medium(size_t n)
+PM_NOINLINE void *pm_thread_malloc_medium(size_t n)
 {
     bool zero;
     if (pm_likely(n <= PM_BLOCK_MAX))
@@ -88,7 +88,7 @@ PM_NOINLINE void *pm_heap_malloc_medium(size_t n)
     return alloc_span(n, 1, &zero);
 }
 
-PM_NOINLINE void *pm_heap_calloc_medium(size_t n)
+PM_NOINLINE void *pm_thread_calloc_medium(size_t n)
 {
     bool zero;
     void *block = n <= PM_BLOCK_MAX ? alloc_class(pm_class_of(n), &zero) : alloc_span(n, 1, &zero);
@@ -102,11 +102,11 @@ PM_NOINLINE void *pm_heap_calloc_medium(size_t n)
     return block;
 }
 
-void *pm_heap_malloc_aligned(size_t n, size_t align)
+void *pm_thread_malloc_aligned(size_t n, size_t align)
 {
     bool zero;
     if (align <= PM_GRANULE_BYTES)
-        return pm_heap_malloc(n);
+        return pm_thread_malloc(n);
     unsigned class = pm_class_aligned(n, align);
     return class < PM_CLASSES ? alloc_class(class, &zero) : alloc_span(n, align, &zero);
 }
@@ -124,7 +124,7 @@ static void **pop_some(unsigned class, void **at, void **end)
     return at;
 }
 
-size_t pm_heap_malloc_batch(size_t n, size_t count, void **blocks)
+size_t pm_thread_malloc_batch(size_t n, size_t count, void **blocks)
 {
     bool zero;
     void **at = blocks, **end = blocks + count;
@@ -203,10 +203,11 @@ size_t pm_heap_usable(const void *ptr, const char *function)
 
 bool pm_heap_in_small_pool(const void *ptr)
 {
-    struct pm_window *w = pm_window_find(ptr);
+    const void *plain = pm_untagged(ptr);
+    struct pm_window *w = pm_window_find(plain);
     if (w == NULL)
         return false;
-    size_t unit = pm_window_index(w, ptr);
+    size_t unit = pm_window_index(w, plain);
     uint64_t route = pm_load_relaxed(pm_window_route(w, unit));
     uint64_t owner = route & ~PM_ROUTE_DISTANCE_MASK;
     if (owner == PM_ROUTE_VOID || owner == PM_ROUTE_SPAN)

@@ -203,7 +203,7 @@ static PM_NOINLINE void free_special(struct pm_window *w, void *ptr, const char 
 }
 
 /* The route is read again: in between, a signal handler may have given the thread a heap. */
-PM_NOINLINE void pm_heap_free_remote(void *ptr, size_t unit, const char *function)
+PM_NOINLINE void pm_thread_free_remote(void *ptr, size_t unit, const char *function)
 {
     uint64_t route = pm_load_relaxed(pm_window_route(&pm_window, unit));
     if (pm_unlikely(route < PM_ROUTE_FLOATING))
@@ -230,10 +230,10 @@ static PM_NOINLINE void free_outside(void *ptr, const char *function)
     void *plain = pm_untagged(ptr);
     if (plain == ptr || pm_window_find(plain) == NULL)
         pm_fatal_foreign(function, ptr);
-    pm_heap_free_elsewhere(plain, function);
+    pm_thread_free_elsewhere(plain, function);
 }
 
-PM_NOINLINE void pm_heap_free_elsewhere(void *ptr, const char *function)
+PM_NOINLINE void pm_thread_free_elsewhere(void *ptr, const char *function)
 {
     if (ptr == NULL)
         return;
@@ -275,7 +275,7 @@ PM_NOINLINE void pm_heap_pool_emptied(void *last, struct pm_pool *pool)
     pm_heap_leave(heap);
 }
 
-/* As pm_heap_free, of a block of our pool. True: the pool is ours still. */
+/* As pm_thread_free, of a block of our pool. True: the pool is ours still. */
 PM_INLINE bool push_own(struct pm_pool *pool, uint64_t distance, void *ptr, const char *function)
 {
 #if PM_ASAN || PM_CHECK
@@ -299,23 +299,23 @@ PM_INLINE struct pm_pool *own_pool_or_free(void *ptr, size_t unit, uint64_t *dis
                                            const char *function)
 {
     if (pm_unlikely(!pm_below_relaxed(unit, &pm_window.units))) {
-        pm_heap_free_elsewhere(ptr, function);
+        pm_thread_free_elsewhere(ptr, function);
         return NULL;
     }
     *distance = pm_load_relaxed(pm_window_route(&pm_window, unit)) - pm_heap_route(pm_heap_self);
     if (pm_unlikely(*distance > PM_ROUTE_DISTANCE_MASK)) {
-        pm_heap_free_remote(ptr, unit, function);
+        pm_thread_free_remote(ptr, unit, function);
         return NULL;
     }
     return pm_pool_at(&pm_window, unit - *distance);
 }
 
 /* What is known of a pool of ours holds for the next block, if it lies in the same unit. */
-void pm_heap_free_batch(void *const *blocks, size_t count, const char *function)
+void pm_thread_free_batch(void *const *blocks, size_t count, const char *function)
 {
 #if PM_VALGRIND
     for (size_t i = 0; i < count; i++)
-        pm_heap_free(blocks[i], function);
+        pm_thread_free(blocks[i], function);
     return;
 #endif
     const size_t no_unit = SIZE_MAX; /* no address has this one */

@@ -63,15 +63,15 @@ extern struct pm_heap pm_heap_dead PM_HIDDEN;
 extern struct pm_pool pm_pool_none PM_HIDDEN;
 
 /* NULL with errno ENOMEM: out of memory. Blocks are aligned to the granule. */
-void *pm_heap_malloc_slow(size_t n);
-void *pm_heap_malloc_medium(size_t n);
-void *pm_heap_malloc_aligned(size_t n, size_t align);
-void *pm_heap_calloc_medium(size_t n); /* any size */
+void *pm_thread_malloc_slow(size_t n);
+void *pm_thread_malloc_medium(size_t n);
+void *pm_thread_malloc_aligned(size_t n, size_t align);
+void *pm_thread_calloc_medium(size_t n); /* any size */
 
 /* `function` is the name that an error report shows. */
-void pm_heap_free_elsewhere(void *ptr, const char *function); /* outside the first window */
+void pm_thread_free_elsewhere(void *ptr, const char *function); /* outside the first window */
 /* In the first window, of a unit that is not the calling thread's. */
-void pm_heap_free_remote(void *ptr, size_t unit, const char *function);
+void pm_thread_free_remote(void *ptr, size_t unit, const char *function);
 /* `last` was the last live block of the pool. (It is here so that the fast path can leave it in its
  * register.) */
 void pm_heap_pool_emptied(void *last, struct pm_pool *pool);
@@ -88,9 +88,9 @@ bool pm_heap_resize(void *ptr, size_t n, const char *function);
 bool pm_heap_expand(void *ptr, size_t n, const char *function);
 
 /* Many blocks of one size: how many there were before memory was out (with errno ENOMEM). */
-size_t pm_heap_malloc_batch(size_t n, size_t count, void **blocks);
+size_t pm_thread_malloc_batch(size_t n, size_t count, void **blocks);
 /* Frees all; NULLs among them do nothing. */
-void pm_heap_free_batch(void *const *blocks, size_t count, const char *function);
+void pm_thread_free_batch(void *const *blocks, size_t count, const char *function);
 
 /* Bytes that a block for n holds; 0: there is none so large. */
 size_t pm_heap_good_size(size_t n);
