@@ -101,9 +101,11 @@ PM_NOINLINE void *pm_thread_calloc_medium(size_t n)
     void *block = n <= PM_BLOCK_MAX ? alloc_class(pm_class_of(n), &zero) : alloc_span(n, 1, &zero);
     if (pm_unlikely(block == NULL))
         return NULL;
+    pm_valgrind_pause(); /* it is told of the block later, by the api layer */
     pm_asan_unpoison(block, n);
     if (!zero)
         memset(block, 0, n);
+    pm_valgrind_resume();
     return block;
 }
 
@@ -229,7 +231,7 @@ bool pm_heap_resize(void *ptr, size_t n, const char *function)
         return n <= have && pm_class_bytes(pm_class_of(n)) == have;
     struct found found = find(ptr, function);
     ptr = pm_untagged(ptr);
-    if (!found.span || n <= PM_BLOCK_MAX)
+    if (!found.span || n <= PM_BLOCK_MAX || PM_VALGRIND) /* what it was made for is at its end */
         return false;
     if (pm_user_of_run(found.window, found.unit) != NULL
             ? !pm_user_resize_span(found.window, found.unit, ptr, n, function)

@@ -6,6 +6,7 @@
  * the second starts the batch, which is pushed when it is full, when another pool needs the slot,
  * on the slow path of malloc, and at thread exit (I7).
  */
+#include "heap/fast.h"
 #include "heap/internal.h"
 #include "heap/sample.h"
 #include "heap/user.h"
@@ -318,6 +319,11 @@ PM_INLINE struct pm_pool *own_pool_or_free(void *ptr, size_t unit, uint64_t *dis
 /* What is known of a pool of ours holds for the next block, if it lies in the same unit. */
 void pm_thread_free_batch(void *const *blocks, size_t count, const char *function)
 {
+#if PM_VALGRIND
+    for (size_t i = 0; i < count; i++)
+        pm_thread_free(blocks[i], function);
+    return;
+#endif
     const size_t no_unit = SIZE_MAX; /* no address has this one */
     const uintptr_t base = pm_window_base(&pm_window);
     struct pm_pool *pool = NULL;

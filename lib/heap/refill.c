@@ -5,6 +5,7 @@
  * (then it is full and floats) a parked pool; a floating pool; a kept empty pool; fresh units.
  * By the owner of the heap.
  */
+#include "base/probe.h"
 #include "heap/internal.h"
 
 void pm_heap_account(struct pm_heap *heap, struct pm_pool *pool, unsigned local)
@@ -189,10 +190,15 @@ void *pm_heap_refill(struct pm_heap *heap, unsigned class, bool *zero)
     struct pm_pool *pool = heap->current[class];
     if (pool != &pm_pool_none) {
         void *block = renew_current(heap, pool, zero);
-        if (block != NULL)
+        if (block != NULL) {
+            PM_PROBE4(refill, class, pool->block_bytes, pool->base, heap);
             return block;
+        }
     }
     pool = next_pool(heap, class);
     pm_heap_set_current(heap, class, pool ? pool : &pm_pool_none);
-    return pool ? pm_heap_take_block(pool, zero) : NULL;
+    if (pool == NULL)
+        return NULL;
+    PM_PROBE4(refill, class, pool->block_bytes, pool->base, heap);
+    return pm_heap_take_block(pool, zero);
 }

@@ -144,9 +144,11 @@ void *pm_user_alloc(struct pm_user_heap *heap, size_t n, size_t align, bool zero
         return NULL;
     }
     if (zero) {
+        pm_valgrind_pause();
         pm_asan_unpoison(block, n);
         if (!is_zero)
             memset(block, 0, n);
+        pm_valgrind_resume();
     }
     return block;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What the owner of a pool does with it: see the tables in pool.h. */
+#include "base/probe.h"
 #include "os/os.h"
 #include "pool/pool.h"
 
@@ -190,7 +191,7 @@ unsigned pm_pool_count_local(const struct pm_pool *pool)
     return n;
 }
 
-bool pm_pool_float_full(struct pm_pool *pool, uint64_t owner)
+static bool float_full(struct pm_pool *pool, uint64_t owner)
 {
     struct pm_remote *remote = pm_pool_remote(pool);
     uint64_t owned = pm_word_make(PM_OWNED, NULL, NULL, 0);
@@ -207,13 +208,26 @@ bool pm_pool_float_full(struct pm_pool *pool, uint64_t owner)
     return false;
 }
 
+bool pm_pool_float_full(struct pm_pool *pool, uint64_t owner)
+{
+    /* For the probe, at which the pool is ours no more. */
+    const char *base = pool->base;
+    unsigned class = pool->class, capacity = pool->capacity;
+    bool done = float_full(pool, owner);
+    if (done)
+        PM_PROBE3(float, class, base, capacity);
+    return done;
+}
+
 /* Empty remote list, local list of `local` blocks: one try. */
 static bool try_float(struct pm_pool *pool, struct pm_remote *remote, unsigned live)
 {
     uint64_t owned = pm_word_make(PM_OWNED, NULL, NULL, 0);
     void *list = pool->free;
+    const char *base = pool->base;
+    unsigned class = pool->class;
     bool publish = live <= remote->adopt_live;
-    uint64_t next = pm_word_make(publish ? PM_PUBLISHED : PM_FLOATING, pool->base, list, live);
+    uint64_t next = pm_word_make(publish ? PM_PUBLISHED : PM_FLOATING, base, list, live);
     pool->free = NULL;
     pool->place = PM_PLACE_NONE;
     if (publish)
@@ -226,6 +240,8 @@ static bool try_float(struct pm_pool *pool, struct pm_remote *remote, unsigned l
         pm_floating_lock_release();
     if (!done)
         pool->free = list;
+    else
+        PM_PROBE3(float, class, base, live);
     return done;
 }
 

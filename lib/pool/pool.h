@@ -106,12 +106,17 @@ PM_INLINE uint32_t pm_pool_offset(const void *ptr, uint64_t distance)
 /* Free blocks hold the link of their list in their first word. */
 PM_INLINE_UNWATCHED void *pm_block_next(const void *block)
 {
-    return *(void *const *)block;
+    pm_valgrind_pause();
+    void *next = *(void *const *)block;
+    pm_valgrind_resume();
+    return next;
 }
 
 PM_INLINE_UNWATCHED void pm_block_set_next(void *block, void *next)
 {
+    pm_valgrind_pause();
     *(void **)block = next;
+    pm_valgrind_resume();
 }
 
 PM_INLINE struct pm_pool *pm_pool_at(const struct pm_window *w, size_t unit)
