@@ -129,6 +129,16 @@ bool pm_limit_make_room(size_t arenas, uint64_t now_ns);
  * instead. */
 bool pm_limit_promise(size_t arenas, uint64_t now_ns);
 
+/* Option cgroup. Asks the system, if that is due: some system calls. Any lock but the arena lock
+ * may be held. */
+void pm_group_look(uint64_t now_ns);
+/* What it allows the arenas, in bytes, if it is to be a limit; SIZE_MAX: no limit. */
+size_t pm_group_limit_bytes(void);
+/* So many arenas more are in use: what is kept makes room for them. No lock held. */
+void pm_group_grown(size_t arenas, uint64_t now_ns);
+/* How many free units may be dirty, of those that the other bounds allow. */
+size_t pm_group_keep_units(size_t in_use_units, size_t keep_units);
+
 /* Makes a window of about that size, with at least so many arenas, of which the first is aligned.
  * Under the grow lock. */
 struct pm_window *pm_window_add(size_t bytes, size_t least_arenas, size_t align);
