@@ -187,6 +187,7 @@ bool pm_arena_reclaim(void)
 bool pm_arena_init(void)
 {
     pm_lock_register(&pm_grow_lock);
+    pm_lock_register(&pm_decommit_lock);
     pm_lock_register(&pm_arena_lock);
     pm_lock_acquire(&pm_grow_lock);
     bool done = pm_window_init();

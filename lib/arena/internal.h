@@ -46,6 +46,7 @@ _Static_assert(PM_WINDOWS_MAX <= 256, "a window's number is one byte");
 
 extern struct pm_lock pm_arena_lock PM_HIDDEN;
 extern struct pm_lock pm_grow_lock PM_HIDDEN;
+extern struct pm_lock pm_decommit_lock PM_HIDDEN; /* held over each decommit */
 
 /* Under the arena lock. */
 struct pm_arena_totals {

@@ -162,12 +162,21 @@ static uint64_t purge_units(struct pm_arena *a, uint64_t units)
     return still_dirty;
 }
 
+/* The lock is for walks, which read what others may be giving back. */
+static bool decommit(char *base)
+{
+    pm_lock_acquire(&pm_decommit_lock);
+    bool done = pm_os_decommit(base, PM_ARENA_BYTES);
+    pm_lock_release(&pm_decommit_lock);
+    return done;
+}
+
 /* Outside the lock. False: the system refused, all of it. */
 static bool purge_run(struct purge *purge, uint64_t now_ns)
 {
     char *base = pm_arena_base(purge->arena);
     if (~purge->units == 0 && (purge->decommit || pm_os_charges_commit()))
-        purge->decommitted = pm_os_decommit(base, PM_ARENA_BYTES);
+        purge->decommitted = decommit(base);
     if (purge->decommitted)
         pm_os_describe(base, PM_ARENA_BYTES, PM_OS_ARENAS);
     if (purge->forbid_huge || (purge->allow_huge && !purge->decommitted))

@@ -157,6 +157,16 @@ static struct pm_user_heap *lock_owner(struct pm_window *w, size_t unit)
     return NULL;
 }
 
+struct pm_user_heap *pm_user_look(struct pm_place_of at, struct pm_pool_blocks *blocks)
+{
+    struct pm_user_heap *heap = lock_owner(at.window, at.unit);
+    if (heap == NULL)
+        return NULL;
+    pm_pool_look_owner(pm_pool_at(at.window, at.unit), blocks);
+    pm_lock_release(&heap->lock);
+    return heap;
+}
+
 void pm_user_let_go(struct pm_pool *pool)
 {
     /* Release: whoever reads it afterwards under the heap's lock finds none. */

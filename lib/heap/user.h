@@ -57,6 +57,9 @@ static inline struct pm_user_heap *pm_user_of_run(const struct pm_window *w, siz
     return pm_load_acquire(&pm_remote_at(w, unit)->user);
 }
 
+/* The blocks of a pool with that head unit, at one moment; NULL: it is no user heap's now. */
+struct pm_user_heap *pm_user_look(struct pm_place_of at, struct pm_pool_blocks *blocks);
+
 /* Of a pool with that head unit, and of a large block. */
 void pm_user_free(struct pm_window *w, size_t unit, void *ptr, const char *function);
 void pm_user_free_span(struct pm_window *w, size_t unit, void *ptr, const char *function);

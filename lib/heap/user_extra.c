@@ -147,18 +147,14 @@ struct walk {
     void *arg;
 };
 
-/* Free blocks are those of the list, and what was never carved. */
 static bool walk_pool(const struct pm_pool *pool, const struct walk *walk)
 {
-    uint64_t is_free[PM_UNIT_BYTES / 8 / 64] = {0};
-    const char *first = pool->base + pool->first;
-    for (const void *block = pool->free; block != NULL; block = pm_block_next(block)) {
-        size_t number = (size_t)((const char *)block - first) / pool->block_bytes;
-        is_free[number / 64] |= (uint64_t)1 << number % 64;
-    }
-    for (size_t i = 0; i < pool->carved; i++) {
-        void *block = pool->base + pool->first + i * pool->block_bytes;
-        if (!(is_free[i / 64] >> i % 64 & 1) && !walk->visit(block, pool->block_bytes, walk->arg))
+    struct pm_pool_blocks blocks;
+    unsigned next = 0;
+    void *block;
+    pm_pool_look_owner(pool, &blocks);
+    while ((block = pm_pool_next_live(&blocks, &next)) != NULL) {
+        if (!walk->visit(block, pool->block_bytes, walk->arg))
             return false;
     }
     return true;
