@@ -102,4 +102,56 @@ static inline bool test_nothing_is_lost(void)
     return stats.free_units == stats.arenas * PM_ARENA_UNITS && pm_arena_check();
 }
 
+#if PM_OS_FAULT
+/* A sweep: the scenario, which returns how many requests were refused, runs once for each call that
+ * it makes to the system, in a process of its own, where that call fails, alone or with all later
+ * ones. Afterwards it runs without failures, and nothing is lost. */
+struct test_sweep {
+    unsigned (*scenario)(void);
+    unsigned nth;
+    bool for_good;
+};
+
+static inline void test_sweep_start(void)
+{
+    pm_options.window_bytes = 4 * PM_ARENA_BYTES; /* small: windows are added, too */
+    pm_options.keep_bytes = 0;
+}
+
+static inline void test_sweep_one(const void *arg)
+{
+    const struct test_sweep *sweep = arg;
+    test_sweep_start();
+    pm_os_fault_set(sweep->nth, sweep->for_good);
+    unsigned without = sweep->scenario();
+    require(sweep->for_good || without <= 1);
+    pm_os_fault_set(0, false);
+    require(sweep->scenario() == 0 && test_nothing_is_lost());
+}
+
+static inline void test_sweep_count(const void *arg)
+{
+    const struct test_sweep *sweep = arg;
+    test_sweep_start();
+    pm_os_fault_set(0, false);
+    require(sweep->scenario() == 0);
+    fprintf(stderr, "%u", pm_os_fault_calls());
+}
+
+static inline void test_sweep(unsigned (*scenario)(void), bool for_good)
+{
+    char text[1000];
+    struct test_sweep sweep = {scenario, 0, for_good};
+    require(test_stderr_of(test_sweep_count, &sweep, text, sizeof text) == 0);
+    unsigned calls = (unsigned)strtoul(text, NULL, 10);
+    require(calls > 10);
+    for (sweep.nth = 1; sweep.nth <= calls; sweep.nth++) {
+        int status = test_stderr_of(test_sweep_one, &sweep, text, sizeof text);
+        if (status != 0)
+            fprintf(stderr, "call %u of %u: status %d\n%s", sweep.nth, calls, status, text);
+        require(status == 0);
+    }
+}
+#endif
+
 #endif
