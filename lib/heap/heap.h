@@ -100,7 +100,8 @@ void *pm_heap_move_large(void *ptr, size_t n, const char *function);
 
 /* The calling thread's heap lets go of all that it holds. True: it held something. */
 bool pm_heap_idle(void);
-/* The same, of the cold heap too, and all that any heap keeps without using it. */
+/* The same, of the cold heap too, and all that any heap, user heaps included, keeps without using
+ * it. */
 void pm_heap_trim(void);
 
 /* A block in use, as a walk finds it. */

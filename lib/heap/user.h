@@ -49,6 +49,8 @@ void pm_user_set_limit(struct pm_user_heap *heap, size_t limit_bytes, const char
 void pm_user_enter(struct pm_user_heap *heap, const char *function);
 /* Under the lock: a pool that is off the lists is retired, and the heap's no more. */
 void pm_user_let_go(struct pm_pool *pool);
+/* Under the lock: an empty pool goes back to its arena. */
+void pm_user_give_pool(struct pm_user_heap *heap, struct pm_pool *pool);
 
 /* Whose the run with that head unit is, which has a pool or a large block; NULL: no user heap's. */
 static inline struct pm_user_heap *pm_user_of_run(const struct pm_window *w, size_t unit)
@@ -72,6 +74,8 @@ struct pm_user_stats {
     uint64_t shell_bytes;
 };
 void pm_user_stats(struct pm_user_stats *stats);
+/* Every heap's pools without a live block go back to the arenas. True: there was one. */
+bool pm_user_trim(void);
 /* All user heaps; prints the first violation and returns false. */
 bool pm_user_check(void);
 

@@ -216,6 +216,35 @@ void pm_user_stats(struct pm_user_stats *stats)
     pm_lock_release(&pm_registry_lock);
 }
 
+/* There is one empty pool of a class at most, among those that have room. */
+static bool trim_class(struct pm_user_heap *heap, unsigned class)
+{
+    struct pm_link *list = &heap->pools[class], *at = list->next;
+    for (; at != NULL && at != list; at = at->next) {
+        struct pm_pool *pool = pm_container_of(at, struct pm_pool, link);
+        if (pool->count == pool->capacity)
+            return false;
+        if (pool->count == 0) {
+            pm_user_give_pool(heap, pool);
+            return true;
+        }
+    }
+    return false;
+}
+
+bool pm_user_trim(void)
+{
+    bool some = false;
+    for (struct pm_lock *lock = pm_lock_of_rank(PM_RANK_USER); lock != NULL; lock = lock->next) {
+        struct pm_user_heap *heap = heap_of_lock(lock);
+        pm_lock_acquire(lock);
+        for (unsigned class = 0; class < PM_CLASSES && heap->in_use && !heap->lost; class ++)
+            some |= trim_class(heap, class);
+        pm_lock_release(lock);
+    }
+    return some;
+}
+
 static bool violated(const struct pm_user_heap *heap, const char *what, const char *pool)
 {
     pm_warn("user heap check: %s (heap %p, pool %p)", what, (const void *)heap, (const void *)pool);
