@@ -32,12 +32,13 @@ struct pm_walk_block {
  * the order means nothing, and `block` is good during the call only. True: all were visited.
  *
  * Any thread; nobody is stopped, and no lock is held while visit runs: it may allocate, free, and
- * walk. Not from a signal handler that interrupted the allocator. What is seen is exact of all that
- * nobody makes or frees meanwhile, if those who freed have done so: a thread may hold back a batch
- * of frees (its next slow path, or its own walk, hands them on), and those blocks are in use still.
- * While other threads are at work a block that was made or freed during the walk may be visited or
- * not; one that visit frees before its turn has come may be visited, too; never anything that is no
- * block. So the contents of blocks of others must not be looked at unless they are known to stay.
+ * walk. Not from a signal handler that interrupted the allocator. What is seen is exact of pools in
+ * which nobody makes or frees a block meanwhile, and of large blocks and user heaps. A thread may
+ * hold back a batch of frees of other threads' blocks; these are in use until its next slow path,
+ * or its own walk, hands them on. Of a pool that its thread uses at that very moment, blocks made
+ * or freed lately may be visited or not. One that visit frees before its turn has come may be
+ * visited, too; never anything that is no block. So the contents of blocks of others must not be
+ * looked at unless they are known to stay.
  * Takes time by the address space in use and by its blocks.
  */
 PM_API bool pm_walk_blocks(enum pm_walk_which which,
