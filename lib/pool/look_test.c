@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-enum { WINDOW_ARENAS = 64, BLOCKS_MAX = 1 << 13, SIZE = 256 };
+enum { WINDOW_ARENAS = 64, BLOCKS_MAX = 1 << 13, SIZE = 64 };
 
 static void *blocks[BLOCKS_MAX];
 
