@@ -3,6 +3,7 @@
  * Every call to the system fails in turn while user heaps are made, filled and destroyed: a refusal
  * is NULL with ENOMEM, what was handed out stays usable, and all comes back in the end.
  */
+#include "heap/sweep_testing.h"
 #include "heap/testing.h"
 #include "heap/user.h"
 
