@@ -3,7 +3,7 @@
  * Option cgroup: what the control group of the process allows, as the files of the system said
  * last. They are read when arenas are added and when free memory is due, at most once in
  * PM_GROUP_LOOK_NS: where system calls are made anyway, and never where memory is only taken or
- * given. See docs/decisions/009-the-control-group-is-looked-at-when-memory-grows.md.
+ * given. See docs/decisions/010-the-control-group-is-looked-at-when-memory-grows.md.
  */
 #include "arena/internal.h"
 #include "base/options.h"

@@ -54,6 +54,9 @@ struct pm_heap {
     struct pm_heap *next, *next_free, *next_of_thread;
     uintptr_t thread; /* where the owner's thread-local storage lies */
     bool in_use;
+    /* See sample.h; counted down also while nothing is sampled. */
+    uint64_t sample_epoch;
+    uint32_t until[PM_CLASSES]; /* how many allocations of the class, and the last is sampled */
 } __attribute__((aligned(PM_LINE_BYTES)));
 
 extern __thread struct pm_heap *pm_heap_self PM_HIDDEN __attribute__((tls_model("initial-exec")));

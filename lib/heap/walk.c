@@ -5,6 +5,7 @@
  * nothing about the pool it is in, but for a block that it frees before its turn has come.
  */
 #include "heap/internal.h"
+#include "heap/sample.h"
 #include "heap/user.h"
 
 struct walk {
@@ -38,11 +39,18 @@ static PM_NOINLINE void visit_pool(struct walk *walk, struct pm_place_of at)
         visit_blocks(walk, &blocks, &found);
 }
 
+/* Sampled blocks are in a heap that nobody asked for: as pm_user_of. */
+static struct pm_user_heap *asked_for(struct pm_user_heap *heap)
+{
+    return pm_sampling_was_on() && heap == pm_sampling.heap ? NULL : heap;
+}
+
 static PM_NOINLINE void visit_user_pool(struct walk *walk, struct pm_place_of at)
 {
     struct pm_pool_blocks blocks;
-    struct pm_live_block found = {.user = pm_user_look(at, &blocks)};
-    if (found.user != NULL)
+    struct pm_user_heap *heap = pm_user_look(at, &blocks);
+    struct pm_live_block found = {.user = asked_for(heap)};
+    if (heap != NULL)
         visit_blocks(walk, &blocks, &found);
 }
 

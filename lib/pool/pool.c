@@ -62,11 +62,12 @@ static void cut_descriptor(struct pm_pool *pool, const struct pm_run *run, unsig
     pool->carved = 0;
     pool->capacity = (uint16_t)pm_class_capacity(class);
     pm_pool_set_live_base(pool, 0);
-    pool->class = (uint8_t)class;
+    pool->class = (uint8_t) class;
     pool->units = (uint8_t)run->units;
     pool->place = PM_PLACE_NONE;
     pool->zero = run->dirty == 0;
     pool->first = (uint16_t)pm_class_first(class);
+    pool->start = 0;
     pool->shift = (uint8_t)shift;
     pool->inverse = inverse_of_odd(block_bytes >> shift);
 }
@@ -146,6 +147,37 @@ unsigned pm_pool_take_remote(struct pm_pool *pool)
     if (local != NULL)
         append(chain, pm_word_count(word), local);
     return pm_word_count(word);
+}
+
+/* Cuts the local list behind that many blocks; the rest of it. */
+static void *cut_local(struct pm_pool *pool, unsigned keep)
+{
+    void *last = NULL, *rest = pool->free;
+    for (; keep > 0; keep--) {
+        last = rest;
+        rest = pm_block_next(rest);
+    }
+    if (last != NULL)
+        pm_block_set_next(last, NULL);
+    else
+        pool->free = NULL;
+    return rest;
+}
+
+void pm_pool_withhold(struct pm_pool *pool, unsigned keep, unsigned local)
+{
+    struct pm_remote *remote = pm_pool_remote(pool);
+    unsigned n = local - keep;
+    void *rest = cut_local(pool, keep);
+    uint64_t word = pm_load_relaxed(&remote->word), next;
+    do {
+        void *others = pm_word_head(word, pool->base);
+        if (others != NULL)
+            append(rest, n, others);
+        next = pm_word_make(PM_OWNED, pool->base, rest, pm_word_count(word) + n);
+        /* Acquire-release, as in pm_pool_take_remote: the list goes on with others' blocks. */
+    } while (!pm_cas_acq_rel(&remote->word, &word, next));
+    pm_pool_set_live_base(pool, pm_pool_live_base(pool) + n);
 }
 
 unsigned pm_pool_count_local(const struct pm_pool *pool)

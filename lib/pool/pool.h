@@ -42,9 +42,9 @@
 #include "base/report.h"
 #include "pool/size_class.h"
 
-/* While a pool is its heap's current one, `count` starts here and goes down with each local free.
- * At zero it starts anew, which also makes a thread that needs no other slow path look at the clock
- * now and then. So the fast free needs one test for all pools. */
+/* While a pool is its heap's current one, `count` starts here (or lower: see heap/sample.h) and
+ * goes down with each local free. At zero it starts anew, which also makes a thread that needs no
+ * other slow path look at the clock now and then. So the fast free needs one test for all pools. */
 #define PM_COUNT_CURRENT 16384u
 
 enum pm_place { PM_PLACE_NONE, PM_PLACE_CURRENT, PM_PLACE_PARKED, PM_PLACE_KEPT };
@@ -66,7 +66,8 @@ struct pm_pool {
     uint8_t shift; /* this and the next divide by block_bytes: see pm_divides */
     uint32_t inverse;
     uint16_t first; /* where the first block starts, in bytes from the base */
-    uint8_t padding[PM_LINE_BYTES - 58];
+    uint16_t start; /* current: what `count` was when it was looked at last */
+    uint8_t padding[PM_LINE_BYTES - 60];
 };
 
 /* The remote line. All but the word and `user` is constant while a block of the pool is live. */
@@ -173,6 +174,9 @@ bool pm_pool_carve(struct pm_pool *pool);
 void *pm_pool_carve_one(struct pm_pool *pool);
 /* Moves what others freed to the local list; how many blocks that were. */
 unsigned pm_pool_take_remote(struct pm_pool *pool);
+/* The local list, of `local` blocks, keeps the first `keep` (fewer) of them; the others wait on the
+ * remote list until that is taken, as if another thread had freed them. */
+void pm_pool_withhold(struct pm_pool *pool, unsigned keep, unsigned local);
 /* How many blocks the local list has. */
 unsigned pm_pool_count_local(const struct pm_pool *pool);
 /* The owner lets go of the pool, whose local list has `local` blocks. False: nothing is live, the
