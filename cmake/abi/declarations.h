@@ -144,3 +144,23 @@ PM_API bool pm_heap_walk(pm_user_heap *heap, bool (*visit)(void *block, size_t b
 }
 #endif
 #endif
+#ifndef POOLMALLOC_WALK_H
+#define POOLMALLOC_WALK_H
+#ifdef __cplusplus
+extern "C" {
+#endif
+enum pm_walk_which { PM_WALK_THREAD, PM_WALK_PROCESS };
+struct pm_walk_block {
+    void *block;
+    size_t bytes;
+    bool large;
+    bool mine;
+    uint64_t thread;
+    pm_user_heap *heap;
+};
+PM_API bool pm_walk_blocks(enum pm_walk_which which,
+                           bool (*visit)(const struct pm_walk_block *block, void *arg), void *arg);
+#ifdef __cplusplus
+}
+#endif
+#endif

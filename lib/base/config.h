@@ -133,6 +133,11 @@
 #define PM_TICK_SHIFT 24             /* arenas remember times in units of 2^24 ns */
 #define PM_TICK_EVERY 16             /* heaps look at the clock on each 16th slow path */
 
+/* Option cgroup: how often at most the system is asked what the group may have, and which part of
+ * it is left to what is not in arenas: free memory beyond the rest is not kept. */
+#define PM_GROUP_LOOK_NS 1000000000ull
+#define PM_GROUP_SPARE_PART 8
+
 _Static_assert(PM_UNIT_SHIFT >= 12 && PM_UNIT_SHIFT <= 15, "unit size");
 _Static_assert(PM_ARENA_UNITS == 64, "an arena's state is kept in 64-bit words");
 _Static_assert(PM_CLASSES <= 128, "heaps keep two words of used classes");

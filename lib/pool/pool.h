@@ -253,6 +253,24 @@ struct pm_class_stats {
 /* Fills stats[PM_CLASSES], by a walk. */
 void pm_pool_class_stats(struct pm_class_stats *stats);
 
+/* The blocks of a pool that were ever handed out, and which of them are free. */
+struct pm_pool_blocks {
+    char *first;
+    size_t block_bytes;
+    unsigned carved;
+    uint64_t owner; /* as in the view */
+    uint64_t is_free[PM_UNIT_BYTES / 8 / 64];
+};
+
+/* What the pool with that head unit has; false: there is none now. The lists of a pool that nobody
+ * uses meanwhile are read exactly; of one that its owner uses, a block may be called live that is
+ * free, or the other way round. No crash in any case. */
+bool pm_pool_look(struct pm_place_of at, struct pm_pool_blocks *blocks);
+/* The same for who owns the pool (or has it under a lock), without asking whose it is. */
+void pm_pool_look_owner(const struct pm_pool *pool, struct pm_pool_blocks *blocks);
+/* A live block, from number *next on, and *next is behind it; NULL: there is none left. */
+void *pm_pool_next_live(const struct pm_pool_blocks *blocks, unsigned *next);
+
 /* Prints the first violation and returns false. For the owner, of a pool that it owns. */
 bool pm_pool_check(const struct pm_pool *pool);
 
