@@ -103,9 +103,10 @@ size_t pm_tc_get_allocated_size(const void *ptr)
 
 enum pm_tc_ownership pm_tc_get_ownership(const void *ptr)
 {
-    struct pm_window *w = pm_window_find(ptr);
+    size_t unit;
+    struct pm_window *w = pm_window_locate(ptr, &unit);
     /* Relaxed: who has a block got it after its route was set. */
-    bool owned = w && pm_load_relaxed(pm_window_route(w, pm_window_index(w, ptr))) != PM_ROUTE_VOID;
+    bool owned = w && pm_load_relaxed(pm_window_route(w, unit)) != PM_ROUTE_VOID;
     return owned ? PM_TC_OWNED : PM_TC_NOT_OWNED;
 }
 
