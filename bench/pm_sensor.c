@@ -112,7 +112,7 @@ static void start(struct ring *ring, int core)
 
 int main(int argc, char **argv)
 {
-    if (argc != 2) {
+    if (argc != 2 || argv[1][0] == '-') { /* an option is no name for a file */
         fprintf(stderr, "usage: pm_sensor FILE\n");
         return 2;
     }

@@ -129,6 +129,13 @@ class ProgramTest(unittest.TestCase):
         with self.assertRaisesRegex(Failure, "pm_sensor: No such file"):
             Sensor(os.path.join(self.folder.name, "pm_sensor"), self.path)
 
+    def test_an_option_is_no_file(self):
+        for wrong in (["--help"], [], [self.path, self.path]):
+            ended = subprocess.run([PROGRAM] + wrong, stdin=subprocess.DEVNULL, text=True,
+                                   stderr=subprocess.PIPE, cwd=self.folder.name, check=False)
+            self.assertEqual((ended.returncode, ended.stderr), (2, "usage: pm_sensor FILE\n"))
+        self.assertEqual(os.listdir(self.folder.name), [])
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -5,10 +5,10 @@
  * to none stays without. They do what the standard asks of the default ones ([new.delete],
  * docs/cxx.md). Any thread.
  *
- *   new -+-> pm_heap_malloc_at_hand
+ *   new -+-> pm_thread_malloc_at_hand
  *        +-> new_slow -> new_failed: the program's handler, std::bad_alloc
  *   new[], nothrow forms -> the form that the standard has them call
- *   delete, aligned delete -> pm_heap_free; the others -> the form that the standard names
+ *   delete, aligned delete -> pm_thread_free; the others -> the form that the standard names
  *
  * A program may replace some of the forms, and the others must then come to these. So a form calls
  * another by its public name, which the linkers bind to the program's if there is one; and all are
@@ -75,10 +75,15 @@ struct request {
     void *(*aligned_form)(size_t size, size_t alignment);
 };
 
+/* Blocks are told of to valgrind where pm_malloc does that. */
+PM_INLINE void *plain(size_t size)
+{
+    return PM_VALGRIND ? pm_malloc(size) : pm_thread_malloc(size);
+}
+
 static void *attempt(const struct request *request)
 {
-    return request->aligned ? pm_memalign(request->alignment, request->size)
-                            : pm_heap_malloc(request->size);
+    return request->aligned ? pm_memalign(request->alignment, request->size) : plain(request->size);
 }
 
 /* No memory: the handler may free some, throw, or end the program. Without a handler, or with an
@@ -113,7 +118,7 @@ static PM_COLD void *new_throwing(size_t size, size_t alignment, bool aligned, c
 
 static PM_NOINLINE void *new_slow(size_t size, const void *caller)
 {
-    void *block = pm_heap_malloc(size);
+    void *block = plain(size);
     if (pm_likely(block != NULL))
         return block;
     return new_throwing(size, 1, false, caller);
@@ -121,7 +126,7 @@ static PM_NOINLINE void *new_slow(size_t size, const void *caller)
 
 OWN FAST void *new_one(size_t size)
 {
-    void *block = pm_heap_malloc_at_hand(size);
+    void *block = PM_VALGRIND ? NULL : pm_thread_malloc_at_hand(size);
     if (pm_likely(block != NULL))
         return block;
     return new_slow(size, __builtin_return_address(0));
@@ -221,7 +226,7 @@ OWN void *new_array_aligned_nothrow(size_t size, size_t alignment, const struct 
 
 OWN FAST PM_NOINLINE void delete_one(void *ptr)
 {
-    pm_heap_free(ptr, "operator delete");
+    pm_thread_free(ptr, "operator delete");
 }
 
 OWN void delete_array(void *ptr)

@@ -3,7 +3,7 @@
  * The entry points of the domains. While every domain has its default table they are the paths of
  * pm_malloc & co. behind one test; else the table is asked. Any thread.
  *
- *   pm_object_malloc -+-> pm_heap_malloc, inlined
+ *   pm_object_malloc -+-> pm_thread_malloc, inlined
  *                     +-> hooked_malloc -> the table's function   a domain, any, is hooked
  */
 #include "api/domains.h"
@@ -62,7 +62,7 @@ PM_INLINE void *domain_malloc(enum pm_domain domain, size_t size)
 {
     if (pm_unlikely(is_hooked()))
         return hooked_malloc(domain, size);
-    return PM_ASAN ? pm_malloc(size) : pm_heap_malloc(size);
+    return PM_WATCHED ? pm_malloc(size) : pm_thread_malloc(size);
 }
 
 PM_INLINE void *domain_calloc(enum pm_domain domain, size_t count, size_t size)
@@ -83,7 +83,7 @@ PM_INLINE void domain_free(enum pm_domain domain, void *ptr)
 {
     if (pm_unlikely(is_hooked()))
         return hooked_free(domain, ptr);
-    pm_heap_free(ptr, "free");
+    pm_thread_free(ptr, "free");
 }
 
 FAST void *pm_raw_malloc(size_t size)

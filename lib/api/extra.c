@@ -12,7 +12,7 @@ size_t pm_good_size(size_t size)
 
 bool pm_owns(const void *ptr)
 {
-    return pm_arena_owns(ptr);
+    return pm_arena_owns(pm_untagged(ptr));
 }
 
 bool pm_expand(void *ptr, size_t size)
@@ -25,8 +25,8 @@ bool pm_expand(void *ptr, size_t size)
 
 size_t pm_malloc_batch(size_t size, size_t count, void **blocks)
 {
-    size_t made = pm_heap_malloc_batch(padded(size), count, blocks);
-#if PM_ASAN
+    size_t made = pm_thread_malloc_batch(padded(size), count, blocks);
+#if PM_WATCHED
     for (size_t i = 0; i < made; i++)
         told(blocks[i], size);
 #endif
@@ -35,5 +35,5 @@ size_t pm_malloc_batch(size_t size, size_t count, void **blocks)
 
 void pm_free_batch(void *const *blocks, size_t count)
 {
-    pm_heap_free_batch(blocks, count, "pm_free_batch");
+    pm_thread_free_batch(blocks, count, "pm_free_batch");
 }

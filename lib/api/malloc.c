@@ -23,19 +23,19 @@
 
 FAST void *pm_malloc(size_t size)
 {
-    return told(pm_heap_malloc(padded(size)), size);
+    return told(pm_thread_malloc(padded(size)), size);
 }
 
 FAST void pm_free(void *ptr)
 {
-    pm_heap_free(ptr, "free");
+    pm_thread_free(ptr, "free");
 }
 
 /* Whole granules: blocks consist of them. From both ends, so that small blocks take no loop; the
  * empty asm keeps the compiler from making a call of memset of it. */
 PM_INLINE void clear(void *block, size_t last_byte)
 {
-#if !PM_ASAN
+#if !PM_WATCHED
     typedef long granule __attribute__((vector_size(1 << PM_GRANULE_SHIFT), may_alias));
     if (pm_likely(last_byte < CLEAR_INLINE_MAX)) {
         granule *first = block, *last = first + last_byte / PM_GRANULE_BYTES;
@@ -62,10 +62,10 @@ void *pm_calloc(size_t count, size_t size)
         return fail(ENOMEM);
     size_t room = padded(bytes);
     if (pm_unlikely(room - 1 >= PM_DIRECT_MAX)) /* 0 too */
-        return told(pm_heap_calloc_medium(room), bytes);
-    void *block = pm_heap_try_malloc(room - 1);
+        return told_zero(pm_thread_calloc_medium(room), bytes);
+    void *block = pm_thread_try_malloc(room - 1);
     if (pm_unlikely(block == NULL))
-        return told(pm_heap_calloc_medium(room), bytes);
+        return told_zero(pm_thread_calloc_medium(room), bytes);
     clear(told(block, bytes), bytes - 1);
     return block;
 }
@@ -82,16 +82,22 @@ static void *alloc_beside(const void *ptr, size_t size, const char *function)
 static void *move(void *ptr, size_t size, const char *function)
 {
     size_t have = usable_of(ptr, function);
-    void *block =
-        have >= PM_MOVE_MIN_BYTES ? pm_heap_move_large(ptr, padded(size), function) : NULL;
+    void *block = NULL;
+    if (have >= PM_MOVE_MIN_BYTES && !PM_VALGRIND) /* it does not know such moves */
+        block = pm_heap_move_large(ptr, padded(size), function);
     if (block != NULL)
         return told(block, size);
+    int saved_errno = errno;
     block = alloc_beside(ptr, size, function);
+    if (block == NULL && size <= have) { /* callers do not expect that less is refused */
+        errno = saved_errno;
+        return told(ptr, size);
+    }
     if (block == NULL)
         return NULL;
     pm_asan_unpoison(ptr, have);
     memcpy(block, ptr, have < size ? have : size);
-    pm_heap_free(ptr, function);
+    pm_thread_free(ptr, function);
     return block;
 }
 
@@ -100,7 +106,7 @@ static void *resize(void *ptr, size_t size, const char *function)
     if (ptr == NULL)
         return pm_malloc(size);
     if (size == 0) {
-        pm_heap_free(ptr, function);
+        pm_thread_free(ptr, function);
         return NULL;
     }
     if (size > PTRDIFF_MAX)
@@ -129,7 +135,7 @@ void *pm_memalign(size_t alignment, size_t size)
         return fail(EINVAL);
     if (size > PTRDIFF_MAX || alignment > PTRDIFF_MAX)
         return fail(ENOMEM);
-    return told(pm_heap_malloc_aligned(padded(size), alignment), size);
+    return told(pm_thread_malloc_aligned(padded(size), alignment), size);
 }
 
 void *pm_aligned_alloc(size_t alignment, size_t size)
@@ -175,13 +181,13 @@ size_t pm_malloc_usable_size(void *ptr)
 void pm_free_sized(void *ptr, size_t size)
 {
     check_size(ptr, 1, size, "free_sized");
-    pm_heap_free(ptr, "free_sized");
+    pm_thread_free(ptr, "free_sized");
 }
 
 void pm_free_aligned_sized(void *ptr, size_t alignment, size_t size)
 {
     check_size(ptr, alignment, size, "free_aligned_sized");
-    pm_heap_free(ptr, "free_aligned_sized");
+    pm_thread_free(ptr, "free_aligned_sized");
 }
 
 bool pm_thread_idle(void)

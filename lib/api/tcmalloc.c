@@ -5,7 +5,6 @@
 #include "api/alias.h"
 #include "api/je_stats.h"
 #include "api/jemalloc.h"
-#include "arena/window.h"
 #include "base/atomic.h"
 #include "base/options.h"
 #include "poolmalloc/poolmalloc.h"
@@ -30,10 +29,11 @@ struct property {
 
 int pm_tc_get_numeric_property(const char *property, size_t *value)
 {
-    struct pm_stats own;
+    struct pm_figures figures;
     struct pm_je_stats stats;
-    pm_stats_get(&own);
-    pm_je_stats_of(&own, &stats);
+    pm_figures_take(&figures);
+    pm_je_stats_of(&figures, &stats);
+    const struct pm_stats own = figures.stats;
     const struct property properties[] = {
         {"generic.current_allocated_bytes", stats.allocated},
         {"generic.heap_size", own.arenas * own.arena_bytes},
@@ -103,11 +103,7 @@ size_t pm_tc_get_allocated_size(const void *ptr)
 
 enum pm_tc_ownership pm_tc_get_ownership(const void *ptr)
 {
-    size_t unit;
-    struct pm_window *w = pm_window_locate(ptr, &unit);
-    /* Relaxed: who has a block got it after its route was set. */
-    bool owned = w && pm_load_relaxed(pm_window_route(w, unit)) != PM_ROUTE_VOID;
-    return owned ? PM_TC_OWNED : PM_TC_NOT_OWNED;
+    return pm_owns(ptr) ? PM_TC_OWNED : PM_TC_NOT_OWNED;
 }
 
 size_t pm_tc_get_thread_cache_size(void)

@@ -212,6 +212,7 @@ static bool grow_piece(unsigned arenas, unsigned align, struct pm_arena **span, 
 bool pm_arena_grow(unsigned arenas, unsigned align, struct pm_arena **span, uint64_t now_ns)
 {
     pm_lock_acquire(&pm_grow_lock);
+    pm_group_look(now_ns);
     /* As long as the first window has room, what lies elsewhere is used last. */
     bool room = pm_window_has_room(&pm_window);
     bool hooked = pm_piece_wanted(), run = span == NULL;
@@ -219,6 +220,8 @@ bool pm_arena_grow(unsigned arenas, unsigned align, struct pm_arena **span, uint
                 (hooked ? grow_piece(arenas, align, span, now_ns)
                         : grow(arenas, align, span, now_ns) || (run && recommit(false)));
     pm_lock_release(&pm_grow_lock);
+    if (done)
+        pm_group_grown(arenas, now_ns);
     return done;
 }
 
@@ -239,6 +242,7 @@ bool pm_arena_reclaim(void)
 bool pm_arena_init(void)
 {
     pm_lock_register(&pm_grow_lock);
+    pm_lock_register(&pm_decommit_lock);
     pm_lock_register(&pm_arena_lock);
     pm_lock_acquire(&pm_grow_lock);
     bool done = pm_window_init();

@@ -155,13 +155,20 @@ static void *call_alloc(size_t bytes)
     return start;
 }
 
-void pm_piece_call_free(const struct pm_piece_memory *memory)
+static void call_free(const struct pm_piece_memory *memory)
 {
     int saved_errno = errno;
     pm_hook_depth++;
     memory->by.free(memory->by.context, memory->start, memory->bytes);
     pm_hook_depth--;
     errno = saved_errno;
+}
+
+void pm_piece_return(const struct pm_piece_memory *memory)
+{
+    pm_lock_acquire(&pm_decommit_lock); /* walks read what others may be giving back */
+    call_free(memory);
+    pm_lock_release(&pm_decommit_lock);
 }
 
 /* An arena more than `arenas` where they do not come aligned. No bytes: refused. */
@@ -173,10 +180,10 @@ static struct pm_piece_memory ask(size_t arenas)
     if (memory.start == NULL) {
         memory.bytes = 0;
     } else if (end < bytes || end > (uintptr_t)1 << PM_ADDRESS_BITS) {
-        pm_piece_call_free(&memory);
+        call_free(&memory);
         memory.bytes = 0;
     } else if (!source.unaligned && ((uintptr_t)memory.start & (PM_ARENA_BYTES - 1)) != 0) {
-        pm_piece_call_free(&memory);
+        call_free(&memory);
         source.unaligned = true;
         return ask(arenas);
     }

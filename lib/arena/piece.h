@@ -46,11 +46,11 @@ struct pm_piece_memory {
 /* Under the arena lock: retires the piece if it is wholly free and more is than shall be kept, or
  * `any` is. What is left to do: pm_piece_give_back, without the lock. */
 struct pm_piece_memory pm_piece_take_empty(struct pm_window *w, bool any);
-void pm_piece_call_free(const struct pm_piece_memory *memory);
+void pm_piece_return(const struct pm_piece_memory *memory);
 PM_INLINE void pm_piece_give_back(const struct pm_piece_memory *memory)
 {
     if (pm_unlikely(memory->bytes != 0))
-        pm_piece_call_free(memory);
+        pm_piece_return(memory);
 }
 /* All that are wholly free, or the first only. False: there is none. */
 bool pm_piece_give_back_empties(bool all);

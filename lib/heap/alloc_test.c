@@ -37,7 +37,7 @@ ISOLATED(aligned_blocks_are_aligned_and_hold_their_size)
         for (int i = 0; i < 20; i++) {
             size_t n =
                 test_random_below(&seed, (4 * PM_BLOCK_MAX >> test_random_below(&seed, 18)) + 1);
-            char *block = test_told(pm_heap_malloc_aligned(n, align));
+            char *block = test_told(pm_thread_malloc_aligned(n, align));
             require(block != NULL && (uintptr_t)block % align == 0);
             require(pm_heap_usable(block, "test") >= n);
             memset(block, 1, n);
@@ -55,14 +55,14 @@ ISOLATED(sizes_that_nothing_holds_are_refused_with_enomem)
     test_heap_start(WINDOW_ARENAS);
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         errno = 0;
-        require(pm_heap_malloc(sizes[i]) == NULL && errno == ENOMEM);
+        require(pm_thread_malloc(sizes[i]) == NULL && errno == ENOMEM);
         errno = 0;
-        require(pm_heap_calloc_medium(sizes[i]) == NULL && errno == ENOMEM);
+        require(pm_thread_calloc_medium(sizes[i]) == NULL && errno == ENOMEM);
         errno = 0;
-        require(pm_heap_malloc_aligned(sizes[i], 64) == NULL && errno == ENOMEM);
+        require(pm_thread_malloc_aligned(sizes[i], 64) == NULL && errno == ENOMEM);
     }
     errno = 0;
-    require(pm_heap_malloc_aligned(1, (size_t)1 << 62) == NULL && errno == ENOMEM);
+    require(pm_thread_malloc_aligned(1, (size_t)1 << 62) == NULL && errno == ENOMEM);
 }
 
 static bool all_zero(const char *block, size_t n)
@@ -76,7 +76,7 @@ static bool all_zero(const char *block, size_t n)
 
 static void *calloc_checked(size_t n)
 {
-    char *block = test_told(pm_heap_calloc_medium(n));
+    char *block = test_told(pm_thread_calloc_medium(n));
     require(block != NULL && all_zero(block, n));
     return block;
 }
@@ -143,14 +143,14 @@ ISOLATED(zeroed_memory_fresh_from_the_system_is_not_touched)
 {
     test_heap_start(WINDOW_ARENAS);
     size_t n = (size_t)8 << 20;
-    char *large = pm_heap_calloc_medium(n);
+    char *large = pm_thread_calloc_medium(n);
     require(large != NULL && resident_pages(large, n) == 0);
-    char *medium = pm_heap_calloc_medium(PM_BLOCK_MAX);
+    char *medium = pm_thread_calloc_medium(PM_BLOCK_MAX);
     require(medium != NULL && resident_pages(medium, PM_BLOCK_MAX) == 0);
     memset(test_told(large), 1, n);
     test_release(large);
     require(pm_arena_purge_all());
-    char *again = pm_heap_calloc_medium(n);
+    char *again = pm_thread_calloc_medium(n);
     require(again == large && resident_pages(again, n) == 0); /* purged is as good as fresh */
 }
 

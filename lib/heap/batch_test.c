@@ -23,7 +23,7 @@ static int by_address(const void *a, const void *b)
 /* All there, of that size, aligned, and no two overlap. */
 static void require_good_batch(size_t n, size_t count)
 {
-    require(pm_heap_malloc_batch(n, count, blocks) == count);
+    require(pm_thread_malloc_batch(n, count, blocks) == count);
     for (size_t i = 0; i < count; i++) {
         require(blocks[i] != NULL && (uintptr_t)blocks[i] % PM_GRANULE_BYTES == 0);
         require(pm_heap_usable(blocks[i], "test") == pm_heap_good_size(n));
@@ -44,7 +44,7 @@ ISOLATED(batches_of_every_size_are_distinct_blocks_and_all_come_back)
         size_t count = n <= 1024 ? MANY : n <= PM_BLOCK_MAX ? 100 : 5;
         require_good_batch(n, count);
         require(pm_heap_check());
-        pm_heap_free_batch(blocks, count, "free");
+        pm_thread_free_batch(blocks, count, "free");
         require(pm_heap_check());
     }
     require(test_nothing_is_lost());
@@ -56,12 +56,12 @@ ISOLATED(a_batch_and_single_calls_take_from_one_pool)
     test_get_heap();
     void *first = test_alloc(SIZE);
     test_release(first);
-    require(pm_heap_malloc_batch(SIZE, 1, blocks) == 1 && blocks[0] == first);
-    require(pm_heap_malloc_batch(SIZE, 0, blocks + 1) == 0);
-    pm_heap_free_batch(blocks, 1, "free");
+    require(pm_thread_malloc_batch(SIZE, 1, blocks) == 1 && blocks[0] == first);
+    require(pm_thread_malloc_batch(SIZE, 0, blocks + 1) == 0);
+    pm_thread_free_batch(blocks, 1, "free");
     require(test_alloc(SIZE) == first);
-    require(pm_heap_malloc_batch(SIZE, 2, blocks) == 2);
-    pm_heap_free_batch(blocks, 2, "free");
+    require(pm_thread_malloc_batch(SIZE, 2, blocks) == 2);
+    pm_thread_free_batch(blocks, 2, "free");
     require(test_alloc(SIZE) == blocks[1] && test_alloc(SIZE) == blocks[0]); /* I9 */
 }
 
@@ -70,10 +70,10 @@ ISOLATED(batches_are_counted_block_by_block)
     test_heap_start(WINDOW_ARENAS);
     test_get_heap();
     struct pm_heap_stats before = test_heap_stats();
-    require(pm_heap_malloc_batch(SIZE, MANY, blocks) == MANY);
+    require(pm_thread_malloc_batch(SIZE, MANY, blocks) == MANY);
     struct pm_heap_stats after = test_heap_stats();
     require(after.mallocs - before.mallocs == MANY && after.frees == before.frees);
-    pm_heap_free_batch(blocks, MANY, "free");
+    pm_thread_free_batch(blocks, MANY, "free");
     pm_heap_flush(pm_heap_self);
     after = test_heap_stats();
     require(after.mallocs - before.mallocs == MANY);
@@ -85,8 +85,8 @@ static void *first_calls(void *arg)
 {
     (void)arg;
     require(!pm_heap_self->real);
-    require(pm_heap_malloc_batch(SIZE, MANY, blocks) == MANY && pm_heap_self->real);
-    pm_heap_free_batch(blocks, MANY, "free");
+    require(pm_thread_malloc_batch(SIZE, MANY, blocks) == MANY && pm_heap_self->real);
+    pm_thread_free_batch(blocks, MANY, "free");
     return NULL;
 }
 
@@ -100,7 +100,7 @@ ISOLATED(a_batch_may_be_a_threads_first_call)
 
 static void *free_all(void *count)
 {
-    pm_heap_free_batch(blocks, *(size_t *)count, "free");
+    pm_thread_free_batch(blocks, *(size_t *)count, "free");
     return NULL;
 }
 
@@ -111,7 +111,7 @@ ISOLATED(another_threads_blocks_large_ones_and_nulls_are_freed_in_one_batch)
     uint64_t seed = 1;
     test_heap_start(WINDOW_ARENAS);
     for (size_t n = 16; n <= 2 * PM_BLOCK_MAX; n *= 2) {
-        require(pm_heap_malloc_batch(n, 20, blocks + count) == 20);
+        require(pm_thread_malloc_batch(n, 20, blocks + count) == 20);
         count += 20;
         blocks[count++] = NULL;
     }
@@ -123,7 +123,7 @@ ISOLATED(another_threads_blocks_large_ones_and_nulls_are_freed_in_one_batch)
     }
     size_t half = count / 2;
     test_in_thread(free_all, &half);
-    pm_heap_free_batch(blocks + half, count - half, "free");
+    pm_thread_free_batch(blocks + half, count - half, "free");
     require(test_nothing_is_lost());
 }
 
@@ -144,7 +144,7 @@ ISOLATED(a_batch_goes_on_after_a_block_that_emptied_its_pool)
     struct pm_pool *pool = test_pool_of(blocks[0]);
     blocks[1] = test_alloc(SIZE);
     blocks[2] = test_alloc(2 * SIZE);
-    pm_heap_free_batch(blocks, 3, "free");
+    pm_thread_free_batch(blocks, 3, "free");
     require(pool->place == PM_PLACE_KEPT && pm_heap_check());
 }
 
@@ -153,7 +153,7 @@ static void free_last_twice(const void *arg)
     (void)arg;
     fill_and_keep_one();
     blocks[1] = blocks[0];
-    pm_heap_free_batch(blocks, 2, "pm_free_batch");
+    pm_thread_free_batch(blocks, 2, "pm_free_batch");
 }
 
 /* What was known of its pool no longer holds. */
@@ -167,9 +167,9 @@ static void a_block_that_comes_twice_and_emptied_its_pool_is_named(void **state)
 ISOLATED(blocks_of_an_added_window_are_freed_in_batches_too)
 {
     test_heap_start(1);
-    require(pm_heap_malloc_batch(1024, TEST_BLOCKS_MAX, blocks) == TEST_BLOCKS_MAX);
+    require(pm_thread_malloc_batch(1024, TEST_BLOCKS_MAX, blocks) == TEST_BLOCKS_MAX);
     require(pm_window_find(blocks[TEST_BLOCKS_MAX - 1]) != &pm_window);
-    pm_heap_free_batch(blocks, TEST_BLOCKS_MAX, "free");
+    pm_thread_free_batch(blocks, TEST_BLOCKS_MAX, "free");
     require(test_nothing_is_lost());
 }
 
@@ -177,25 +177,25 @@ static void free_interior(const void *arg)
 {
     (void)arg;
     blocks[2] = (char *)blocks[2] + 8;
-    pm_heap_free_batch(blocks, 3, "pm_free_batch");
+    pm_thread_free_batch(blocks, 3, "pm_free_batch");
 }
 
 static void free_foreign(const void *arg)
 {
     (void)arg;
     blocks[1] = blocks;
-    pm_heap_free_batch(blocks, 3, "pm_free_batch");
+    pm_thread_free_batch(blocks, 3, "pm_free_batch");
 }
 
 /* In the runner itself, and so the last. */
 static void wrong_pointers_in_a_batch_are_named(void **state)
 {
     (void)state;
-    require(pm_heap_malloc_batch(SIZE, 3, blocks) == 3);
+    require(pm_thread_malloc_batch(SIZE, 3, blocks) == 3);
     assert_true(test_aborts(free_foreign, NULL, "pm_free_batch("));
     if (PM_CHECK || PM_ASAN) /* as of free: the fast path looks at blocks in these builds only */
         assert_true(test_aborts(free_interior, NULL, "points inside a block"));
-    pm_heap_free_batch(blocks, 3, "free");
+    pm_thread_free_batch(blocks, 3, "free");
 }
 
 ISOLATED(a_batch_that_memory_ends_in_has_what_there_was)
@@ -205,11 +205,11 @@ ISOLATED(a_batch_that_memory_ends_in_has_what_there_was)
     test_limit(RLIMIT_AS, (size_t)512 << 20);
     test_heap_start(1);
     errno = 0;
-    size_t made = pm_heap_malloc_batch((size_t)8 << 20, TEST_BLOCKS_MAX, blocks);
+    size_t made = pm_thread_malloc_batch((size_t)8 << 20, TEST_BLOCKS_MAX, blocks);
     require(made > 0 && made < TEST_BLOCKS_MAX && errno == ENOMEM);
-    pm_heap_free_batch(blocks, made, "free");
+    pm_thread_free_batch(blocks, made, "free");
     errno = 0;
-    require(pm_heap_malloc_batch(SIZE_MAX, 2, blocks) == 0 && errno == ENOMEM);
+    require(pm_thread_malloc_batch(SIZE_MAX, 2, blocks) == 0 && errno == ENOMEM);
     require(test_nothing_is_lost());
 }
 

@@ -1,21 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The fast paths: straight lines without an atomic read-modify-write or a call. What is uncommon
- * leaves by a tail call. The instruction budgets are held by the budget test.
+ * leaves by a tail call. The instruction budgets are held by the budget test. What serves a block
+ * from the calling thread's heap, or takes it back there, is called pm_thread_...: pm_heap_malloc
+ * and its like are public, and of user heaps.
  *
- *   malloc -> pm_heap_malloc -+-> pm_heap_malloc_slow     no current pool, or its list is empty
- *                             +-> pm_heap_malloc_medium   above PM_DIRECT_MAX
- *   new    -> pm_heap_malloc_at_hand, then malloc's
- *   calloc -> pm_heap_try_malloc -> pm_heap_calloc_medium the same, and above PM_DIRECT_MAX
- *   free   -> pm_heap_free ---+-> pm_heap_free_remote     another owner, none, a span
- *                             +-> pm_heap_free_elsewhere  NULL, another window, foreign
- *                             +-> pm_heap_pool_emptied    nothing live in the pool any more
+ *   malloc -> pm_thread_malloc -+-> pm_thread_malloc_slow     no current pool, or its list is empty
+ *                               +-> pm_thread_malloc_medium   above PM_DIRECT_MAX
+ *   new    -> pm_thread_malloc_at_hand, then malloc's
+ *   calloc -> pm_thread_try_malloc -> pm_thread_calloc_medium the same, and above PM_DIRECT_MAX
+ *   free   -> pm_thread_free ---+-> pm_thread_free_remote     another owner, none, a span
+ *                               +-> pm_thread_free_elsewhere  NULL, another window, foreign
+ *                               +-> pm_heap_pool_emptied      nothing live in the pool any more
  */
 #ifndef PM_HEAP_FAST_H
 #define PM_HEAP_FAST_H
 
 #include "base/asan.h"
 #include "heap/heap.h"
+#include "heap/valgrind.h"
 
 /* The next block may have left the cache since it was freed; the next malloc of the class reads it.
  */
@@ -27,20 +30,20 @@ PM_INLINE void *pm_heap_pop(struct pm_pool *pool, void *block)
     return block;
 }
 
-PM_INLINE void *pm_heap_malloc(size_t n)
+PM_INLINE void *pm_thread_malloc(size_t n)
 {
     if (pm_unlikely(n > PM_DIRECT_MAX))
-        return pm_heap_malloc_medium(n);
+        return pm_thread_malloc_medium(n);
     struct pm_pool *pool = pm_heap_self->direct[(n + PM_GRANULE_BYTES - 1) >> PM_GRANULE_SHIFT];
     void *block = pool->free;
     if (pm_unlikely(block == NULL))
-        return pm_heap_malloc_slow(n);
+        return pm_thread_malloc_slow(n);
     return pm_heap_pop(pool, block);
 }
 
 /* For operator new, which has to look at what its slow paths bring: NULL where malloc would leave.
  */
-PM_INLINE void *pm_heap_malloc_at_hand(size_t n)
+PM_INLINE void *pm_thread_malloc_at_hand(size_t n)
 {
     if (pm_unlikely(n > PM_DIRECT_MAX))
         return NULL;
@@ -50,7 +53,7 @@ PM_INLINE void *pm_heap_malloc_at_hand(size_t n)
 }
 
 /* For calloc: last_byte + 1 bytes, 1..PM_DIRECT_MAX; NULL: the current pool's list is empty. */
-PM_INLINE void *pm_heap_try_malloc(size_t last_byte)
+PM_INLINE void *pm_thread_try_malloc(size_t last_byte)
 {
     struct pm_pool *pool = pm_heap_self->direct[(last_byte >> PM_GRANULE_SHIFT) + 1];
     void *block = pool->free;
@@ -59,18 +62,22 @@ PM_INLINE void *pm_heap_try_malloc(size_t last_byte)
     return block;
 }
 
-PM_INLINE void pm_heap_free(void *ptr, const char *function)
+PM_INLINE void pm_thread_free(void *ptr, const char *function)
 {
+#if PM_VALGRIND
+    if (ptr != NULL && !pm_valgrind_back(ptr, function))
+        return;
+#endif
     uintptr_t base = pm_window_base(&pm_window);
     size_t unit = ((uintptr_t)ptr - base) >> PM_UNIT_SHIFT;
     if (pm_unlikely(!pm_below_relaxed(unit, &pm_window.units)))
-        return pm_heap_free_elsewhere(ptr, function);
+        return pm_thread_free_elsewhere(ptr, function);
     /* Relaxed: if the pool is ours we wrote the route; if not, only its distance counts, which
      * does not change while the block is live. */
     uint64_t route = pm_load_relaxed((_Atomic uint64_t *)base + unit);
     uint64_t distance = route - (uintptr_t)pm_heap_self;
     if (pm_unlikely(distance > PM_ROUTE_DISTANCE_MASK))
-        return pm_heap_free_remote(ptr, unit, function);
+        return pm_thread_free_remote(ptr, unit, function);
     struct pm_pool *pool = (struct pm_pool *)(base + (distance - unit) * PM_LINE_BYTES);
 #if PM_ASAN || PM_CHECK
     pm_remote_check_block(pm_remote_at(&pm_window, unit - distance), pool->base, ptr, function);

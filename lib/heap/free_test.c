@@ -195,7 +195,7 @@ ISOLATED(pools_in_added_windows_are_served_like_those_in_the_first)
 ISOLATED(freeing_nothing_does_nothing_and_errno_is_preserved)
 {
     errno = EDOM;
-    pm_heap_free_elsewhere(NULL, "free"); /* before the first allocation, too */
+    pm_thread_free_elsewhere(NULL, "free"); /* before the first allocation, too */
     test_heap_start(WINDOW_ARENAS);
     void *small = test_alloc(SIZE), *large = test_alloc(PM_ARENA_BYTES);
     pm_options.keep_bytes = 0;

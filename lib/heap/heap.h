@@ -54,6 +54,9 @@ struct pm_heap {
     struct pm_heap *next, *next_free, *next_of_thread;
     uintptr_t thread; /* where the owner's thread-local storage lies */
     bool in_use;
+    /* See sample.h; counted down also while nothing is sampled. */
+    uint64_t sample_epoch;
+    uint32_t until[PM_CLASSES]; /* how many allocations of the class, and the last is sampled */
 } __attribute__((aligned(PM_LINE_BYTES)));
 
 extern __thread struct pm_heap *pm_heap_self PM_HIDDEN __attribute__((tls_model("initial-exec")));
@@ -63,15 +66,15 @@ extern struct pm_heap pm_heap_dead PM_HIDDEN;
 extern struct pm_pool pm_pool_none PM_HIDDEN;
 
 /* NULL with errno ENOMEM: out of memory. Blocks are aligned to the granule. */
-void *pm_heap_malloc_slow(size_t n);
-void *pm_heap_malloc_medium(size_t n);
-void *pm_heap_malloc_aligned(size_t n, size_t align);
-void *pm_heap_calloc_medium(size_t n); /* any size */
+void *pm_thread_malloc_slow(size_t n);
+void *pm_thread_malloc_medium(size_t n);
+void *pm_thread_malloc_aligned(size_t n, size_t align);
+void *pm_thread_calloc_medium(size_t n); /* any size */
 
 /* `function` is the name that an error report shows. */
-void pm_heap_free_elsewhere(void *ptr, const char *function); /* outside the first window */
+void pm_thread_free_elsewhere(void *ptr, const char *function); /* outside the first window */
 /* In the first window, of a unit that is not the calling thread's. */
-void pm_heap_free_remote(void *ptr, size_t unit, const char *function);
+void pm_thread_free_remote(void *ptr, size_t unit, const char *function);
 /* `last` was the last live block of the pool. (It is here so that the fast path can leave it in its
  * register.) */
 void pm_heap_pool_emptied(void *last, struct pm_pool *pool);
@@ -88,9 +91,9 @@ bool pm_heap_resize(void *ptr, size_t n, const char *function);
 bool pm_heap_expand(void *ptr, size_t n, const char *function);
 
 /* Many blocks of one size: how many there were before memory was out (with errno ENOMEM). */
-size_t pm_heap_malloc_batch(size_t n, size_t count, void **blocks);
+size_t pm_thread_malloc_batch(size_t n, size_t count, void **blocks);
 /* Frees all; NULLs among them do nothing. */
-void pm_heap_free_batch(void *const *blocks, size_t count, const char *function);
+void pm_thread_free_batch(void *const *blocks, size_t count, const char *function);
 
 /* Bytes that a block for n holds; 0: there is none so large. */
 size_t pm_heap_good_size(size_t n);
@@ -100,8 +103,24 @@ void *pm_heap_move_large(void *ptr, size_t n, const char *function);
 
 /* The calling thread's heap lets go of all that it holds. True: it held something. */
 bool pm_heap_idle(void);
-/* The same, of the cold heap too, and all that any heap keeps without using it. */
+/* The same, of the cold heap too, and all that any heap, user heaps included, keeps without using
+ * it. */
 void pm_heap_trim(void);
+
+/* A block in use, as a walk finds it. */
+struct pm_live_block {
+    void *block;
+    size_t bytes;              /* as pm_heap_usable says */
+    bool large;                /* in no pool */
+    bool mine;                 /* in a pool that the calling thread's heap owns */
+    uint64_t thread;           /* whose heap owns the pool; 0: nobody's */
+    struct pm_user_heap *user; /* the heap that it is of, or NULL */
+};
+/* Calls visit for each live block, or for those in pools that the calling thread owns, until it
+ * returns false; the result is visit's last. See look.c for what is seen while others are at work.
+ * No lock is held while visit runs: it may allocate, free and walk. */
+bool pm_heap_walk_blocks(bool mine_only, bool (*visit)(const struct pm_live_block *, void *),
+                         void *arg);
 
 struct pm_heap_stats {
     uint64_t mallocs, frees, remote_frees, remote_batches, refills, adopted;

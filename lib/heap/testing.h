@@ -21,14 +21,14 @@ static inline void *test_told(void *block)
 
 static inline void *test_alloc(size_t n)
 {
-    void *block = test_told(pm_heap_malloc(n));
+    void *block = test_told(pm_thread_malloc(n));
     require(block != NULL && (uintptr_t)block % PM_GRANULE_BYTES == 0);
     return block;
 }
 
 static inline void test_release(void *block)
 {
-    pm_heap_free(block, "free");
+    pm_thread_free(block, "free");
 }
 
 static inline struct pm_pool *test_pool_of(const void *block)

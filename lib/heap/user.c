@@ -10,6 +10,7 @@
  *   first           last            its last free block was handed out
  *   anywhere        first           a block of a full pool is freed
  *   anywhere        arena           its last live block is freed, and another pool has a free block
+ *   first           arena           no block of it is live when memory is purged
  *
  * Whose a pool is stands in `user` of its remote line, and changes only under the lock of the heap
  * that it belongs to. So a free reads it, takes that lock, and reads it again: if it is another
@@ -43,6 +44,13 @@ static void set_live(struct pm_pool *pool, unsigned blocks)
 static bool within_limit(const struct pm_user_heap *heap, size_t more_bytes)
 {
     return heap->bytes <= heap->limit_bytes && more_bytes <= heap->limit_bytes - heap->bytes;
+}
+
+/* Whether a large block for n bytes may take the place of `have` ones. */
+static bool span_within_limit(const struct pm_user_heap *heap, size_t have, size_t n)
+{
+    size_t bytes = pm_span_good_bytes(n); /* what it will count */
+    return bytes != 0 && (bytes <= have || within_limit(heap, bytes - have));
 }
 
 void pm_user_enter(struct pm_user_heap *heap, const char *function)
@@ -98,7 +106,7 @@ static void *alloc_in_pool(struct pm_user_heap *heap, unsigned class, bool *zero
 
 static void *alloc_span(struct pm_user_heap *heap, size_t n, size_t align, bool *zero)
 {
-    if (!within_limit(heap, n))
+    if (!span_within_limit(heap, 0, n))
         return NULL;
     void *block = pm_span_alloc(n, align, zero);
     if (block == NULL)
@@ -141,9 +149,11 @@ void *pm_user_alloc(struct pm_user_heap *heap, size_t n, size_t align, bool zero
         return NULL;
     }
     if (zero) {
+        pm_valgrind_pause();
         pm_asan_unpoison(block, n);
         if (!is_zero)
             memset(block, 0, n);
+        pm_valgrind_resume();
     }
     return block;
 }
@@ -161,6 +171,16 @@ static struct pm_user_heap *lock_owner(struct pm_window *w, size_t unit)
     return NULL;
 }
 
+struct pm_user_heap *pm_user_look(struct pm_place_of at, struct pm_pool_blocks *blocks)
+{
+    struct pm_user_heap *heap = lock_owner(at.window, at.unit);
+    if (heap == NULL)
+        return NULL;
+    pm_pool_look_owner(pm_pool_at(at.window, at.unit), blocks);
+    pm_lock_release(&heap->lock);
+    return heap;
+}
+
 void pm_user_let_go(struct pm_pool *pool)
 {
     /* Release: whoever reads it afterwards under the heap's lock finds none. */
@@ -168,7 +188,7 @@ void pm_user_let_go(struct pm_pool *pool)
     pm_pool_retire(pool);
 }
 
-static void give_pool(struct pm_user_heap *heap, struct pm_pool *pool)
+void pm_user_give_pool(struct pm_user_heap *heap, struct pm_pool *pool)
 {
     pm_list_remove(&pool->link);
     pm_user_let_go(pool);
@@ -205,7 +225,7 @@ void pm_user_free(struct pm_window *w, size_t unit, void *ptr, const char *funct
     }
     pm_assert(pm_pool_check(pool));
     if (pool->count == 0 && another_has_room(heap, pool))
-        give_pool(heap, pool);
+        pm_user_give_pool(heap, pool);
     pm_lock_release(&heap->lock);
 }
 
@@ -230,7 +250,7 @@ bool pm_user_resize_span(struct pm_window *w, size_t unit, void *ptr, size_t n,
     if (heap == NULL)
         return false;
     size_t have = pm_span_usable(w, ptr, function);
-    bool done = (n <= have || within_limit(heap, n - have)) && pm_span_resize(w, ptr, n, function);
+    bool done = span_within_limit(heap, have, n) && pm_span_resize(w, ptr, n, function);
     if (done)
         heap->bytes += pm_span_usable(w, ptr, function) - have;
     pm_lock_release(&heap->lock);
