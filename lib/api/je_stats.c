@@ -3,6 +3,7 @@
 #include "api/je_stats.h"
 
 #include "api/alias.h"
+#include "api/figures.h"
 #include "api/jemalloc.h"
 #include "base/atomic.h"
 #include "base/report.h"
@@ -46,7 +47,7 @@ uint64_t pm_je_refresh(void)
         uint64_t figures[FIGURES];
     } now;
     struct pm_stats own;
-    pm_stats_get(&own);
+    pm_figures_counters(&own);
     pm_je_stats_of(&own, &now.stats);
     for (unsigned i = 0; i < FIGURES; i++)
         pm_store_relaxed(&snapshot[i], now.figures[i]);
@@ -193,7 +194,7 @@ void pm_je_malloc_stats_print(void (*write_cb)(void *, const char *), void *cbop
     struct pm_je_stats stats;
     report.json = opts != NULL && strchr(opts, 'J') != NULL;
     pm_je_refresh();
-    pm_stats_get(&own);
+    pm_figures_counters(&own);
     pm_je_stats_of(&own, &stats);
     put(&report, report.json ? "{" : "___ Begin poolmalloc statistics ___\n");
     report.first = true;

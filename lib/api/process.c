@@ -19,49 +19,6 @@
 extern const char pm_process_linked PM_HIDDEN;
 const char pm_process_linked = 1;
 
-bool pm_stats_get(struct pm_stats *stats)
-{
-    struct pm_heap_stats heap;
-    struct pm_arena_stats arena;
-    struct pm_floating_stats floating;
-    pm_heap_stats(&heap);
-    pm_arena_stats(&arena);
-    pm_floating_stats(&floating);
-    *stats = (struct pm_stats){
-        .mallocs = heap.mallocs,
-        .frees = heap.frees,
-        .remote_frees = heap.remote_frees,
-        .remote_batches = heap.remote_batches,
-        .refills = heap.refills,
-        .adopted_pools = heap.adopted,
-        .floating_pools = floating.pools,
-        .heaps = heap.heaps,
-        .heaps_in_use = heap.heaps_in_use,
-        .heap_bytes = heap.shell_bytes,
-        .kept_bytes = heap.kept_bytes,
-        .stash_bytes = heap.stash_bytes,
-        .pool_bytes = arena.pool_units << PM_UNIT_SHIFT,
-        .floating_bytes = arena.floating_units << PM_UNIT_SHIFT,
-        .bytes_reserved = arena.bytes_reserved,
-        .arenas = arena.arenas,
-        .arenas_in_use = arena.arenas_in_use,
-        .arena_bytes = PM_ARENA_BYTES,
-        .free_bytes = arena.free_units << PM_UNIT_SHIFT,
-        .dirty_bytes = arena.dirty_units << PM_UNIT_SHIFT,
-        .spans = arena.spans,
-        .span_bytes = arena.span_units << PM_UNIT_SHIFT,
-        .span_held_bytes = arena.span_held_units << PM_UNIT_SHIFT,
-        .purged_arenas = arena.purged_arenas,
-        .purged_bytes = arena.purged_units << PM_UNIT_SHIFT,
-        .purges = arena.purges,
-        .decommitted_bytes = arena.decommitted_arenas << PM_ARENA_SHIFT,
-        .lock_acquisitions =
-            heap.lock_acquisitions + arena.lock_acquisitions + floating.lock_acquisitions,
-        .lock_contended = heap.lock_contended + arena.lock_contended + floating.lock_contended,
-    };
-    return arena.bytes_reserved != 0;
-}
-
 bool pm_check(void)
 {
     return pm_heap_check() && pm_user_check() && pm_arena_check();
