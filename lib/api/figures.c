@@ -70,8 +70,7 @@ struct looking {
 static uint8_t *slot_of(struct pm_threads_figures *threads, uint64_t owner)
 {
     uint8_t slot = (uint8_t)(owner * 0x9e3779b97f4a7c15u >> 56);
-    while (threads->slots[slot] != 0 &&
-           threads->rows[threads->slots[slot] - 1].heap.owner != owner)
+    while (threads->slots[slot] != 0 && threads->rows[threads->slots[slot] - 1].heap.owner != owner)
         slot++; /* and round; fewer than half of the slots are taken */
     return &threads->slots[slot];
 }
@@ -203,8 +202,8 @@ static bool violated(const char *what, uint64_t part, uint64_t whole)
 
 static bool add_up_at_rest(const struct pm_stats *s)
 {
-    uint64_t pools = s->live_bytes + s->batched_bytes + s->available_bytes + s->header_bytes +
-                     s->tail_bytes;
+    uint64_t pools =
+        s->live_bytes + s->batched_bytes + s->available_bytes + s->header_bytes + s->tail_bytes;
     uint64_t all = s->pool_bytes + s->kept_bytes + s->stash_bytes + s->span_held_bytes +
                    s->free_bytes + s->purging_bytes;
     uint64_t out = s->mallocs - s->frees - s->remote_frees - s->batched_blocks;

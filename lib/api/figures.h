@@ -46,8 +46,8 @@ struct pm_threads_figures {
 
 enum pm_look {
     PM_LOOK_CLOSELY, /* exact at rest; by a thread that is not inside the allocator */
-    PM_LOOK_BRIEFLY, /* as each thread counted on its last slow path. Takes the arena lock unless the
-                        thread has it: also in a signal handler, or inside the allocator */
+    PM_LOOK_BRIEFLY, /* as each thread counted on its last slow path. Takes the arena lock unless
+                        the thread has it: also in a signal handler, or inside the allocator */
 };
 
 /* `threads` may be NULL. False: no allocator call has been made yet, all zero. */

@@ -52,7 +52,7 @@ struct pm_heap {
     _Atomic uint64_t refills_seen; /* by whoever purged by deadline last */
     /* Under the registry lock, but that anybody may follow `next`. */
     struct pm_heap *next, *next_free, *next_of_thread;
-    uintptr_t thread; /* where the owner's thread-local storage lies */
+    uintptr_t thread;           /* where the owner's thread-local storage lies */
     _Atomic uint32_t thread_id; /* the system's; written with `in_use`, read by anybody */
     _Atomic bool in_use;        /* the same */
 } __attribute__((aligned(PM_LINE_BYTES)));

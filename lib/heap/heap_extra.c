@@ -24,7 +24,7 @@ static void add_kept(struct pm_heap_stats *stats, const struct pm_heap *heap)
 /* What happened since its pools' last slow path; by the owner. */
 static void account_own(struct pm_heap *heap)
 {
-    for (unsigned class = 0; class < PM_CLASSES; class++) {
+    for (unsigned class = 0; class < PM_CLASSES; class ++) {
         struct pm_pool *pool = heap->current[class];
         struct pm_link *parked = &heap->parked[class], *at = parked->next;
         if (pool != &pm_pool_none)
@@ -114,7 +114,7 @@ bool pm_heap_is_at_rest(void)
 PM_GLANCE unsigned batched(const struct pm_batch *batch, unsigned *class)
 {
     unsigned count = pm_load_acquire((_Atomic uint32_t *)&batch->count);
-    struct pm_remote *remote = pm_load_acquire((struct pm_remote *_Atomic *)&batch->remote);
+    struct pm_remote *remote = pm_load_acquire((struct pm_remote * _Atomic *)&batch->remote);
     *class = remote != NULL ? pm_load_relaxed(&remote->class) : PM_CLASSES;
     if (*class >= PM_CLASSES)
         return 0;
@@ -135,7 +135,7 @@ static void view_heap(const struct pm_heap *heap, struct pm_heap_view *view)
     };
     for (unsigned i = 0; i < PM_BATCH_SLOTS; i++) {
         unsigned class, blocks = batched(&heap->batch[i], &class);
-        view->batched[i].class = (uint8_t)class;
+        view->batched[i].class = (uint8_t) class;
         view->batched[i].blocks = (uint8_t)blocks;
     }
 }
@@ -158,7 +158,7 @@ void pm_heap_each(void (*visit)(const struct pm_heap_view *view, void *arg), voi
 bool pm_heap_check(void)
 {
     const struct pm_heap *heap = pm_heap_self;
-    for (unsigned class = 0; class < PM_CLASSES; class++) {
+    for (unsigned class = 0; class < PM_CLASSES; class ++) {
         const struct pm_link *parked = &heap->parked[class];
         if (heap->current[class] != &pm_pool_none && !pm_pool_check(heap->current[class]))
             return false;

@@ -105,8 +105,8 @@ unsigned pm_os_process_id(void)
     return (unsigned)getpid();
 }
 
-/* The C library knows it. It is the complement of the upper bits of the thread's processor clock, as
- * the kernel numbers these. */
+/* The C library knows it. It is the complement of the upper bits of the thread's processor clock,
+ * as the kernel numbers these. */
 unsigned pm_os_thread_id(void)
 {
     clockid_t clock;

@@ -11,9 +11,9 @@
  *
  * A malloc moves the list's head, a free counts down, a slow path sets the counts anew; so an owner
  * that did something shows it. What looks the same and is not (a processor may show two stores in
- * another order) gives a number of blocks that is wrong, and within the pool, no more. An owner that
- * rests, and whose rest the caller knows of, is counted to the block. All reads are acquire loads:
- * they keep their order.
+ * another order) gives a number of blocks that is wrong, and within the pool, no more. An owner
+ * that rests, and whose rest the caller knows of, is counted to the block. All reads are acquire
+ * loads: they keep their order.
  */
 #include "pool/pool.h"
 
