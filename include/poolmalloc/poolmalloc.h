@@ -220,13 +220,24 @@ PM_API bool pm_stats_get_sized(struct pm_stats *stats, size_t bytes);
 
 /*
  * The same and more as a table, in the form of CPython's sys._debugmallocstats: for each size class
- * that has pools its number, block size, pools, blocks in use and blocks available; arenas; and
- * where all bytes of all arenas are. With no other thread at work the total is arenas * arena size.
- * `write` gets a line or a few at a time, in order; it may allocate, and NULL stands for stderr.
- * Blocks in pools that another thread allocates from are as that thread counted them last, on a
- * slow path; what a thread holds back in a batch of frees counts as in use.
+ * that has pools its number, block size, pools, blocks in use and blocks available; arenas; where
+ * all bytes of all arenas are; then events, locks and threads. At rest the total is arenas * arena
+ * size. `write` gets a line or a few at a time, in order; it may allocate, and NULL stands for
+ * stderr. As exact as pm_stats_get; in the table of classes, what a thread holds back in a batch of
+ * frees counts as in use.
  */
 PM_API void pm_stats_print(void (*write)(void *arg, const char *text), void *arg);
+
+/*
+ * The same as one JSON object, whose keys docs/statistics.md describes: those that are there stay
+ * what they are, and more may come. `write` gets it in pieces of less than 256 bytes, in order; it
+ * may allocate, and NULL stands for stderr. Nothing is allocated, no lock is held meanwhile. Both
+ * take some 20 KiB of the stack.
+ */
+PM_API void pm_stats_json(void (*write)(void *arg, const char *text), void *arg);
+
+/* The same to a file descriptor, by write(2). False: it did not take all; errno is left alone. */
+PM_API bool pm_stats_json_fd(int file);
 
 /*
  * glibc's statistics calls, with the same layout and, as far as there is something of the kind, the

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE /* environ */
 /*
- * What happens at the start of the process, around fork and at its end; statistics. The first
- * allocator call may come before the constructor, so that initialises nothing that is needed to
- * allocate.
+ * What happens at the start of the process and around fork. The first allocator call may come
+ * before the constructor, so that initialises nothing that is needed to allocate. (What is written
+ * at the end: tools/stats_report.c.)
  */
-#include "base/options.h"
 #include "base/report.h"
 #include "heap/heap.h"
 #include "heap/user.h"
-#include "os/os.h"
 #include "poolmalloc/poolmalloc.h"
 
 #include <pthread.h>
@@ -22,54 +20,6 @@ const char pm_process_linked = 1;
 bool pm_check(void)
 {
     return pm_heap_check() && pm_user_check() && pm_arena_check();
-}
-
-#define STAT(name)                                                                                 \
-    {                                                                                              \
-#name, offsetof(struct pm_stats, name)                                                     \
-    }
-
-static const struct row {
-    const char *name;
-    size_t offset;
-} rows[] = {
-    STAT(mallocs),         STAT(frees),         STAT(remote_frees),   STAT(remote_batches),
-    STAT(refills),         STAT(adopted_pools), STAT(floating_pools), STAT(heaps),
-    STAT(heaps_in_use),    STAT(heap_bytes),    STAT(bytes_reserved), STAT(arenas),
-    STAT(arenas_in_use),   STAT(arena_bytes),   STAT(pool_bytes),     STAT(floating_bytes),
-    STAT(kept_bytes),      STAT(stash_bytes),   STAT(spans),          STAT(span_bytes),
-    STAT(span_held_bytes), STAT(free_bytes),    STAT(dirty_bytes),    STAT(decommitted_bytes),
-    STAT(purged_arenas),   STAT(purged_bytes),  STAT(purges),         STAT(lock_acquisitions),
-    STAT(lock_contended),
-};
-
-static size_t format_events(char *text, size_t room)
-{
-#if PM_COUNT
-    return pm_format(text, room, "slow_paths: %lu\natomic_updates: %lu\n",
-                     (unsigned long)pm_load_relaxed(&pm_events[PM_EVENT_SLOW_PATH]),
-                     (unsigned long)pm_load_relaxed(&pm_events[PM_EVENT_ATOMIC_UPDATE]));
-#else
-    (void)text, (void)room;
-    return 0;
-#endif
-}
-
-static void report_at_exit(const char *path)
-{
-    char text[2048];
-    struct pm_stats stats;
-    pm_stats_get(&stats);
-    size_t used =
-        pm_format(text, sizeof text, "poolmalloc statistics (pid %u)\n", pm_os_process_id());
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        uint64_t value = *(const uint64_t *)(const void *)((const char *)&stats + rows[i].offset);
-        used += pm_format(text + used, sizeof text - used, "%s: %lu\n", rows[i].name,
-                          (unsigned long)value);
-    }
-    used += format_events(text + used, sizeof text - used);
-    if (!pm_os_append_file(path, text, used))
-        pm_warn("cannot write statistics to \"%s\" (option stats_at_exit)", path);
 }
 
 /* As early as can be (the shared library is linked -z initfirst): prepare handlers run in the
@@ -85,11 +35,4 @@ static __attribute__((constructor(101))) void process_start(int count, char **ar
     pm_heap_process_init();
     if (pthread_atfork(pm_heap_fork_prepare, pm_heap_fork_parent, pm_heap_fork_child) != 0)
         pm_warn("no memory for fork handlers: a fork with threads running may hang");
-}
-
-static __attribute__((destructor)) void process_end(void)
-{
-    char path[PM_OPTION_TEXT_BYTES]; /* another thread may still change the option */
-    if (pm_options_value("stats_at_exit", path, sizeof path) == 0 && path[0] != 0)
-        report_at_exit(path);
 }

@@ -136,6 +136,12 @@ void pm_heap_each(void (*visit)(const struct pm_heap_view *view, void *arg), voi
 /* The calling thread's heap; prints the first violation and returns false. */
 bool pm_heap_check(void);
 
+/* Who wants to be called by some slow path once the time has come: the watch sets the next time,
+ * UINT64_MAX at first. It may be called by several threads at once, by any slow path, also under the
+ * cold lock: it must neither allocate nor take a lock but the arena lock. Once, at start. */
+extern _Atomic uint64_t pm_heap_watch_due_ns PM_HIDDEN;
+void pm_heap_set_watch(void (*watch)(uint64_t now_ns));
+
 /* Process start; idempotent. Called by the first slow path and by the library's constructor. */
 bool pm_heap_process_init(void);
 

@@ -8,12 +8,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysinfo.h>
 #include <time.h>
@@ -103,26 +101,6 @@ uint64_t pm_os_now_ns(void)
 unsigned pm_os_process_id(void)
 {
     return (unsigned)getpid();
-}
-
-/* The C library knows it. It is the complement of the upper bits of the thread's processor clock,
- * as the kernel numbers these. */
-unsigned pm_os_thread_id(void)
-{
-    clockid_t clock;
-    if (pthread_getcpuclockid(pthread_self(), &clock) != 0)
-        return 0;
-    return ~(unsigned)clock >> 3;
-}
-
-/* A folder for each. */
-unsigned pm_os_thread_count(void)
-{
-    int saved_errno = errno;
-    struct stat folder;
-    bool known = stat("/proc/self/task", &folder) == 0 && folder.st_nlink > 2;
-    errno = saved_errno;
-    return known ? (unsigned)folder.st_nlink - 2 : 0;
 }
 
 void pm_os_release(void *start, size_t bytes)
@@ -326,32 +304,4 @@ enum pm_huge pm_os_huge_policy(void)
         pm_store_relaxed(&answer, KNOWN | (unsigned)policy);
     }
     return pm_load_relaxed(&answer) & ~(unsigned)KNOWN;
-}
-
-static bool write_all(int file, const char *text, size_t bytes)
-{
-    while (bytes > 0) {
-        ssize_t written = write(file, text, bytes);
-        if (written < 0 && errno != EINTR)
-            return false;
-        if (written > 0) {
-            text += written;
-            bytes -= (size_t)written;
-        }
-    }
-    return true;
-}
-
-bool pm_os_append_file(const char *path, const char *text, size_t bytes)
-{
-    int saved_errno = errno;
-    bool is_stderr = strcmp(path, "stderr") == 0, is_stdout = strcmp(path, "stdout") == 0;
-    int file = is_stderr   ? STDERR_FILENO
-               : is_stdout ? STDOUT_FILENO
-                           : open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-    bool done = file >= 0 && write_all(file, text, bytes);
-    if (file >= 0 && !is_stderr && !is_stdout)
-        close(file);
-    errno = saved_errno;
-    return done;
 }

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Statistics as text: what the files of the tools layer share. A report is a look (api/figures.h),
+ * written in one of three forms. Writing allocates nothing, takes no lock, and needs some hundred
+ * bytes of the stack; a look has room for as many threads as figures.h says and is a structure of
+ * some 15 KiB, the caller's.
+ */
+#ifndef PM_TOOLS_STATS_H
+#define PM_TOOLS_STATS_H
+
+#include "api/figures.h"
+#include "base/lock.h"
+
+/* Each field of struct pm_stats, in the order of the lines at exit. */
+#define PM_STATS_FIELDS(X)                                                                         \
+    X(mallocs)                                                                                     \
+    X(frees)                                                                                       \
+    X(remote_frees)                                                                                \
+    X(remote_batches)                                                                              \
+    X(refills)                                                                                     \
+    X(adopted_pools)                                                                               \
+    X(floating_pools)                                                                              \
+    X(heaps)                                                                                       \
+    X(heaps_in_use)                                                                                \
+    X(heap_bytes)                                                                                  \
+    X(bytes_reserved)                                                                              \
+    X(arenas)                                                                                      \
+    X(arenas_in_use)                                                                               \
+    X(arena_bytes)                                                                                 \
+    X(pool_bytes)                                                                                  \
+    X(floating_bytes)                                                                              \
+    X(kept_bytes)                                                                                  \
+    X(stash_bytes)                                                                                 \
+    X(spans)                                                                                       \
+    X(span_bytes)                                                                                  \
+    X(span_held_bytes)                                                                             \
+    X(free_bytes)                                                                                  \
+    X(dirty_bytes)                                                                                 \
+    X(decommitted_bytes)                                                                           \
+    X(purged_arenas)                                                                               \
+    X(purged_bytes)                                                                                \
+    X(purges)                                                                                      \
+    X(lock_acquisitions)                                                                           \
+    X(lock_contended)                                                                              \
+    X(purging_bytes)                                                                               \
+    X(live_bytes)                                                                                  \
+    X(batched_bytes)                                                                               \
+    X(available_bytes)                                                                             \
+    X(header_bytes)                                                                                \
+    X(tail_bytes)                                                                                  \
+    X(pools)                                                                                       \
+    X(live_blocks)                                                                                 \
+    X(batched_blocks)                                                                              \
+    X(available_blocks)                                                                            \
+    X(user_heaps)                                                                                  \
+    X(no_huge_arenas)
+
+struct pm_report {
+    struct pm_figures figures;
+    struct pm_threads_figures threads;
+};
+
+/* Text on its way to whoever wants it, some lines or a piece of a line at a time. */
+struct pm_out {
+    void (*write)(void *arg, const char *text);
+    void *arg;
+    bool first; /* of a JSON object or array: no comma before the next */
+    unsigned used;
+    char text[256];
+};
+void pm_out_start(struct pm_out *out, void (*write)(void *arg, const char *text), void *arg);
+void pm_out_put(struct pm_out *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void pm_out_end(struct pm_out *out);
+
+/* A writer for pm_out_start, and its argument: a file descriptor, whether it took all so far, and a
+ * buffer, so that few steps write a report. pm_out_file_end writes what is left there. */
+struct pm_out_file {
+    int file;
+    bool failed;
+    size_t used;
+    char text[4096];
+};
+void pm_out_file_start(struct pm_out_file *to, int file);
+void pm_out_to_file(void *arg, const char *text);
+void pm_out_file_end(struct pm_out_file *to);
+
+/* The three forms. */
+void pm_stats_write_counters(struct pm_out *out, const struct pm_report *report);
+void pm_stats_write_table(struct pm_out *out, const struct pm_report *report);
+void pm_stats_write_json(struct pm_out *out, const struct pm_report *report);
+
+/* ---- what table and JSON both say ---- */
+
+/* The parts whose sum is all arenas, with their names in JSON and in the table. */
+struct pm_stats_part {
+    const char *key, *label;
+    uint64_t bytes;
+};
+enum { PM_STATS_PARTS = 12 };
+void pm_stats_parts(const struct pm_stats *stats, struct pm_stats_part parts[PM_STATS_PARTS]);
+
+/* The locks of a rank: what they are called ("other": this file does not know), and how often they
+ * were taken. */
+struct pm_stats_lock {
+    const char *name;
+    uint64_t acquisitions, contended;
+};
+struct pm_stats_lock pm_stats_lock_of(unsigned rank);
+
+/* What the system does about huge pages: "never", "advised", "always". */
+const char *pm_stats_huge_policy(void);
+
+/* Of a thread that is alive, without what is not printable; else "". */
+enum { PM_STATS_NAME_BYTES = 16 };
+void pm_stats_thread_name(uint32_t thread_id, char name[PM_STATS_NAME_BYTES]);
+
+#endif
