@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The statistics as one JSON object, of the form that docs/statistics.md describes and
- * stress/stats/schema.py holds it to. Any thread; no lock is held while the caller's function runs.
+ * The statistics as one JSON object on one line, of the form that docs/statistics.md describes and
+ * stress/stats/stats.py holds it to. Any thread; no lock is held while the caller's function runs.
  */
 #include "base/options.h"
 #include "os/os.h"
@@ -20,7 +20,8 @@ static void put_string(struct pm_out *out, const char *text)
 
 static void put_key(struct pm_out *out, const char *key)
 {
-    pm_out_put(out, out->first ? "\n" : ",\n");
+    if (!out->first)
+        pm_out_put(out, ",");
     put_string(out, key);
     pm_out_put(out, ":");
     out->first = false;
@@ -54,8 +55,7 @@ static void put_close(struct pm_out *out, const char *bracket)
 /* An element of an array that is an object. */
 static void put_element(struct pm_out *out)
 {
-    pm_out_put(out, "%s\n", out->first ? "" : ",");
-    put_open(out, "{");
+    put_open(out, out->first ? "{" : ",{");
 }
 
 static void put_head(struct pm_out *out, const struct pm_report *report)
