@@ -199,12 +199,12 @@ struct pm_stats {
  * stopped, no lock is held afterwards. Three steps of exactness:
  *   - at rest, that is while no thread is inside the allocator, and the caller knows that what the
  *     others did is done (it joined them, or waits at a barrier with them): exact, to the byte and
- *     to the block, of all threads, alive and exited. mallocs - frees - remote_frees - batched_blocks
- *     is live_blocks + spans;
+ *     to the block, of all threads, alive and exited. Then mallocs less frees, remote_frees and
+ *     batched_blocks is live_blocks + spans;
  *   - of a thread at work: as it counted on its last slow path, so that it lags behind by no more
  *     than one pool of each size class;
- *   - always: no field is below zero, mallocs is no less than frees + remote_frees + batched_blocks,
- *     what is called a part of another field is no more than that.
+ *   - always: no field is below zero; mallocs is no less than frees, remote_frees and
+ *     batched_blocks together; what is called a part of another field is no more than that.
  * It walks over all pools; docs/statistics.md says what that costs.
  */
 PM_API bool pm_stats_get(struct pm_stats *stats);

@@ -137,8 +137,9 @@ void pm_heap_each(void (*visit)(const struct pm_heap_view *view, void *arg), voi
 bool pm_heap_check(void);
 
 /* Who wants to be called by some slow path once the time has come: the watch sets the next time,
- * UINT64_MAX at first. It may be called by several threads at once, by any slow path, also under the
- * cold lock: it must neither allocate nor take a lock but the arena lock. Once, at start. */
+ * which is UINT64_MAX at first. It may be called by several threads at once, by any slow path, also
+ * under the cold lock: it must neither allocate nor take a lock but the arena lock. Once, at start.
+ */
 extern _Atomic uint64_t pm_heap_watch_due_ns PM_HIDDEN;
 void pm_heap_set_watch(void (*watch)(uint64_t now_ns));
 

@@ -70,19 +70,22 @@ static void fill_threads(const struct pm_threads_figures *threads)
     }
 }
 
+static _Atomic uint64_t *word_of(struct pm_stats_page *page, size_t offset)
+{
+    return (_Atomic uint64_t *)(void *)((char *)page + offset);
+}
+
 static void publish(struct pm_stats_page *page)
 {
-    const size_t first = offsetof(struct pm_stats_page, process_id) / sizeof(uint64_t);
-    _Atomic uint64_t *to = (_Atomic uint64_t *)(void *)page;
-    _Atomic uint64_t *sequence = (_Atomic uint64_t *)(void *)&page->sequence;
-    const uint64_t *from = (const uint64_t *)(const void *)&draft;
-    uint64_t number = pm_load_relaxed(sequence); /* nobody else writes */
-    pm_store_relaxed(sequence, number + 1);
+    const size_t start = offsetof(struct pm_stats_page, process_id);
+    const size_t sequence = offsetof(struct pm_stats_page, sequence);
+    uint64_t number = pm_load_relaxed(word_of(page, sequence)); /* nobody else writes */
+    pm_store_relaxed(word_of(page, sequence), number + 1);
     /* Release: who sees the word sees the odd number, or a later one. Pairs with the acquires in
      * pm_stats_page_read. */
-    for (size_t i = first; i < sizeof draft / sizeof *from; i++)
-        pm_store_release(&to[i], from[i]);
-    pm_store_release(sequence, number + 2); /* who sees the number sees all words */
+    for (size_t at = start; at < sizeof draft; at += sizeof(uint64_t))
+        pm_store_release(word_of(page, at), *(uint64_t *)(void *)((char *)&draft + at));
+    pm_store_release(word_of(page, sequence), number + 2); /* who sees it sees all words */
 }
 
 /* The first one, or in a child: an earlier one is the parent's. False: the system refuses. */
@@ -99,7 +102,7 @@ static bool make_page(uint64_t process)
     page->version = PM_STATS_PAGE_VERSION;
     page->bytes = sizeof draft;
     /* Release: who finds the magic number finds the version. */
-    pm_store_release((_Atomic uint64_t *)(void *)&page->magic, PM_STATS_PAGE_MAGIC);
+    pm_store_release(word_of(page, offsetof(struct pm_stats_page, magic)), PM_STATS_PAGE_MAGIC);
     return true;
 }
 
