@@ -192,12 +192,19 @@ struct known {
     uint64_t blocks, bytes, large, large_bytes;
 };
 
-static void know(struct known *known, const void *block)
+/* By its route: alignment makes large blocks of small sizes, too. */
+static bool is_large(const void *block)
+{
+    struct pm_window *w = pm_window_find(block);
+    return pm_load_relaxed(pm_window_route(w, pm_window_index(w, block))) == PM_ROUTE_SPAN;
+}
+
+static void know(struct known *known, void *block)
 {
     if (block == NULL)
         return;
-    size_t bytes = pm_malloc_usable_size((void *)(uintptr_t)block) + PM_ASAN_REDZONE_BYTES;
-    bool large = bytes > PM_BLOCK_MAX;
+    size_t bytes = pm_malloc_usable_size(block) + PM_ASAN_REDZONE_BYTES;
+    bool large = is_large(block);
     known->blocks += !large;
     known->bytes += large ? 0 : bytes;
     known->large += large;
@@ -240,7 +247,7 @@ static void require_classes(const char *row)
         for (int i = 0; i < SLOTS + SLOTS / 10; i++) {
             void *block = i < SLOTS ? workers[t].slots[i] : workers[t].of_heap[i - SLOTS];
             size_t bytes = pm_malloc_usable_size(block) + PM_ASAN_REDZONE_BYTES;
-            if (block != NULL && bytes <= PM_BLOCK_MAX)
+            if (block != NULL && !is_large(block))
                 known[pm_class_of(bytes)]++;
         }
     }

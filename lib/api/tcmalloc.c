@@ -3,6 +3,7 @@
 #include "api/tcmalloc.h"
 
 #include "api/alias.h"
+#include "api/figures.h"
 #include "api/je_stats.h"
 #include "api/jemalloc.h"
 #include "arena/window.h"
@@ -32,7 +33,7 @@ int pm_tc_get_numeric_property(const char *property, size_t *value)
 {
     struct pm_stats own;
     struct pm_je_stats stats;
-    pm_stats_get(&own);
+    pm_figures_counters(&own);
     pm_je_stats_of(&own, &stats);
     const struct property properties[] = {
         {"generic.current_allocated_bytes", stats.allocated},
