@@ -155,6 +155,8 @@ static void finish(struct pm_figures *f)
     s->header_bytes = f->header_bytes;
     s->tail_bytes = f->tail_bytes;
     s->pools = f->pools;
+    if (s->lock_contended > s->lock_acquisitions) /* which were read first */
+        s->lock_acquisitions = s->lock_contended;
     uint64_t freed = s->frees + s->remote_frees + s->batched_blocks;
     if ((int64_t)(s->mallocs - freed) < 0) /* those that are freed were handed out */
         s->mallocs = freed;

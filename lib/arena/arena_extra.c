@@ -30,7 +30,8 @@ static void add_window(struct pm_window *w, void *arg)
         stats->free_units += pm_bits_count(w->arenas[i].free);
         stats->dirty_units += pm_bits_count(w->arenas[i].dirty);
         stats->arenas_in_use += ~w->arenas[i].free != 0;
-        stats->decommitted_arenas += w->arenas[i].decommitted;
+        /* Not one that is being committed again. */
+        stats->decommitted_arenas += w->arenas[i].decommitted && ~w->arenas[i].free == 0;
         stats->no_huge_arenas += w->arenas[i].no_huge;
         add_by_routes(stats, w, i);
     }

@@ -15,11 +15,11 @@ struct pm_user_heap {
     /* Under the lock. */
     struct pm_link pools[PM_CLASSES]; /* those that have a free block come first */
     struct pm_link spans;
-    size_t bytes;       /* of its pools and large blocks */
-    size_t limit_bytes; /* SIZE_MAX: none */
+    size_t bytes;                    /* of its pools and large blocks */
+    size_t limit_bytes;              /* SIZE_MAX: none */
     _Atomic uint64_t mallocs, frees; /* read by anybody; what a destroyed heap lost was freed */
-    bool in_use; /* not destroyed */
-    bool lost;   /* in the child of a fork: a thread that is gone was changing it */
+    bool in_use;                     /* not destroyed */
+    bool lost; /* in the child of a fork: a thread that is gone was changing it */
     /* Under the registry lock. */
     struct pm_user_heap *next_free;
 };

@@ -137,12 +137,24 @@ static bool map_shared(struct pm_os_shared *shared)
     return true;
 }
 
+/* Where the program does not expect it: the lowest numbers are what others open next. */
+static int moved_up(int file)
+{
+    int higher = (int)syscall(SYS_fcntl, file, F_DUPFD_CLOEXEC, 200);
+    if (higher < 0)
+        return file;
+    syscall(SYS_close, file);
+    return higher;
+}
+
 bool pm_os_share(const char *name, size_t bytes, struct pm_os_shared *shared)
 {
     int saved_errno = errno;
     *shared = (struct pm_os_shared){.bytes = bytes, .file = -1};
     if (!pm_os_fault_now(PM_OS_SHARE))
         shared->file = (int)syscall(SYS_memfd_create, name, CLOSED_BY_EXEC | SEALABLE);
+    if (shared->file >= 0)
+        shared->file = moved_up(shared->file);
     bool done = shared->file >= 0 && map_shared(shared);
     if (!done && shared->file >= 0)
         syscall(SYS_close, shared->file);

@@ -130,7 +130,7 @@ ISOLATED(the_page_is_closed_by_exec_and_nobody_else_can_change_it)
         test_skipped("the kernel cannot forbid later mappings to write");
     close(file);
     unsigned pages = 0;
-    for (int i = 3; i < 100; i++) {
+    for (int i = 3; i < 300; i++) {
         char path[40], target[100];
         snprintf(path, sizeof path, "/proc/self/fd/%d", i);
         ssize_t length = readlink(path, target, sizeof target - 1);
