@@ -246,6 +246,63 @@ bool pm_figures_add_up(const struct pm_figures *figures, bool at_rest)
     return !at_rest || add_up_at_rest(s);
 }
 
+/* ---- by name ---- */
+
+#define STAT(name)                                                                                 \
+    {                                                                                              \
+#name, offsetof(struct pm_stats, name)                                                     \
+    }
+
+const struct pm_stats_row pm_stats_rows[] = {
+    STAT(mallocs),
+    STAT(frees),
+    STAT(remote_frees),
+    STAT(remote_batches),
+    STAT(refills),
+    STAT(adopted_pools),
+    STAT(floating_pools),
+    STAT(heaps),
+    STAT(heaps_in_use),
+    STAT(heap_bytes),
+    STAT(bytes_reserved),
+    STAT(arenas),
+    STAT(arenas_in_use),
+    STAT(arena_bytes),
+    STAT(pool_bytes),
+    STAT(floating_bytes),
+    STAT(kept_bytes),
+    STAT(stash_bytes),
+    STAT(spans),
+    STAT(span_bytes),
+    STAT(span_held_bytes),
+    STAT(free_bytes),
+    STAT(dirty_bytes),
+    STAT(decommitted_bytes),
+    STAT(purged_arenas),
+    STAT(purged_bytes),
+    STAT(purges),
+    STAT(lock_acquisitions),
+    STAT(lock_contended),
+    STAT(purging_bytes),
+    STAT(live_bytes),
+    STAT(batched_bytes),
+    STAT(available_bytes),
+    STAT(header_bytes),
+    STAT(tail_bytes),
+    STAT(pools),
+    STAT(live_blocks),
+    STAT(batched_blocks),
+    STAT(available_blocks),
+    STAT(user_heaps),
+    STAT(no_huge_arenas),
+};
+
+const unsigned pm_stats_row_count = sizeof pm_stats_rows / sizeof *pm_stats_rows;
+
+_Static_assert(sizeof pm_stats_rows / sizeof *pm_stats_rows ==
+                   sizeof(struct pm_stats) / sizeof(uint64_t),
+               "every field has its row");
+
 /* ---- the public functions ---- */
 
 bool pm_stats_get_sized(struct pm_stats *stats, size_t bytes)

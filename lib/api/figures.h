@@ -30,6 +30,19 @@ struct pm_figures {
     bool arenas_unknown; /* of a brief look: all but the heaps' counters is 0 */
 };
 
+/* The counters of struct pm_stats by name, in the order of the lines at exit. */
+struct pm_stats_row {
+    const char *name;
+    size_t offset;
+};
+extern const struct pm_stats_row pm_stats_rows[] PM_HIDDEN;
+extern const unsigned pm_stats_row_count PM_HIDDEN;
+
+static inline uint64_t pm_stats_value(const struct pm_stats *stats, const struct pm_stats_row *row)
+{
+    return *(const uint64_t *)(const void *)((const char *)stats + row->offset);
+}
+
 /* The heaps of threads, the newest shell first, as many as there is room for. */
 #define PM_FIGURES_THREADS 120
 struct pm_thread_figures {

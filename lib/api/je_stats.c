@@ -16,7 +16,10 @@ enum { FIGURES = sizeof(struct pm_je_stats) / sizeof(uint64_t) };
 
 /* docs/memory-order.md. */
 static _Atomic uint64_t snapshot[FIGURES];
-static _Atomic uint64_t epoch; /* 0: there is none yet */
+static _Atomic uint64_t class_snapshot[PM_CLASSES]; /* pools, and below them their live blocks */
+static _Atomic uint64_t epoch;                      /* 0: there is none yet */
+
+enum { CLASS_SHIFT = 32 };
 
 void pm_je_stats_of(const struct pm_stats *from, struct pm_je_stats *to)
 {
@@ -47,10 +50,15 @@ uint64_t pm_je_refresh(void)
         uint64_t figures[FIGURES];
     } now;
     struct pm_stats own;
+    struct pm_class_stats classes[PM_CLASSES];
     pm_figures_counters(&own);
     pm_je_stats_of(&own, &now.stats);
     for (unsigned i = 0; i < FIGURES; i++)
         pm_store_relaxed(&snapshot[i], now.figures[i]);
+    pm_pool_class_stats(classes);
+    for (unsigned i = 0; i < PM_CLASSES; i++) /* one word: no more blocks than the pools have */
+        pm_store_relaxed(&class_snapshot[i],
+                         classes[i].pools << CLASS_SHIFT | classes[i].live_blocks);
     /* Acquire-release: publishes the figures to who finds the number in pm_je_epoch. */
     uint64_t number = pm_load_relaxed(&epoch);
     while (!pm_cas_acq_rel(&epoch, &number, number + 1))
@@ -74,6 +82,13 @@ void pm_je_stats_at_epoch(struct pm_je_stats *stats)
     for (unsigned i = 0; i < FIGURES; i++)
         last.figures[i] = pm_load_relaxed(&snapshot[i]);
     *stats = last.stats;
+}
+
+struct pm_class_stats pm_je_class_at_epoch(unsigned class)
+{
+    pm_je_epoch();
+    uint64_t word = pm_load_relaxed(&class_snapshot[class]);
+    return (struct pm_class_stats){.pools = word >> CLASS_SHIFT, .live_blocks = (uint32_t)word};
 }
 
 /* ---- malloc_stats_print ---- */
@@ -167,22 +182,8 @@ static void put_summary(struct report *report, const struct pm_je_stats *stats)
 static void put_own(struct report *report, const struct pm_stats *stats)
 {
     put_open(report, "poolmalloc", "Counters of poolmalloc");
-    put_number(report, "mallocs", stats->mallocs);
-    put_number(report, "frees", stats->frees);
-    put_number(report, "remote_frees", stats->remote_frees);
-    put_number(report, "refills", stats->refills);
-    put_number(report, "heaps_in_use", stats->heaps_in_use);
-    put_number(report, "arenas", stats->arenas);
-    put_number(report, "arena_bytes", stats->arena_bytes);
-    put_number(report, "pool_bytes", stats->pool_bytes);
-    put_number(report, "floating_bytes", stats->floating_bytes);
-    put_number(report, "kept_bytes", stats->kept_bytes);
-    put_number(report, "stash_bytes", stats->stash_bytes);
-    put_number(report, "span_bytes", stats->span_bytes);
-    put_number(report, "free_bytes", stats->free_bytes);
-    put_number(report, "dirty_bytes", stats->dirty_bytes);
-    put_number(report, "purges", stats->purges);
-    put_number(report, "purged_bytes", stats->purged_bytes);
+    for (unsigned i = 0; i < pm_stats_row_count; i++)
+        put_number(report, pm_stats_rows[i].name, pm_stats_value(stats, &pm_stats_rows[i]));
     put_close(report);
 }
 
@@ -190,12 +191,12 @@ void pm_je_malloc_stats_print(void (*write_cb)(void *, const char *), void *cbop
                               const char *opts)
 {
     struct report report = {.write = write_cb ? write_cb : write_stderr, .arg = cbopaque};
-    struct pm_stats own;
+    struct pm_figures own;
     struct pm_je_stats stats;
     report.json = opts != NULL && strchr(opts, 'J') != NULL;
     pm_je_refresh();
-    pm_figures_counters(&own);
-    pm_je_stats_of(&own, &stats);
+    pm_figures_take(&own);
+    pm_je_stats_of(&own.stats, &stats);
     put(&report, report.json ? "{" : "___ Begin poolmalloc statistics ___\n");
     report.first = true;
     put_open(&report, "jemalloc", NULL);
@@ -203,7 +204,7 @@ void pm_je_malloc_stats_print(void (*write_cb)(void *, const char *), void *cbop
         put_general(&report);
     put_summary(&report, &stats);
     put_close(&report);
-    put_own(&report, &own);
+    put_own(&report, &own.stats);
     put(&report, report.json ? "}\n" : "--- End poolmalloc statistics ---\n");
 }
 

@@ -11,50 +11,6 @@
 #include "api/figures.h"
 #include "base/lock.h"
 
-/* Each field of struct pm_stats, in the order of the lines at exit. */
-#define PM_STATS_FIELDS(X)                                                                         \
-    X(mallocs)                                                                                     \
-    X(frees)                                                                                       \
-    X(remote_frees)                                                                                \
-    X(remote_batches)                                                                              \
-    X(refills)                                                                                     \
-    X(adopted_pools)                                                                               \
-    X(floating_pools)                                                                              \
-    X(heaps)                                                                                       \
-    X(heaps_in_use)                                                                                \
-    X(heap_bytes)                                                                                  \
-    X(bytes_reserved)                                                                              \
-    X(arenas)                                                                                      \
-    X(arenas_in_use)                                                                               \
-    X(arena_bytes)                                                                                 \
-    X(pool_bytes)                                                                                  \
-    X(floating_bytes)                                                                              \
-    X(kept_bytes)                                                                                  \
-    X(stash_bytes)                                                                                 \
-    X(spans)                                                                                       \
-    X(span_bytes)                                                                                  \
-    X(span_held_bytes)                                                                             \
-    X(free_bytes)                                                                                  \
-    X(dirty_bytes)                                                                                 \
-    X(decommitted_bytes)                                                                           \
-    X(purged_arenas)                                                                               \
-    X(purged_bytes)                                                                                \
-    X(purges)                                                                                      \
-    X(lock_acquisitions)                                                                           \
-    X(lock_contended)                                                                              \
-    X(purging_bytes)                                                                               \
-    X(live_bytes)                                                                                  \
-    X(batched_bytes)                                                                               \
-    X(available_bytes)                                                                             \
-    X(header_bytes)                                                                                \
-    X(tail_bytes)                                                                                  \
-    X(pools)                                                                                       \
-    X(live_blocks)                                                                                 \
-    X(batched_blocks)                                                                              \
-    X(available_blocks)                                                                            \
-    X(user_heaps)                                                                                  \
-    X(no_huge_arenas)
-
 struct pm_report {
     struct pm_figures figures;
     struct pm_threads_figures threads;

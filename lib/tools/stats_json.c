@@ -77,9 +77,8 @@ static void put_counters(struct pm_out *out, const struct pm_stats *s)
 {
     put_key(out, "counters");
     put_open(out, "{");
-#define FIELD(name) put_number(out, #name, s->name);
-    PM_STATS_FIELDS(FIELD)
-#undef FIELD
+    for (unsigned i = 0; i < pm_stats_row_count; i++)
+        put_number(out, pm_stats_rows[i].name, pm_stats_value(s, &pm_stats_rows[i]));
     put_close(out, "}");
 }
 

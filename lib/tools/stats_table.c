@@ -175,18 +175,6 @@ void pm_stats_write_table(struct pm_out *out, const struct pm_report *report)
 
 /* ---- counters ---- */
 
-static const struct {
-    const char *name;
-    size_t offset;
-} fields[] = {
-#define FIELD(name) {#name, offsetof(struct pm_stats, name)},
-    PM_STATS_FIELDS(FIELD)
-#undef FIELD
-};
-
-_Static_assert(sizeof fields / sizeof *fields == sizeof(struct pm_stats) / sizeof(uint64_t),
-               "every field has its line");
-
 static void write_events(struct pm_out *out)
 {
 #if PM_COUNT
@@ -201,10 +189,10 @@ static void write_events(struct pm_out *out)
 void pm_stats_write_counters(struct pm_out *out, const struct pm_report *report)
 {
     pm_out_put(out, "poolmalloc statistics (pid %u)\n", pm_os_process_id());
-    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
-        const char *field = (const char *)&report->figures.stats + fields[i].offset;
-        pm_out_put(out, "%s: %lu\n", fields[i].name,
-                   (unsigned long)*(const uint64_t *)(const void *)field);
+    for (unsigned i = 0; i < pm_stats_row_count; i++) {
+        const struct pm_stats_row *row = &pm_stats_rows[i];
+        pm_out_put(out, "%s: %lu\n", row->name,
+                   (unsigned long)pm_stats_value(&report->figures.stats, row));
     }
     write_events(out);
 }
