@@ -45,6 +45,8 @@ TCMALLOC |= {"tc_" + name for name in (
 OTHERS = JEMALLOC | TCMALLOC
 # Of the C library's extras.
 EXTRAS = {"mallinfo", "mallinfo2", "malloc_info", "malloc_stats", "mallopt"}
+# Of <sys/sdt.h>: weak and hidden, what addresses in the probes' notes are counted from.
+PROBES = {"_.stapsdt.base"}
 # operator new and new[], plain and aligned, each with its nothrow form; operator delete and
 # delete[], plain, sized, aligned and both, and the nothrow forms.
 OPERATORS = {"_Zn%sm%s%s" % form for form in itertools.product(
@@ -104,9 +106,9 @@ def check(args, required=None):
             problems.append("%s: needs %s" % (where, name))
     problems += check_versions(args.nm, args.shared)
     problems += check_names(os.path.basename(args.static), defined(args.nm, args.static, "-g"),
-                            allowed, required)
+                            allowed | PROBES, required)
     problems += check_names(os.path.basename(args.static_pm),
-                            defined(args.nm, args.static_pm, "-g"), set(),
+                            defined(args.nm, args.static_pm, "-g"), PROBES,
                             {name for name in required if name.startswith("pm_")})
     return problems
 

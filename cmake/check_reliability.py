@@ -25,11 +25,11 @@ DOCUMENTS = ["docs/reliability.md", "docs/life.md", "docs/misuse.md", "docs/desi
 MAIN = DOCUMENTS[0]
 ORDERS = "docs/memory-order.md"
 INVARIANTS, TRAPS = 13, 20
-LABELS = ("api arena asan base budget command cxx faults giveback guide heap life limits misuse "
-          "model mutant os pool real schedule stress trap").split()
+LABELS = ("api arena asan base budget command cxx debugger faults giveback guide heap life limits "
+          "misuse model mutant os pool real schedule seccomp stress trap valgrind").split()
 # Of ctest, without a label's dot.
 PLAIN = ("abi", "debian", "exports", "guides", "headers", "layers", "manual", "options",
-         "package", "reliability")
+         "package", "probes", "reliability")
 DECLARATION = re.compile(  # of an atomic object, without its ";"
     r"\s*(?:extern |static )*(?:struct \w+ \*|\w+ \(\*)?_Atomic(?: \w+)? (\w.*)")
 AFTER_NAME = re.compile(r"\(.*|\[[^\]]*\]|= *\{[^}]*\}|=[^,]*|\)| PM_HIDDEN.*| __attribute__.*")

@@ -72,6 +72,11 @@ if(PM_AS_RELEASED)
     set_tests_properties(debian PROPERTIES
         LABELS package TIMEOUT 600 PROCESSORS 2 SKIP_RETURN_CODE ${PM_SKIP_STATUS})
 endif()
+if(PM_OVERRIDE_BUILD AND pm_probes)
+    pm_check(probes check_probes.py ${PROJECT_SOURCE_DIR} --library $<TARGET_FILE:poolmalloc>
+        --readelf ${CMAKE_READELF})
+endif()
+pm_check(probes.selftest check_probes.py --self-test)
 
 # The scripts that users start, on make-believe systems and projects.
 add_test(NAME bootstrap COMMAND sh ${PROJECT_SOURCE_DIR}/cmake/bootstrap_test.sh)

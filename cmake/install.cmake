@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 #
 # What `cmake --install` puts where: the three libraries, the public headers, the
-# command, the manual, a CMake package and two pkg-config files. All find their prefix from their
-# own place, so that an installed tree may be moved.
+# command, the manual, a CMake package, two pkg-config files, the gdb script. All find their prefix
+# from their own place, so that an installed tree may be moved.
 
 if(NOT PM_OVERRIDE_BUILD)
     return()
@@ -27,6 +27,17 @@ install(FILES command/completion.bash
 foreach(section 1 3 5)
     install(FILES man/poolmalloc.${section} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
 endforeach()
+
+# gdb looks for LIBRARY-gdb.py beside a library, under the name that no link has.
+set(pm_gdb_dir ${CMAKE_INSTALL_DATADIR}/poolmalloc/gdb)
+install(FILES share/gdb/poolmalloc_gdb.py DESTINATION ${pm_gdb_dir})
+file(RELATIVE_PATH PM_GDB_FROM_LIBRARY /prefix/${CMAKE_INSTALL_LIBDIR} /prefix/${pm_gdb_dir})
+set(pm_gdb_loader libpoolmalloc.so.${PROJECT_VERSION}-gdb.py)
+configure_file(cmake/libpoolmalloc-gdb.py.in ${CMAKE_CURRENT_BINARY_DIR}/${pm_gdb_loader} @ONLY)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/${pm_gdb_loader} DESTINATION ${CMAKE_INSTALL_LIBDIR})
+
+install(FILES share/valgrind/poolmalloc.supp
+    DESTINATION ${CMAKE_INSTALL_DATADIR}/poolmalloc/valgrind)
 
 install(EXPORT poolmallocTargets
     NAMESPACE poolmalloc::

@@ -215,3 +215,23 @@ static inline bool pm_stats_page_read(const struct pm_stats_page *page, struct p
 }
 #endif
 #endif
+#ifndef POOLMALLOC_WALK_H
+#define POOLMALLOC_WALK_H
+#ifdef __cplusplus
+extern "C" {
+#endif
+enum pm_walk_which { PM_WALK_THREAD, PM_WALK_PROCESS };
+struct pm_walk_block {
+    void *block;
+    size_t bytes;
+    bool large;
+    bool mine;
+    uint64_t thread;
+    pm_user_heap *heap;
+};
+PM_API bool pm_walk_blocks(enum pm_walk_which which,
+                           bool (*visit)(const struct pm_walk_block *block, void *arg), void *arg);
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -75,10 +75,15 @@ struct request {
     void *(*aligned_form)(size_t size, size_t alignment);
 };
 
+/* Blocks are told of to valgrind where pm_malloc does that. */
+PM_INLINE void *plain(size_t size)
+{
+    return PM_VALGRIND ? pm_malloc(size) : pm_thread_malloc(size);
+}
+
 static void *attempt(const struct request *request)
 {
-    return request->aligned ? pm_memalign(request->alignment, request->size)
-                            : pm_thread_malloc(request->size);
+    return request->aligned ? pm_memalign(request->alignment, request->size) : plain(request->size);
 }
 
 /* No memory: the handler may free some, throw, or end the program. Without a handler, or with an
@@ -113,7 +118,7 @@ static PM_COLD void *new_throwing(size_t size, size_t alignment, bool aligned, c
 
 static PM_NOINLINE void *new_slow(size_t size, const void *caller)
 {
-    void *block = pm_thread_malloc(size);
+    void *block = plain(size);
     if (pm_likely(block != NULL))
         return block;
     return new_throwing(size, 1, false, caller);
@@ -121,7 +126,7 @@ static PM_NOINLINE void *new_slow(size_t size, const void *caller)
 
 OWN FAST void *new_one(size_t size)
 {
-    void *block = pm_thread_malloc_at_hand(size);
+    void *block = PM_VALGRIND ? NULL : pm_thread_malloc_at_hand(size);
     if (pm_likely(block != NULL))
         return block;
     return new_slow(size, __builtin_return_address(0));

@@ -3,6 +3,7 @@
 #include "api/figures.h"
 
 #include "base/report.h"
+#include "base/valgrind.h"
 
 #include <string.h>
 
@@ -46,18 +47,6 @@ static struct pm_stats counters_of(const struct pm_heap_stats *heap,
         .lock_contended = heap->lock_contended + arena->lock_contended + floating->lock_contended,
     };
     return stats;
-}
-
-bool pm_figures_counters(struct pm_stats *stats)
-{
-    struct pm_heap_stats heap;
-    struct pm_arena_stats arena;
-    struct pm_floating_stats floating;
-    pm_heap_stats(&heap);
-    pm_arena_stats(&arena);
-    pm_floating_stats(&floating);
-    *stats = counters_of(&heap, &arena, &floating);
-    return arena.bytes_reserved != 0;
 }
 
 /* ---- threads ---- */
@@ -174,6 +163,7 @@ bool pm_figures_look(enum pm_look look, struct pm_figures *figures,
     memset(figures, 0, sizeof *figures);
     if (threads != NULL)
         memset(threads, 0, sizeof *threads);
+    pm_valgrind_pause(); /* links of free blocks */
     figures->arenas_unknown = look == PM_LOOK_BRIEFLY && pm_arena_is_held();
     (look == PM_LOOK_CLOSELY ? pm_heap_stats : pm_heap_stats_brief)(&heap);
     if (!figures->arenas_unknown)
@@ -183,6 +173,7 @@ bool pm_figures_look(enum pm_look look, struct pm_figures *figures,
     pm_heap_each(note_heap, &looking);
     if (!figures->arenas_unknown)
         (look == PM_LOOK_CLOSELY ? pm_pool_walk_closely : pm_pool_walk)(note_pool, &looking);
+    pm_valgrind_resume();
     finish(figures);
     pm_assert(figures->arenas_unknown ||
               pm_figures_add_up(figures, look == PM_LOOK_CLOSELY && pm_heap_is_at_rest()));

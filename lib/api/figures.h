@@ -70,9 +70,6 @@ bool pm_figures_look(enum pm_look look, struct pm_figures *figures,
 /* Closely, and without threads. */
 bool pm_figures_take(struct pm_figures *figures);
 
-/* What is known without a walk, up to lock_contended; the calling thread's counters are exact. */
-bool pm_figures_counters(struct pm_stats *stats);
-
 /* Prints the first violation of what always holds, and at rest of the sum, and returns false. */
 bool pm_figures_add_up(const struct pm_figures *figures, bool at_rest);
 

@@ -81,6 +81,13 @@ static inline void pm_count_shared(_Atomic uint64_t *counter, uint64_t n)
     atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
 }
 
+/* The same; returns what it was before. */
+static inline uint64_t pm_add_relaxed(_Atomic uint64_t *counter, uint64_t n)
+{
+    pm_schedule_point();
+    return atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+
 /* n < *bound, by a relaxed load. Spelled out where gcc keeps an atomic load apart from the compare:
  * the free path counts its instructions. */
 static inline __attribute__((always_inline)) bool pm_below_relaxed(size_t n, _Atomic size_t *bound)

@@ -95,8 +95,6 @@ void pm_os_options_init(void);
 int pm_os_open_append(const char *path);
 bool pm_os_write(int file, const char *text, size_t bytes);
 void pm_os_close(int file);
-/* The name of a thread of this process, cut to the room; "": there is none. The same holds. */
-void pm_os_thread_name(unsigned thread_id, char *name, size_t room);
 
 /* Memory that other processes can map: a file without a place, open in this process under that name
  * (/proc/PID/fd), closed by exec. Nobody can change its size, nor, where the system knows how to
@@ -110,6 +108,11 @@ struct pm_os_shared {
 bool pm_os_share(const char *name, size_t bytes, struct pm_os_shared *shared);
 /* Unmaps it, and closes the file if it is that still; other processes keep what they mapped. */
 void pm_os_unshare(struct pm_os_shared *shared);
+
+/* The least of the limits on memory that the control group of the process and those around it have,
+ * in bytes: memory.high and memory.max, in version 1 memory.limit_in_bytes. SIZE_MAX: there is
+ * none, or it cannot be read. Some system calls for each group. */
+size_t pm_os_group_limit_bytes(void);
 
 /* Appends to a file, or writes to "stderr" or "stdout". */
 bool pm_os_append_file(const char *path, const char *text, size_t bytes);
@@ -129,6 +132,7 @@ enum pm_os_call {
     PM_OS_NODES, /* which memory comes from */
     PM_OS_READ,  /* a file of settings */
     PM_OS_SHARE, /* memory with other processes */
+    PM_OS_GROUP, /* opening a file that is about the control group */
     PM_OS_CALLS
 };
 
@@ -161,6 +165,9 @@ void pm_os_double_set_place(uintptr_t address);
 size_t pm_os_double_page_bytes(size_t real_page_bytes);
 const char *pm_os_double_settings_path(void);
 bool pm_os_double_is_secure(void);
+/* What stands before the paths of /proc and of control groups; tests set it. */
+void pm_os_double_set_root(const char *path);
+const char *pm_os_double_root(void);
 /* Ends the process with a message if these are not whole pages. */
 void pm_os_double_check_pages(const void *start, size_t bytes);
 /* Where to reserve, the next lower place with each call; PM_OS_ANYWHERE: where the system likes;
@@ -190,6 +197,11 @@ static inline const char *pm_os_double_settings_path(void)
 static inline bool pm_os_double_is_secure(void)
 {
     return false;
+}
+
+static inline const char *pm_os_double_root(void)
+{
+    return "";
 }
 
 static inline void pm_os_double_check_pages(const void *start, size_t bytes)

@@ -36,20 +36,6 @@ unsigned pm_os_thread_count(void)
     return known ? (unsigned)folder.st_nlink - 2 : 0;
 }
 
-void pm_os_thread_name(unsigned thread_id, char *name, size_t room)
-{
-    char path[64];
-    int saved_errno = errno;
-    pm_format(path, sizeof path, "/proc/self/task/%u/comm", thread_id);
-    long file = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
-    long length = file >= 0 ? syscall(SYS_read, (int)file, name, room - 1) : 0;
-    name[length > 0 ? length : 0] = 0;
-    name[strcspn(name, "\n")] = 0;
-    if (file >= 0)
-        syscall(SYS_close, (int)file);
-    errno = saved_errno;
-}
-
 int pm_os_open_append(const char *path)
 {
     if (strcmp(path, "stderr") == 0)

@@ -24,7 +24,7 @@ struct glance {
     uint64_t word;
     void *free;
     uint32_t count;
-    uint16_t carved, live_base;
+    uint16_t carved, live_base, start;
     uint8_t place, class;
 };
 
@@ -35,6 +35,7 @@ PM_GLANCE void take(struct glance *glance, struct pm_pool *pool, struct pm_remot
     glance->count = pm_load_acquire((_Atomic uint32_t *)&pool->count);
     glance->carved = pm_load_acquire((_Atomic uint16_t *)&pool->carved);
     glance->live_base = pm_load_acquire(&pool->live_base);
+    glance->start = pm_load_acquire((_Atomic uint16_t *)&pool->start);
     glance->place = pm_load_acquire((_Atomic uint8_t *)&pool->place);
     glance->class = pm_load_acquire((_Atomic uint8_t *)&pool->class);
 }
@@ -42,8 +43,8 @@ PM_GLANCE void take(struct glance *glance, struct pm_pool *pool, struct pm_remot
 static bool is_same(const struct glance *a, const struct glance *b)
 {
     return a->word == b->word && a->free == b->free && a->count == b->count &&
-           a->carved == b->carved && a->live_base == b->live_base && a->place == b->place &&
-           a->class == b->class;
+           a->carved == b->carved && a->live_base == b->live_base && a->start == b->start &&
+           a->place == b->place && a->class == b->class;
 }
 
 /* How many blocks the list has; more than are carved: it is none. */
@@ -68,7 +69,7 @@ static bool evaluate(const struct glance *glance, unsigned local, struct pm_pool
     unsigned remote = pm_word_count(glance->word), live = glance->carved - local;
     unsigned start = glance->live_base;
     if (glance->place == PM_PLACE_CURRENT)
-        start = PM_COUNT_CURRENT;
+        start = glance->start;
     else if (glance->place == PM_PLACE_PARKED)
         live = glance->count;
     else

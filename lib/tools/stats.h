@@ -63,11 +63,4 @@ struct pm_stats_lock {
 };
 struct pm_stats_lock pm_stats_lock_of(unsigned rank);
 
-/* What the system does about huge pages: "never", "advised", "always". */
-const char *pm_stats_huge_policy(void);
-
-/* Of a thread that is alive, without what is not printable; else "". */
-enum { PM_STATS_NAME_BYTES = 16 };
-void pm_stats_thread_name(uint32_t thread_id, char name[PM_STATS_NAME_BYTES]);
-
 #endif

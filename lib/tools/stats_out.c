@@ -96,26 +96,3 @@ struct pm_stats_lock pm_stats_lock_of(unsigned rank)
     }
     return all;
 }
-
-const char *pm_stats_huge_policy(void)
-{
-    switch (pm_os_huge_policy()) {
-    case PM_HUGE_ALWAYS:
-        return "always";
-    case PM_HUGE_ON_ADVICE:
-        return "advised";
-    default:
-        return "never";
-    }
-}
-
-void pm_stats_thread_name(uint32_t thread_id, char name[PM_STATS_NAME_BYTES])
-{
-    name[0] = 0;
-    if (thread_id != 0)
-        pm_os_thread_name(thread_id, name, PM_STATS_NAME_BYTES);
-    for (char *c = name; *c != 0; c++) {
-        if ((unsigned char)*c < ' ' || (unsigned char)*c > '~')
-            *c = '?';
-    }
-}

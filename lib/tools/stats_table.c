@@ -110,8 +110,7 @@ static void print_events(struct pm_out *out, const struct pm_stats *s)
     print_number(out, "# user heaps", s->user_heaps);
     print_number(out, "# purges", s->purges);
     print_number(out, "# bytes purged", s->purged_bytes);
-    pm_out_put(out, "\nHuge pages: option \"%s\", system \"%s\".\n", pm_options.huge_pages,
-               pm_stats_huge_policy());
+    pm_out_put(out, "\nHuge pages: option \"%s\".\n", pm_options.huge_pages);
     print_number(out, "# arenas that shall have none", s->no_huge_arenas);
     pm_out_put(out, "\n");
 }
@@ -140,20 +139,19 @@ static void print_thread(struct pm_out *out, const struct pm_thread_figures *row
         blocks += row->heap.batched[i].blocks;
     const uint64_t columns[] = {row->heap.thread_id, row->pool_bytes, row->live_bytes,
                                 row->heap.kept_bytes + row->heap.stash_bytes, blocks};
-    char line[TEXT_BYTES], name[PM_STATS_NAME_BYTES];
+    char line[TEXT_BYTES];
     size_t used = 0;
     for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) {
         put_number(line + used, widths[i], columns[i], false);
         used += widths[i];
     }
-    pm_stats_thread_name(row->heap.thread_id, name);
-    pm_out_put(out, "%s%s%s\n", line, name[0] ? "  " : "", name);
+    pm_out_put(out, "%s\n", line);
 }
 
 static void print_threads(struct pm_out *out, const struct pm_threads_figures *threads)
 {
-    pm_out_put(out, "    thread     pool bytes    bytes in use     bytes kept  held back  name\n"
-                    "    ------     ----------    ------------     ----------  ---------  ----\n");
+    pm_out_put(out, "    thread     pool bytes    bytes in use     bytes kept  held back\n"
+                    "    ------     ----------    ------------     ----------  ---------\n");
     for (unsigned i = 0; i < threads->count; i++)
         print_thread(out, &threads->rows[i]);
     if (threads->left_out != 0)
