@@ -85,9 +85,11 @@ void pm_stats_parts(const struct pm_stats *s, struct pm_stats_part parts[PM_STAT
 struct pm_stats_lock pm_stats_lock_of(unsigned rank)
 {
     static const char *const names[PM_RANK_COUNT] = {
-        [PM_RANK_OPTIONS] = "options", [PM_RANK_INIT] = "init",   [PM_RANK_REGISTRY] = "registry",
-        [PM_RANK_COLD] = "cold",       [PM_RANK_USER] = "user",   [PM_RANK_FLOATING] = "floating",
-        [PM_RANK_GROW] = "grow",       [PM_RANK_ARENA] = "arena",
+        [PM_RANK_OPTIONS] = "options",   [PM_RANK_INIT] = "init",
+        [PM_RANK_REGISTRY] = "registry", [PM_RANK_COLD] = "cold",
+        [PM_RANK_USER] = "user",         [PM_RANK_FLOATING] = "floating",
+        [PM_RANK_GROW] = "grow",         [PM_RANK_DECOMMIT] = "decommit",
+        [PM_RANK_ARENA] = "arena",
     };
     struct pm_stats_lock all = {.name = names[rank] ? names[rank] : "other"};
     for (struct pm_lock *lock = pm_lock_of_rank(rank); lock != NULL; lock = lock->next) {
