@@ -68,8 +68,9 @@ struct pm_stats_page {
 
 /*
  * A copy of one moment. `page` is a mapping of another process's page, or of the own. False: it is
- * none, or of another version, or it was being written each time (a process that was stopped in an
- * update leaves it so). Any thread, no lock; it ends after so many tries.
+ * none, or of another version, or it was being written at each try: a writer that waits for its
+ * processor leaves it so for a while, one that was stopped for longer. Try again later. Any thread,
+ * no lock; it ends after so many tries.
  */
 static inline bool pm_stats_page_read(const struct pm_stats_page *page, struct pm_stats_page *copy)
 {

@@ -12,6 +12,17 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
+/* The writer may be kept from its processor in the middle of an update. */
+static inline bool test_read_page(const struct pm_stats_page *page, struct pm_stats_page *copy)
+{
+    for (int i = 0; i < 1000; i++) {
+        if (pm_stats_page_read(page, copy))
+            return true;
+        usleep(1000);
+    }
+    return false;
+}
+
 /* Opens the process's page as another process does; -1: it has none of its own. */
 static inline int test_open_page(pid_t process, int flags)
 {
@@ -31,7 +42,7 @@ static inline int test_open_page(pid_t process, int flags)
         require(file >= 0);
         const struct pm_stats_page *page = mmap(NULL, sizeof *page, PROT_READ, MAP_SHARED, file, 0);
         require(page != MAP_FAILED);
-        if (pm_stats_page_read(page, &copy) && copy.process_id == (uint64_t)process)
+        if (test_read_page(page, &copy) && copy.process_id == (uint64_t)process)
             found = file;
         else
             close(file);
