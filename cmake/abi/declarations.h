@@ -64,9 +64,23 @@ struct pm_stats {
     uint64_t purged_bytes;
     uint64_t purges;
     uint64_t lock_acquisitions, lock_contended;
+    uint64_t purging_bytes;
+    uint64_t live_bytes;
+    uint64_t batched_bytes;
+    uint64_t available_bytes;
+    uint64_t header_bytes;
+    uint64_t tail_bytes;
+    uint64_t pools;
+    uint64_t live_blocks, batched_blocks, available_blocks;
+    uint64_t user_heaps;
+    uint64_t no_huge_arenas;
 };
 PM_API bool pm_stats_get(struct pm_stats *stats);
+PM_API bool pm_stats_get_sized(struct pm_stats *stats, size_t bytes);
+#define pm_stats_get(stats) pm_stats_get_sized((stats), sizeof(struct pm_stats))
 PM_API void pm_stats_print(void (*write)(void *arg, const char *text), void *arg);
+PM_API void pm_stats_json(void (*write)(void *arg, const char *text), void *arg);
+PM_API bool pm_stats_json_fd(int file);
 struct pm_mallinfo2_figures {
     size_t arena;
     size_t ordblks;
@@ -166,6 +180,63 @@ struct pm_arena_allocator {
 };
 PM_API void pm_get_arena_allocator(struct pm_arena_allocator *allocator);
 PM_API bool pm_set_arena_allocator(const struct pm_arena_allocator *allocator);
+#ifdef __cplusplus
+}
+#endif
+#endif
+#ifndef POOLMALLOC_STATS_PAGE_H
+#define POOLMALLOC_STATS_PAGE_H
+#ifdef __cplusplus
+extern "C" {
+#endif
+#define PM_STATS_PAGE_NAME "poolmalloc-stats"
+#define PM_STATS_PAGE_MAGIC UINT64_C(0x0a73746174736d70)
+#define PM_STATS_PAGE_VERSION 1
+#define PM_STATS_PAGE_CLASSES 128
+#define PM_STATS_PAGE_THREADS 120
+#define PM_STATS_PAGE_FIELDS 64
+struct pm_stats_page_class {
+    uint64_t block_bytes, pools, pool_bytes;
+    uint64_t live_blocks, batched_blocks, available_blocks;
+};
+struct pm_stats_page_thread {
+    uint64_t thread_id;
+    uint64_t pool_bytes, live_bytes, kept_bytes, stash_bytes, batched_blocks;
+    uint64_t mallocs, frees, remote_frees;
+};
+struct pm_stats_page {
+    uint64_t magic, version, bytes;
+    uint64_t sequence;
+    uint64_t process_id;
+    uint64_t updates;
+    uint64_t updated_ns;
+    uint64_t rest_ns;
+    uint64_t fields;
+    uint64_t classes, threads;
+    uint64_t threads_left_out;
+    union {
+        struct pm_stats stats;
+        uint64_t words[PM_STATS_PAGE_FIELDS];
+    } stats;
+    struct pm_stats_page_class class_rows[PM_STATS_PAGE_CLASSES];
+    struct pm_stats_page_thread thread_rows[PM_STATS_PAGE_THREADS];
+};
+static inline bool pm_stats_page_read(const struct pm_stats_page *page, struct pm_stats_page *copy)
+{
+    const uint64_t *from = (const uint64_t *)(const void *)page;
+    uint64_t *to = (uint64_t *)(void *)copy;
+    if (__atomic_load_n(&page->magic, __ATOMIC_ACQUIRE) != PM_STATS_PAGE_MAGIC ||
+        __atomic_load_n(&page->version, __ATOMIC_RELAXED) != PM_STATS_PAGE_VERSION)
+        return false;
+    for (int tries = 0; tries < 10000; tries++) {
+        uint64_t before = __atomic_load_n(&page->sequence, __ATOMIC_ACQUIRE);
+        for (size_t i = 0; before % 2 == 0 && i < sizeof *page / sizeof *from; i++)
+            to[i] = __atomic_load_n(&from[i], __ATOMIC_ACQUIRE);
+        if (before % 2 == 0 && __atomic_load_n(&page->sequence, __ATOMIC_RELAXED) == before)
+            return true;
+    }
+    return false;
+}
 #ifdef __cplusplus
 }
 #endif

@@ -150,11 +150,7 @@ PM_API bool pm_option_set(const char *name, const char *value);
  * hold any value); EINVAL, an argument is NULL. */
 PM_API bool pm_option_get(const char *name, char *buffer, size_t room);
 
-/*
- * Counters since the start of the process, over all threads, alive and exited. Those of other
- * threads lag behind by what happened in their current pools since their last slow path. Sizes in
- * bytes.
- */
+/* Counters since the start of the process, over all threads, alive and exited. Sizes in bytes. */
 struct pm_stats {
     uint64_t mallocs; /* blocks handed out */
     uint64_t frees;   /* by the thread that owned the pool, of large blocks, and with user heaps */
@@ -184,20 +180,65 @@ struct pm_stats {
     uint64_t purged_bytes;      /* the same, with parts of arenas */
     uint64_t purges;            /* steps in which that happened, a system call or two each */
     uint64_t lock_acquisitions, lock_contended;
+    /* From here on: since struct pm_stats can grow; see pm_stats_get_sized. */
+    uint64_t purging_bytes; /* in arenas, on their way to the system: the sixth of those five */
+    /* These five are all that pools hold, by a walk: at rest their sum is pool_bytes. Blocks count
+     * by their size class. */
+    uint64_t live_bytes;      /* blocks that the program has */
+    uint64_t batched_bytes;   /* freed, and held back in batches by the threads that freed them */
+    uint64_t available_bytes; /* free, those that were never handed out included */
+    uint64_t header_bytes;    /* before the first block of each pool */
+    uint64_t tail_bytes;      /* behind the last one */
+    uint64_t pools;
+    uint64_t live_blocks, batched_blocks, available_blocks;
+    uint64_t user_heaps;     /* made by pm_heap_new and not destroyed */
+    uint64_t no_huge_arenas; /* in which the system was told to make no huge pages */
 };
 
-/* Fills *stats; false: no allocator call has been made yet, all zero. */
+/*
+ * Fills *stats; false: no allocator call has been made yet, all zero. Any thread; nobody is
+ * stopped, no lock is held afterwards. Three steps of exactness:
+ *   - at rest, that is while no thread is inside the allocator, and the caller knows that what the
+ *     others did is done (it joined them, or waits at a barrier with them): exact, to the byte and
+ *     to the block, of all threads, alive and exited. Then mallocs less frees, remote_frees and
+ *     batched_blocks is live_blocks + spans;
+ *   - of a thread at work: as it counted on its last slow path, so that it lags behind by no more
+ *     than one pool of each size class;
+ *   - always: no field is below zero; mallocs is no less than frees, remote_frees and
+ *     batched_blocks together; what is called a part of another field is no more than that.
+ * It walks over all pools; docs/statistics.md says what that costs.
+ */
 PM_API bool pm_stats_get(struct pm_stats *stats);
 
 /*
+ * The same into the first `bytes` bytes: how programs and libraries of different versions
+ * understand each other. What the library does not know is zero, what the program does not know is
+ * left out. Programs call pm_stats_get, which leads here with the size that their header has; the
+ * function of that name, found by dlsym, fills the fields up to lock_contended only.
+ */
+PM_API bool pm_stats_get_sized(struct pm_stats *stats, size_t bytes);
+#define pm_stats_get(stats) pm_stats_get_sized((stats), sizeof(struct pm_stats))
+
+/*
  * The same and more as a table, in the form of CPython's sys._debugmallocstats: for each size class
- * that has pools its number, block size, pools, blocks in use and blocks available; arenas; and
- * where all bytes of all arenas are. With no other thread at work the total is arenas * arena size.
- * `write` gets a line or a few at a time, in order; it may allocate, and NULL stands for stderr.
- * Blocks in pools that another thread allocates from are as that thread counted them last, on a
- * slow path; what a thread holds back in a batch of frees counts as in use.
+ * that has pools its number, block size, pools, blocks in use and blocks available; arenas; where
+ * all bytes of all arenas are; then events, locks and threads. At rest the total is arenas * arena
+ * size. `write` gets a line or a few at a time, in order; it may allocate, and NULL stands for
+ * stderr. As exact as pm_stats_get; in the table of classes, what a thread holds back in a batch of
+ * frees counts as in use.
  */
 PM_API void pm_stats_print(void (*write)(void *arg, const char *text), void *arg);
+
+/*
+ * The same as one JSON object, whose keys docs/statistics.md describes: those that are there stay
+ * what they are, and more may come. `write` gets it in pieces of less than 256 bytes, in order; it
+ * may allocate, and NULL stands for stderr. Nothing is allocated, no lock is held meanwhile. Both
+ * take some 20 KiB of the stack.
+ */
+PM_API void pm_stats_json(void (*write)(void *arg, const char *text), void *arg);
+
+/* The same to a file descriptor, by write(2). False: it did not take all; errno is left alone. */
+PM_API bool pm_stats_json_fd(int file);
 
 /*
  * glibc's statistics calls, with the same layout and, as far as there is something of the kind, the

@@ -193,7 +193,7 @@ struct row {
 static struct row only_row(const char *text)
 {
     struct row row = {0}, found = {0};
-    for (const char *line = text; *line != 0; line = strchr(line, '\n') + 1) {
+    for (const char *line = text; *line != '#'; line = strchr(line, '\n') + 1) {
         if (sscanf(line, "%zu %zu %zu %zu %zu", &row.class, &row.bytes, &row.pools, &row.live,
                    &row.available) != 5)
             continue;
@@ -209,6 +209,7 @@ ISOLATED(the_table_has_each_class_and_its_lines_add_up_to_all_arenas)
     static char text[TEXT_BYTES];
     static const char *const parts[] = {
         "# bytes in allocated blocks",
+        "# bytes in freed blocks held back in batches",
         "# bytes in available blocks",
         "# bytes lost to pool headers",
         "# bytes lost to quantization",
@@ -218,6 +219,7 @@ ISOLATED(the_table_has_each_class_and_its_lines_add_up_to_all_arenas)
         "# bytes in units that heaps did not cut",
         "# bytes in free units, perhaps resident",
         "# bytes in free units, not resident",
+        "# bytes on their way to the system",
     };
     uint64_t sum = 0;
     allocate_all();

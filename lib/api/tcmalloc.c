@@ -3,6 +3,7 @@
 #include "api/tcmalloc.h"
 
 #include "api/alias.h"
+#include "api/figures.h"
 #include "api/je_stats.h"
 #include "api/jemalloc.h"
 #include "base/atomic.h"

@@ -102,6 +102,11 @@ void pm_arena_get_allocator(struct pm_arena_allocator *by);
 void pm_arena_walk(void (*visit)(struct pm_window *w, size_t unit, uint64_t route, void *arg),
                    void *arg);
 
+/* Between these two no unit of an arena is handed out, comes back or is decommitted: whatever has a
+ * route that is not void can be read. The arena lock: for few steps, and nothing else is taken. */
+void pm_arena_freeze(void);
+void pm_arena_thaw(void);
+
 /* Between these two no arena is decommitted: what was in use after the first call, as a route
  * shows, can be read until the second, whatever became of it. For a short time. */
 void pm_arena_hold_committed(void);
@@ -119,7 +124,9 @@ struct pm_arena_stats {
     uint64_t bytes_reserved; /* address space of all windows */
     uint64_t arenas;         /* added and not given back to a hook, all sizes PM_ARENA_BYTES */
     uint64_t arenas_in_use;  /* not wholly free */
+    uint64_t no_huge_arenas; /* in which the system was told to make no huge pages */
     uint64_t free_units, dirty_units;
+    uint64_t purging_units; /* on their way to the system: neither free nor anybody's */
     uint64_t spans;           /* live large blocks, by the routes */
     uint64_t span_units;      /* in live large blocks */
     uint64_t span_held_units; /* the same with the rest of the last arena of each */
@@ -132,6 +139,9 @@ struct pm_arena_stats {
     uint64_t lock_acquisitions, lock_contended;
 };
 void pm_arena_stats(struct pm_arena_stats *stats);
+/* Whether the calling thread has the arena lock: in a signal handler, which then must not ask for
+ * statistics of this layer, nor walk. */
+bool pm_arena_is_held(void);
 
 /* Prints the first violation and returns false. Takes the arena lock. */
 bool pm_arena_check(void);

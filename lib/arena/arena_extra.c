@@ -30,7 +30,9 @@ static void add_window(struct pm_window *w, void *arg)
         stats->free_units += pm_bits_count(w->arenas[i].free);
         stats->dirty_units += pm_bits_count(w->arenas[i].dirty);
         stats->arenas_in_use += ~w->arenas[i].free != 0;
-        stats->decommitted_arenas += w->arenas[i].decommitted;
+        /* Not one that is being committed again. */
+        stats->decommitted_arenas += w->arenas[i].decommitted && ~w->arenas[i].free == 0;
+        stats->no_huge_arenas += w->arenas[i].no_huge;
         add_by_routes(stats, w, i);
     }
 }
@@ -41,6 +43,7 @@ void pm_arena_stats(struct pm_arena_stats *stats)
     pm_lock_acquire(&pm_arena_lock);
     pm_window_each(add_window, stats);
     stats->arenas = pm_arena_totals.arenas;
+    stats->purging_units = pm_arena_totals.purging_units;
     stats->span_units = pm_arena_totals.span_units;
     stats->span_held_units = pm_arena_totals.span_held_units;
     stats->purged_arenas = pm_arena_totals.purged;
@@ -51,6 +54,12 @@ void pm_arena_stats(struct pm_arena_stats *stats)
         pm_load_relaxed(&pm_arena_lock.acquisitions) + pm_load_relaxed(&pm_grow_lock.acquisitions);
     stats->lock_contended =
         pm_load_relaxed(&pm_arena_lock.contended) + pm_load_relaxed(&pm_grow_lock.contended);
+}
+
+bool pm_arena_is_held(void)
+{
+    enum pm_lock_fork state = pm_lock_state(&pm_arena_lock);
+    return state == PM_LOCK_INTERRUPTED || state == PM_LOCK_FOR_FORK;
 }
 
 static bool violated(const char *what, const struct pm_arena *a)

@@ -50,6 +50,16 @@ void pm_arena_walk(void (*visit)(struct pm_window *w, size_t unit, uint64_t rout
     pm_window_each(walk_window, &walk);
 }
 
+void pm_arena_freeze(void)
+{
+    pm_lock_acquire(&pm_arena_lock);
+}
+
+void pm_arena_thaw(void)
+{
+    pm_lock_release(&pm_arena_lock);
+}
+
 /* Acquire pairs with the release in span_init: the descriptor is complete. Under the arena lock it
  * stays one, since the units of a span that is freed meanwhile come back under that lock. */
 static bool is_span(const struct pm_window *w, size_t unit)

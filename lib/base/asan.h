@@ -34,6 +34,10 @@
 #define PM_INLINE_UNWATCHED PM_INLINE
 #endif
 
+/* A function that reads what another thread writes plainly, blocks in use included, and finds out
+ * afterwards whether what it got is worth anything: no sanitizer can make sense of that. */
+#define PM_GLANCE static __attribute__((no_sanitize_address, no_sanitize_thread, noinline))
+
 PM_INLINE void pm_asan_unpoison(const void *start, size_t bytes)
 {
 #if PM_ASAN

@@ -136,6 +136,11 @@
 #define PM_TICK_SHIFT 24             /* arenas remember times in units of 2^24 ns */
 #define PM_TICK_EVERY 16             /* heaps look at the clock on each 16th slow path */
 
+/* The statistics page: how long at most between two updates, and how many times as long as an
+ * update takes at least, so that it takes no more than so small a part of a thread's time. */
+#define PM_STATS_PAGE_MS_MAX 3600000
+#define PM_STATS_PAGE_REST 50
+
 /* Option cgroup: how often at most the system is asked what the group may have, and which part of
  * it is left to what is not in arenas: free memory beyond the rest is not kept. */
 #define PM_GROUP_LOOK_NS 1000000000ull

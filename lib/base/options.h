@@ -70,7 +70,17 @@
       "off|on: names in /proc/PID/maps for arenas, tables and heaps, where the kernel has them")   \
     X(TEXT, stats_at_exit, "", 0, 0, ANYTIME,                                                      \
       "a file to which the counters are appended at exit; stderr and stdout are known; empty: "    \
-      "none")
+      "none")                                                                                      \
+    X(NUMBER, stats_signal, 0, 0, 64, AT_START,                                                    \
+      "the number of a signal on which statistics are written; 0: none")                           \
+    X(TEXT, stats_to, "stderr", 0, 0, AT_START,                                                    \
+      "a file to which statistics are appended on the signal; stderr and stdout are known")        \
+    X(CHOICE, stats_format, "counters", 0, 0, AT_START,                                            \
+      "counters|table|json: the form of statistics at exit and on the signal")                     \
+    X(CHOICE, stats_page, "off", 0, 0, AT_START,                                                   \
+      "off|on: a page of statistics that other processes map, found in /proc/PID/fd")              \
+    X(NUMBER, stats_page_ms, 100, 1, PM_STATS_PAGE_MS_MAX, ANYTIME,                                \
+      "the page is brought up to date no more often than each so many milliseconds")
 
 enum pm_option_kind { PM_OPTION_BYTES, PM_OPTION_NUMBER, PM_OPTION_CHOICE, PM_OPTION_TEXT };
 enum pm_option_when { PM_OPTION_AT_START, PM_OPTION_ANYTIME };

@@ -114,7 +114,8 @@ static void unknown_names_are_refused_and_the_nearest_one_is_named_with_its_valu
     assert_true(
         is_refused("hugepages=never", "the nearest is huge_pages, which stays \"default\""));
     assert_true(is_refused("delay=1", "the nearest is purge_delay_ms, which stays \"1000\""));
-    assert_true(is_refused("stats", "the nearest is stats_at_exit, which stays \"\" (default)"));
+    assert_true(
+        is_refused("stats_atexit", "the nearest is stats_at_exit, which stays \"\" (default)"));
     assert_true(is_refused("=1", "unknown option \"=1\""));
     assert_true(is_refused("help=1", "unknown option \"help=1\""));
 }

@@ -52,8 +52,9 @@ struct pm_heap {
     _Atomic uint64_t refills_seen; /* by whoever purged by deadline last */
     /* Under the registry lock, but that anybody may follow `next`. */
     struct pm_heap *next, *next_free, *next_of_thread;
-    uintptr_t thread; /* where the owner's thread-local storage lies */
-    bool in_use;
+    uintptr_t thread;           /* where the owner's thread-local storage lies */
+    _Atomic uint32_t thread_id; /* the system's; written with `in_use`, read by anybody */
+    _Atomic bool in_use;        /* the same */
     /* See sample.h; counted down also while nothing is sampled. */
     uint64_t sample_epoch;
     uint32_t until[PM_CLASSES]; /* how many allocations of the class, and the last is sampled */
@@ -125,13 +126,41 @@ bool pm_heap_walk_blocks(bool mine_only, bool (*visit)(const struct pm_live_bloc
 struct pm_heap_stats {
     uint64_t mallocs, frees, remote_frees, remote_batches, refills, adopted;
     uint64_t heaps, heaps_in_use, kept_bytes, stash_bytes;
-    uint64_t shell_bytes;
+    uint64_t shell_bytes, user_heaps;
     uint64_t lock_acquisitions, lock_contended;
 };
 void pm_heap_stats(struct pm_heap_stats *stats);
+/* The same, but what happened in pools since their owners' last slow path is not counted, not even
+ * the caller's. Takes no lock: also from a signal handler, or inside the allocator. */
+void pm_heap_stats_brief(struct pm_heap_stats *stats);
+
+/* Whether nothing at all is on its way: the process has one thread, which is not inside the
+ * allocator, and lost none by fork. It costs a system call: for assertions. */
+bool pm_heap_is_at_rest(void);
+
+/* A heap as others see it. */
+struct pm_heap_view {
+    uint64_t owner;     /* as in struct pm_pool_view */
+    bool is_threads;    /* false: of the cold heap */
+    uint32_t thread_id; /* 0: not known, or none's any more */
+    uint64_t kept_bytes, stash_bytes;
+    uint64_t mallocs, frees, remote_frees; /* counted so far, as above */
+    struct {
+        uint8_t class, blocks;
+    } batched[PM_BATCH_SLOTS]; /* freed by it and not pushed yet; `class` means nothing without */
+};
+/* Calls back for each heap in use, and for the cold ones. Takes no lock. */
+void pm_heap_each(void (*visit)(const struct pm_heap_view *view, void *arg), void *arg);
 
 /* The calling thread's heap; prints the first violation and returns false. */
 bool pm_heap_check(void);
+
+/* Who wants to be called by some slow path once the time has come: the watch sets the next time,
+ * which is UINT64_MAX at first. It may be called by several threads at once, by any slow path, also
+ * under the cold lock: it must neither allocate nor take a lock but the arena lock. Once, at start.
+ */
+extern _Atomic uint64_t pm_heap_watch_due_ns PM_HIDDEN;
+void pm_heap_set_watch(void (*watch)(uint64_t now_ns));
 
 /* Process start; idempotent. Called by the first slow path and by the library's constructor. */
 bool pm_heap_process_init(void);

@@ -3,6 +3,7 @@
 #include "base/report.h"
 #include "heap/internal.h"
 #include "heap/user.h"
+#include "os/os.h"
 
 static void add_heap(struct pm_heap_stats *stats, const struct pm_heap *heap)
 {
@@ -23,7 +24,7 @@ static void add_kept(struct pm_heap_stats *stats, const struct pm_heap *heap)
 /* What happened since its pools' last slow path; by the owner. */
 static void account_own(struct pm_heap *heap)
 {
-    for (unsigned class = 0; class < PM_CLASSES; class++) {
+    for (unsigned class = 0; class < PM_CLASSES; class ++) {
         struct pm_pool *pool = heap->current[class];
         struct pm_link *parked = &heap->parked[class], *at = parked->next;
         if (pool != &pm_pool_none)
@@ -39,6 +40,7 @@ static void add_user_heaps(struct pm_heap_stats *stats)
 {
     struct pm_user_stats user;
     pm_user_stats(&user);
+    stats->user_heaps = user.heaps;
     stats->mallocs += user.mallocs;
     stats->frees += user.frees;
     stats->shell_bytes += user.shell_bytes;
@@ -46,28 +48,22 @@ static void add_user_heaps(struct pm_heap_stats *stats)
     stats->lock_contended += user.lock_contended;
 }
 
-void pm_heap_stats(struct pm_heap_stats *stats)
+/* Acquire pairs with the release in new_shell: all heaps behind the first are complete. */
+static const struct pm_heap *all_heaps(void)
+{
+    return pm_load_acquire(&pm_registry.heaps);
+}
+
+void pm_heap_stats_brief(struct pm_heap_stats *stats)
 {
     *stats = (struct pm_heap_stats){0};
-    struct pm_heap *own = pm_heap_self;
-    if (own->real) {
-        pm_heap_enter(own);
-        account_own(own);
-        pm_heap_leave(own);
-    }
-    pm_lock_acquire(&pm_cold_lock);
-    account_own(pm_heap_cold);
-    pm_lock_release(&pm_cold_lock);
-    pm_lock_acquire(&pm_registry_lock);
-    const struct pm_heap *heap = pm_load_relaxed(&pm_registry.heaps); /* under the lock */
-    for (; heap != NULL; heap = heap->next) {
+    for (const struct pm_heap *heap = all_heaps(); heap != NULL; heap = heap->next) {
         add_heap(stats, heap);
         add_kept(stats, heap);
         stats->heaps++;
-        stats->heaps_in_use += heap->in_use;
+        stats->heaps_in_use += pm_load_relaxed(&heap->in_use);
     }
-    stats->shell_bytes = pm_registry.shell_bytes;
-    pm_lock_release(&pm_registry_lock);
+    stats->shell_bytes = pm_load_relaxed(&pm_registry.shell_bytes);
     add_heap(stats, &pm_heap_none);
     add_heap(stats, &pm_heap_making);
     add_heap(stats, &pm_heap_dead);
@@ -82,10 +78,87 @@ void pm_heap_stats(struct pm_heap_stats *stats)
     add_user_heaps(stats);
 }
 
+void pm_heap_stats(struct pm_heap_stats *stats)
+{
+    struct pm_heap *own = pm_heap_self;
+    if (own->real) {
+        pm_heap_enter(own);
+        account_own(own);
+        pm_heap_leave(own);
+    }
+    pm_lock_acquire(&pm_cold_lock);
+    account_own(pm_heap_cold);
+    pm_lock_release(&pm_cold_lock);
+    pm_heap_stats_brief(stats);
+}
+
+static bool holds_lock(void)
+{
+    for (unsigned rank = 0; rank < PM_RANK_COUNT; rank++) {
+        for (struct pm_lock *lock = pm_lock_of_rank(rank); lock != NULL; lock = lock->next) {
+            enum pm_lock_fork state = pm_lock_state(lock);
+            if (state == PM_LOCK_INTERRUPTED || state == PM_LOCK_FOR_FORK)
+                return true;
+        }
+    }
+    return false;
+}
+
+bool pm_heap_is_at_rest(void)
+{
+    return !pm_registry.in_child && pm_heap_self != &pm_heap_making && !holds_lock() &&
+           pm_os_thread_count() == 1;
+}
+
+/* Blocks in the batch that its thread may be adding to: at worst an older number. */
+PM_GLANCE unsigned batched(const struct pm_batch *batch, unsigned *class)
+{
+    unsigned count = pm_load_acquire((_Atomic uint32_t *)&batch->count);
+    struct pm_remote *remote = pm_load_acquire((struct pm_remote * _Atomic *)&batch->remote);
+    *class = remote != NULL ? pm_load_relaxed(&remote->class) : PM_CLASSES;
+    if (*class >= PM_CLASSES)
+        return 0;
+    return count < PM_BATCH_BLOCKS ? count : PM_BATCH_BLOCKS;
+}
+
+static void view_heap(const struct pm_heap *heap, struct pm_heap_view *view)
+{
+    *view = (struct pm_heap_view){
+        .owner = pm_heap_route(heap),
+        .thread_id = heap->real ? pm_load_relaxed(&heap->thread_id) : 0,
+        .is_threads = heap->real,
+        .kept_bytes = pm_load_relaxed(&heap->kept_bytes),
+        .stash_bytes = pm_heap_stash_bytes(heap),
+        .mallocs = pm_load_relaxed(&heap->mallocs),
+        .frees = pm_load_relaxed(&heap->frees),
+        .remote_frees = pm_load_relaxed(&heap->remote_frees),
+    };
+    for (unsigned i = 0; i < PM_BATCH_SLOTS; i++) {
+        unsigned class, blocks = batched(&heap->batch[i], &class);
+        view->batched[i].class = (uint8_t) class;
+        view->batched[i].blocks = (uint8_t)blocks;
+    }
+}
+
+void pm_heap_each(void (*visit)(const struct pm_heap_view *view, void *arg), void *arg)
+{
+    struct pm_heap_view view;
+    for (const struct pm_heap *heap = all_heaps(); heap != NULL; heap = heap->next) {
+        if (!pm_load_relaxed(&heap->in_use))
+            continue;
+        view_heap(heap, &view);
+        visit(&view, arg);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        view_heap(&pm_heap_colds[i], &view);
+        visit(&view, arg);
+    }
+}
+
 bool pm_heap_check(void)
 {
     const struct pm_heap *heap = pm_heap_self;
-    for (unsigned class = 0; class < PM_CLASSES; class++) {
+    for (unsigned class = 0; class < PM_CLASSES; class ++) {
         const struct pm_link *parked = &heap->parked[class];
         if (heap->current[class] != &pm_pool_none && !pm_pool_check(heap->current[class]))
             return false;

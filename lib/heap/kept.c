@@ -235,10 +235,22 @@ bool pm_heap_reclaim(void)
 /* Relaxed: who reads an older one only tries in vain. */
 static _Atomic uint64_t kept_due_ns;
 
+/* Release when it is set, acquire when it is called: with what the watch needs. */
+_Atomic uint64_t pm_heap_watch_due_ns = UINT64_MAX;
+static void (*_Atomic watch)(uint64_t now_ns);
+
+void pm_heap_set_watch(void (*function)(uint64_t now_ns))
+{
+    pm_store_relaxed(&watch, function);
+    pm_store_release(&pm_heap_watch_due_ns, 0);
+}
+
 PM_NOINLINE void pm_heap_tick_now(void)
 {
     uint64_t now_ns = pm_os_now_ns();
     pm_arena_tick(now_ns);
+    if (pm_unlikely(now_ns >= pm_load_acquire(&pm_heap_watch_due_ns)))
+        pm_load_relaxed (&watch)(now_ns);
     uint64_t due = pm_load_relaxed(&kept_due_ns);
     uint64_t next = now_ns + pm_purge_delay_ns();
     /* One thread at a time; acquire orders nothing here. */

@@ -59,7 +59,7 @@ static void give_shell(struct pm_heap *heap)
         at = &(*at)->next_of_thread;
     if (*at != NULL)
         *at = heap->next_of_thread;
-    heap->in_use = false;
+    pm_store_relaxed(&heap->in_use, false);
     heap->next_free = free_heaps;
     free_heaps = heap;
     pm_lock_release(&pm_registry_lock);
@@ -126,7 +126,7 @@ static bool more_shells(void)
         return false;
     shells = start;
     shells_end = start + bytes;
-    pm_registry.shell_bytes += bytes;
+    pm_count_owner(&pm_registry.shell_bytes, bytes); /* under the registry lock */
     return true;
 }
 
@@ -167,7 +167,7 @@ static struct pm_heap *take_shell(uintptr_t thread)
         heap = new_shell();
     if (heap == NULL)
         return NULL;
-    heap->in_use = true;
+    pm_store_relaxed(&heap->in_use, true); /* statistics alone look at it */
     heap->thread = thread;
     heap->next_of_thread = *bucket_of(thread);
     *bucket_of(thread) = heap;
@@ -186,6 +186,7 @@ static PM_COLD struct pm_heap *heap_make(void)
     pm_lock_release(&pm_registry_lock);
     if (heap == NULL)
         return NULL;
+    pm_store_relaxed(&heap->thread_id, pm_os_thread_id());
     if (leaked != NULL)
         pm_heap_dissolve(leaked);
     if (pthread_setspecific(exit_key, heap) == 0)
@@ -286,9 +287,12 @@ void pm_heap_forget_threads_in_child(void)
 {
     uintptr_t thread = (uintptr_t)&pm_heap_self;
     struct pm_heap *own = heap_of_thread(thread); /* our own; it may be entered just now */
+    pm_registry.in_child = true;
     struct pm_heap *heap = pm_load_relaxed(&pm_registry.heaps);
-    for (; heap != NULL; heap = heap->next) /* a store of ours that was interrupted may find it */
+    for (; heap != NULL; heap = heap->next) { /* a store of ours that was interrupted may find it */
         heap->thread = heap == own ? thread : 0;
+        pm_store_relaxed(&heap->thread_id, heap == own ? pm_os_thread_id() : 0);
+    }
     for (unsigned i = 0; i < THREAD_BUCKETS; i++)
         heaps_of_threads[i] = NULL;
     if (own != NULL) {

@@ -142,7 +142,7 @@ void *pm_user_alloc(struct pm_user_heap *heap, size_t n, size_t align, bool zero
     if (!heap->lost)
         block = class < PM_CLASSES ? alloc_in_pool(heap, class, &is_zero)
                                    : alloc_span(heap, n, align, &is_zero);
-    heap->mallocs += block != NULL;
+    pm_count_owner(&heap->mallocs, block != NULL);
     pm_lock_release(&heap->lock);
     if (block == NULL) {
         errno = ENOMEM;
@@ -218,7 +218,7 @@ void pm_user_free(struct pm_window *w, size_t unit, void *ptr, const char *funct
     pm_block_set_next(ptr, pool->free);
     pool->free = ptr;
     set_live(pool, pool->count - 1);
-    heap->frees++;
+    pm_count_owner(&heap->frees, 1);
     if (was_full) {
         pm_list_remove(&pool->link);
         pm_list_push(&heap->pools[pool->class], &pool->link);
@@ -236,7 +236,7 @@ void pm_user_free_span(struct pm_window *w, size_t unit, void *ptr, const char *
     if (heap == NULL)
         return;
     heap->bytes -= pm_span_usable(w, ptr, function);
-    heap->frees++;
+    pm_count_owner(&heap->frees, 1);
     pm_list_remove(pm_span_link(w, unit));
     pm_store_release(&pm_remote_at(w, unit)->user, NULL);
     pm_lock_release(&heap->lock);

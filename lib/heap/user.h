@@ -15,11 +15,11 @@ struct pm_user_heap {
     /* Under the lock. */
     struct pm_link pools[PM_CLASSES]; /* those that have a free block come first */
     struct pm_link spans;
-    size_t bytes;       /* of its pools and large blocks */
-    size_t limit_bytes; /* SIZE_MAX: none */
-    uint64_t mallocs, frees;
-    bool in_use; /* not destroyed */
-    bool lost;   /* in the child of a fork: a thread that is gone was changing it */
+    size_t bytes;                    /* of its pools and large blocks */
+    size_t limit_bytes;              /* SIZE_MAX: none */
+    _Atomic uint64_t mallocs, frees; /* read by anybody; what a destroyed heap lost was freed */
+    bool in_use;                     /* not destroyed */
+    bool lost; /* in the child of a fork: a thread that is gone was changing it */
     /* Under the registry lock. */
     struct pm_user_heap *next_free;
 };
@@ -69,6 +69,7 @@ bool pm_user_resize_span(struct pm_window *w, size_t unit, void *ptr, size_t n,
                          const char *function);
 
 struct pm_user_stats {
+    uint64_t heaps;          /* that were made and not destroyed */
     uint64_t mallocs, frees; /* of heaps that are gone, too */
     uint64_t lock_acquisitions, lock_contended;
     uint64_t shell_bytes;

@@ -11,7 +11,10 @@
 /* Under the registry lock. */
 static struct pm_user_heap *free_shells;
 static char *shells, *shells_end;
-static uint64_t shell_bytes;
+static _Atomic uint64_t shell_bytes; /* read by anybody */
+
+/* Any thread; relaxed, for statistics. */
+static _Atomic uint64_t heaps_now;
 
 static struct pm_user_heap *new_shell(void)
 {
@@ -23,7 +26,7 @@ static struct pm_user_heap *new_shell(void)
             return NULL;
         shells = start;
         shells_end = start + more;
-        shell_bytes += more;
+        pm_count_owner(&shell_bytes, more);
     }
     struct pm_user_heap *heap = (struct pm_user_heap *)(void *)shells;
     shells += bytes;
@@ -52,6 +55,7 @@ struct pm_user_heap *pm_user_new(size_t limit_bytes)
     heap->limit_bytes = limit_bytes;
     heap->in_use = true;
     pm_lock_release(&heap->lock);
+    pm_count_shared(&heaps_now, 1);
     return heap;
 }
 
@@ -118,10 +122,11 @@ void pm_user_destroy(struct pm_user_heap *heap)
         let_go_of_pools(heap, &pools);
         let_go_of_spans(heap, &spans);
         heap->bytes = 0;
-        heap->frees = heap->mallocs; /* what was alive until now */
+        pm_store_relaxed(&heap->frees, pm_load_relaxed(&heap->mallocs)); /* all blocks went */
     }
     heap->in_use = false;
     pm_lock_release(&heap->lock);
+    pm_count_shared(&heaps_now, (uint64_t)-1);
     give_pools(&pools);
     give_spans(&spans);
     if (!lost)
@@ -202,19 +207,17 @@ static struct pm_user_heap *heap_of_lock(struct pm_lock *lock)
 
 void pm_user_stats(struct pm_user_stats *stats)
 {
-    *stats = (struct pm_user_stats){0};
+    *stats = (struct pm_user_stats){
+        .heaps = pm_load_relaxed(&heaps_now),
+        .shell_bytes = pm_load_relaxed(&shell_bytes),
+    };
     for (struct pm_lock *lock = pm_lock_of_rank(PM_RANK_USER); lock != NULL; lock = lock->next) {
-        struct pm_user_heap *heap = heap_of_lock(lock);
-        pm_lock_acquire(lock);
-        stats->mallocs += heap->mallocs;
-        stats->frees += heap->frees;
-        pm_lock_release(lock);
+        const struct pm_user_heap *heap = heap_of_lock(lock);
+        stats->mallocs += pm_load_relaxed(&heap->mallocs);
+        stats->frees += pm_load_relaxed(&heap->frees);
         stats->lock_acquisitions += pm_load_relaxed(&lock->acquisitions);
         stats->lock_contended += pm_load_relaxed(&lock->contended);
     }
-    pm_lock_acquire(&pm_registry_lock);
-    stats->shell_bytes = shell_bytes;
-    pm_lock_release(&pm_registry_lock);
 }
 
 /* There is one empty pool of a class at most, among those that have room. */

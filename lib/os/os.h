@@ -24,6 +24,10 @@ size_t pm_os_address_limit_bytes(void);
 /* Monotonic, cheap, as exact as a timer tick. */
 uint64_t pm_os_now_ns(void);
 unsigned pm_os_process_id(void);
+/* Of the calling thread, without a system call. 0: the C library does not tell. */
+unsigned pm_os_thread_id(void);
+/* How many threads the process has. 0: the system does not tell. */
+unsigned pm_os_thread_count(void);
 
 /* Address space without memory, aligned to `align` (a power of two). An access traps. */
 void *pm_os_reserve(size_t bytes, size_t align);
@@ -84,6 +88,27 @@ enum pm_os_settings pm_os_read_settings(const char *path, char *text, size_t roo
 #define PM_OS_SETTINGS_BYTES 4096
 void pm_os_options_init(void);
 
+/* Opens a file to append to, which is made if need be; "stderr" and "stdout" are known. Below 0: it
+ * cannot be. pm_os_close leaves those two open. These, and pm_os_write, which writes all or returns
+ * false, may be called in signal handlers, and are no cancellation points. */
+#define PM_OS_STDERR 2
+int pm_os_open_append(const char *path);
+bool pm_os_write(int file, const char *text, size_t bytes);
+void pm_os_close(int file);
+
+/* Memory that other processes can map: a file without a place, open in this process under that name
+ * (/proc/PID/fd), closed by exec. Nobody can change its size, nor, where the system knows how to
+ * forbid it, its contents but through this mapping. False: the system refuses. */
+struct pm_os_shared {
+    void *start;
+    size_t bytes;
+    int file;
+    uint64_t device, inode; /* of the file, as the program may close what it did not open */
+};
+bool pm_os_share(const char *name, size_t bytes, struct pm_os_shared *shared);
+/* Unmaps it, and closes the file if it is that still; other processes keep what they mapped. */
+void pm_os_unshare(struct pm_os_shared *shared);
+
 /* The least of the limits on memory that the control group of the process and those around it have,
  * in bytes: memory.high and memory.max, in version 1 memory.limit_in_bytes. SIZE_MAX: there is
  * none, or it cannot be read. Some system calls for each group. */
@@ -106,6 +131,7 @@ enum pm_os_call {
     PM_OS_DUMP,
     PM_OS_NODES, /* which memory comes from */
     PM_OS_READ,  /* a file of settings */
+    PM_OS_SHARE, /* memory with other processes */
     PM_OS_GROUP, /* opening a file that is about the control group */
     PM_OS_CALLS
 };

@@ -314,31 +314,3 @@ enum pm_huge pm_os_huge_policy(void)
     }
     return pm_load_relaxed(&answer) & ~(unsigned)KNOWN;
 }
-
-static bool write_all(int file, const char *text, size_t bytes)
-{
-    while (bytes > 0) {
-        ssize_t written = write(file, text, bytes);
-        if (written < 0 && errno != EINTR)
-            return false;
-        if (written > 0) {
-            text += written;
-            bytes -= (size_t)written;
-        }
-    }
-    return true;
-}
-
-bool pm_os_append_file(const char *path, const char *text, size_t bytes)
-{
-    int saved_errno = errno;
-    bool is_stderr = strcmp(path, "stderr") == 0, is_stdout = strcmp(path, "stdout") == 0;
-    int file = is_stderr   ? STDERR_FILENO
-               : is_stdout ? STDOUT_FILENO
-                           : open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-    bool done = file >= 0 && write_all(file, text, bytes);
-    if (file >= 0 && !is_stderr && !is_stdout)
-        close(file);
-    errno = saved_errno;
-    return done;
-}

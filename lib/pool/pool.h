@@ -240,17 +240,28 @@ struct pm_pool_view {
     unsigned class;
     unsigned capacity; /* blocks */
     unsigned live;     /* of these, 0 .. capacity */
+    /* Of a walk that looks closely, else 0: what the owner handed out and took back since it
+     * counted last. (The first may be below zero, as in pm_heap_account.) */
+    int64_t new_mallocs;
+    uint64_t new_frees;
 };
 
 /* Calls back for each pool, without a lock. Pools that are made, change hands or go meanwhile may
  * be seen twice, as something between, or not at all; nothing else is ever seen. `live` is exact of
  * pools without an owner, and else what the owner counted last, less what came back from others. */
 void pm_pool_walk(void (*visit)(const struct pm_pool_view *view, void *arg), void *arg);
+/* The same, and `live` is exact of every pool whose owner does nothing with it meanwhile: see
+ * glance.c. Takes the arena lock for each pool that a thread heap owns. */
+void pm_pool_walk_closely(void (*visit)(const struct pm_pool_view *view, void *arg), void *arg);
+
+/* For the walk, of a pool that a thread heap owns: completes the view. False, and it is left alone:
+ * the owner was at work. */
+bool pm_pool_glance(struct pm_pool_view *view);
 
 struct pm_class_stats {
     uint64_t pools, live_blocks;
 };
-/* Fills stats[PM_CLASSES], by a walk. */
+/* Fills stats[PM_CLASSES], by a walk, not closely. */
 void pm_pool_class_stats(struct pm_class_stats *stats);
 
 /* The blocks of a pool that were ever handed out, and which of them are free. */

@@ -2,13 +2,15 @@
 /*
  * Looking at all pools while other threads go on. What is read of a pool that is another's: its
  * route, its word, its class and `live_base`, all of them atomic; class and counts are checked
- * before they are used, because they may be of the pool that was there before.
+ * before they are used, because they may be of the pool that was there before. A walk that looks
+ * closely reads more: see glance.c.
  */
 #include "pool/pool.h"
 
 struct walk {
     void (*visit)(const struct pm_pool_view *view, void *arg);
     void *arg;
+    bool closely;
 };
 
 /* Live blocks: of a pool with an owner, what that counted last, of which some are on the remote
@@ -43,12 +45,20 @@ static void visit_run(struct pm_window *w, size_t unit, uint64_t route, void *ar
         .capacity = capacity,
         .live = live_of(pm_pool_at(w, unit), word, capacity),
     };
+    if (walk->closely && route > PM_ROUTE_FLOATING)
+        pm_pool_glance(&view); /* in vain: then what its owner counted last */
     walk->visit(&view, walk->arg);
 }
 
 void pm_pool_walk(void (*visit)(const struct pm_pool_view *view, void *arg), void *arg)
 {
-    struct walk walk = {visit, arg};
+    struct walk walk = {visit, arg, false};
+    pm_arena_walk(visit_run, &walk);
+}
+
+void pm_pool_walk_closely(void (*visit)(const struct pm_pool_view *view, void *arg), void *arg)
+{
+    struct walk walk = {visit, arg, true};
     pm_arena_walk(visit_run, &walk);
 }
 

@@ -125,6 +125,24 @@ static bool set_nodes(char *field, const char *value, size_t length)
     return true;
 }
 
+static bool set_statistics(struct pm_options *wanted, const char *setting, size_t name,
+                           const char *value, size_t rest)
+{
+    if (is_name(setting, name, "stats_at_exit"))
+        return set_text(wanted->stats_at_exit, value, rest);
+    if (is_name(setting, name, "stats_signal"))
+        return set_count(&wanted->stats_signal, value, rest, 64);
+    if (is_name(setting, name, "stats_to"))
+        return set_text(wanted->stats_to, value, rest);
+    if (is_name(setting, name, "stats_format"))
+        return set_choice(wanted->stats_format, value, rest, "counters", "table", "json");
+    if (is_name(setting, name, "stats_page"))
+        return set_choice(wanted->stats_page, value, rest, "on", "off", "off");
+    size_t least = 1;
+    return is_name(setting, name, "stats_page_ms") && read_number(value, rest, false, &least) &&
+           least > 0 && set_count(&wanted->stats_page_ms, value, rest, 3600000);
+}
+
 /* False: the setting is to be refused, and changes nothing. */
 static bool set(struct pm_options *wanted, const char *setting, size_t length)
 {
@@ -155,7 +173,7 @@ static bool set(struct pm_options *wanted, const char *setting, size_t length)
         return set_choice(wanted->mapping_names, value, rest, "on", "off", "off");
     if (is_name(setting, name, "numa"))
         return set_nodes(wanted->numa, value, rest);
-    return is_name(setting, name, "stats_at_exit") && set_text(wanted->stats_at_exit, value, rest);
+    return set_statistics(wanted, setting, name, value, rest);
 }
 
 /* How many settings of the text are refused; the others are put into *wanted. "help" is one. */
@@ -219,6 +237,15 @@ static void compare(const struct pm_options *now, const struct pm_options *wante
           wanted->numa);
     CHECK(strcmp(now->stats_at_exit, wanted->stats_at_exit) == 0, "stats_at_exit is not \"%s\"",
           wanted->stats_at_exit);
+    CHECK(now->stats_signal == wanted->stats_signal, "stats_signal is %zu, not %zu",
+          now->stats_signal, wanted->stats_signal);
+    CHECK(strcmp(now->stats_to, wanted->stats_to) == 0, "stats_to is not \"%s\"", wanted->stats_to);
+    CHECK(strcmp(now->stats_format, wanted->stats_format) == 0, "stats_format is not \"%s\"",
+          wanted->stats_format);
+    CHECK(strcmp(now->stats_page, wanted->stats_page) == 0, "stats_page is not \"%s\"",
+          wanted->stats_page);
+    CHECK(now->stats_page_ms == wanted->stats_page_ms, "stats_page_ms is %zu, not %zu",
+          now->stats_page_ms, wanted->stats_page_ms);
 }
 
 static void parse_as_variable(const char *text, const struct pm_options *initial)
