@@ -26,6 +26,8 @@ static size_t good_size(size_t size, size_t alignment)
 {
     if (size > PTRDIFF_MAX || alignment > PTRDIFF_MAX)
         return 0;
+    if (pm_unlikely(pm_watch_asked() != NULL)) /* see pm_good_size */
+        return size;
     size_t room = padded(size ? size : 1);
     unsigned class = PM_CLASSES;
     if (alignment > PM_GRANULE_BYTES)
@@ -59,6 +61,9 @@ static void clear_from(void *block, size_t from)
 /* Large blocks lie on whole units, and what the system gave for them is zero: calloc knows. */
 static void *zeroed(size_t size, size_t alignment)
 {
+    const struct pm_watch *watch = pm_watch_asked();
+    if (pm_unlikely(watch != NULL))
+        return told(pm_watch_malloc(watch, padded(size), alignment, true), size);
     size_t all = good_size(size, alignment);
     if (all != 0 && (alignment <= PM_GRANULE_BYTES ||
                      (padded(all) > PM_BLOCK_MAX && alignment <= PM_UNIT_BYTES)))
@@ -137,8 +142,7 @@ void pm_je_dallocx(void *ptr, int flags)
 
 void pm_je_sdallocx(void *ptr, size_t size, int flags)
 {
-    check_size(ptr, alignment_of(flags), size, "sdallocx");
-    pm_thread_free(ptr, "sdallocx");
+    free_told(ptr, alignment_of(flags), size, PM_MAKER_MALLOC, "sdallocx");
 }
 
 size_t pm_je_nallocx(size_t size, int flags)

@@ -105,6 +105,9 @@ static void *resize(void *ptr, size_t size, const char *function)
     }
     if (size > PTRDIFF_MAX)
         return fail(ENOMEM);
+    const struct pm_watch *watch = pm_watch_asked();
+    if (pm_unlikely(watch != NULL))
+        return told(pm_watch_resize(watch, ptr, padded(size), function), size);
     if (pm_heap_resize(ptr, padded(size), function))
         return told(ptr, size);
     return move(ptr, size, function);
@@ -174,14 +177,12 @@ size_t pm_malloc_usable_size(void *ptr)
 
 void pm_free_sized(void *ptr, size_t size)
 {
-    check_size(ptr, 1, size, "free_sized");
-    pm_thread_free(ptr, "free_sized");
+    free_told(ptr, 1, size, PM_MAKER_MALLOC, "free_sized");
 }
 
 void pm_free_aligned_sized(void *ptr, size_t alignment, size_t size)
 {
-    check_size(ptr, alignment, size, "free_aligned_sized");
-    pm_thread_free(ptr, "free_aligned_sized");
+    free_told(ptr, alignment, size, PM_MAKER_MALLOC, "free_aligned_sized");
 }
 
 bool pm_thread_idle(void)
