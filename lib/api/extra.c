@@ -6,10 +6,11 @@
 
 size_t pm_good_size(size_t size)
 {
-    if (pm_unlikely(pm_watch_asked() != NULL)) /* who watches may let nothing beyond be used */
-        return size;
     size_t bytes = pm_heap_good_size(padded(size));
-    return bytes ? bytes - PM_ASAN_REDZONE_BYTES : 0;
+    if (bytes == 0)
+        return 0;
+    /* Who watches may let nothing beyond be used. */
+    return pm_unlikely(pm_watch_asked() != NULL) ? size : bytes - PM_ASAN_REDZONE_BYTES;
 }
 
 bool pm_owns(const void *ptr)
