@@ -17,13 +17,25 @@ say() {
     POOLMALLOC=$1 POOLMALLOC_OPTIONS=${2:-help} LD_PRELOAD=$library /bin/true 2>&1
 }
 
-for name in default debug malloc malloc_debug pool pool_debug; do
-    say $name | grep -q "^ *allocator *=* *$name\b" || fail "$name: the option does not say so"
-    [ -z "$(say $name keep_bytes=1m | grep -v 'cannot be reached')" ] || fail "$name: says something"
+# has NAME TEXT [OPTIONS]: what is said of POOLMALLOC=NAME contains the text.
+has() {
+    say "$1" "${3:-help}" >"$out"
+    grep -qF -- "$2" "$out"
+}
+
+out=$(mktemp)
+trap 'rm -f "$out"' EXIT
+names="default debug malloc malloc_debug pool pool_debug"
+for name in $names; do
+    has "$name" "allocator=$name (environment)" || fail "$name: the option does not say so"
+    say "$name" keep_bytes=1m >"$out"
+    grep -v "cannot be reached" "$out" && fail "$name: says something"
 done
-say hardned | grep -q 'POOLMALLOC: value not understood in "hardned" ignored; allocator takes default|debug|malloc|malloc_debug|pool|pool_debug and stays "default" (default)' ||
+
+list=$(echo "$names" | tr ' ' '|')
+refusal="POOLMALLOC: value not understood in \"hardned\" ignored; allocator takes $list and stays"
+has hardned "$refusal \"default\" (default)" ||
     fail "an unknown name is not refused with the list"
-say '' | grep -q "not understood" && fail "an empty name is refused"
-# POOLMALLOC wins over the option.
-say pool help,allocator=debug | grep -q "^ *allocator *=* *pool\b" || fail "the option wins"
+has '' "not understood" && fail "an empty name is refused"
+has pool "allocator=pool (environment)" help,allocator=debug || fail "the option wins"
 echo "every name selects"
