@@ -34,8 +34,10 @@ PM_API pm_user_heap *pm_heap_new(size_t limit_bytes);
 
 /*
  * Gives back the heap and every block in it; NULL does nothing. The blocks must not be used any
- * more, nor be freed: a free that another thread began before is either done before or has no
- * effect. Takes time by the pools and large blocks of the heap, not by its blocks.
+ * more, nor be freed: frees by other threads have to be over. One that has found its heap already
+ * and waits for the lock is either done before or has no effect; one that comes later frees what is
+ * gone, and is a named error, or, where the memory is in use again, one that nobody sees. Takes
+ * time by the pools and large blocks of the heap, not by its blocks.
  */
 PM_API void pm_heap_destroy(pm_user_heap *heap);
 

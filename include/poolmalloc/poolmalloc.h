@@ -48,7 +48,8 @@ PM_API void *pm_calloc(size_t count, size_t size);
 /*
  * The block with its size changed and its contents kept up to the smaller of both sizes. It stays
  * in place when the new size fits the block and is over three quarters of it (as in pymalloc), or
- * when a large block can grow or shrink where it is. On failure the old block is untouched.
+ * when a large block can grow or shrink where it is, or when it shrinks and there is no memory for
+ * a smaller one. On failure the old block is untouched.
  * pm_realloc(NULL, n) is pm_malloc(n). As in glibc, pm_realloc(ptr, 0) frees and returns NULL.
  */
 PM_API void *pm_realloc(void *ptr, size_t size);
@@ -155,8 +156,8 @@ PM_API bool pm_option_get(const char *name, char *buffer, size_t room);
  * bytes.
  */
 struct pm_stats {
-    uint64_t mallocs;        /* blocks handed out */
-    uint64_t frees;          /* by the thread that owned the pool, and of large blocks */
+    uint64_t mallocs; /* blocks handed out */
+    uint64_t frees;   /* by the thread that owned the pool, of large blocks, and with user heaps */
     uint64_t remote_frees;   /* of pool blocks, into pools owned by another thread or by none */
     uint64_t remote_batches; /* steps in which some of these went together */
     uint64_t refills;        /* slow paths of malloc */

@@ -22,6 +22,8 @@ struct pm_cxx_runtime {
     const void *bad_alloc_type;    /* its std::type_info */
     void *const *bad_alloc_vtable; /* with the two words that stand before the functions */
     void (*bad_alloc_destructor)(void *exception);
+    const void *exception_type;  /* that of std::exception */
+    void *const *derived_vtable; /* of the type_info of a class with one base */
     void (*set_register)(struct _Unwind_Context *context, int number, _Unwind_Word value);
     void (*set_address)(struct _Unwind_Context *context, _Unwind_Ptr address);
 };

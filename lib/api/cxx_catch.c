@@ -14,9 +14,9 @@
 
 #if PM_OVERRIDE
 
-/* That of the innermost pm_cxx_caught of the thread: the unwinder brings no argument along. Stale
- * when a thread's end or a longjmp left that; each call sets it anew. */
-static __thread const struct pm_cxx_runtime *catching;
+/* That of the innermost pm_cxx_caught of the thread: the unwinder brings no argument along. A copy:
+ * where a longjmp left that call, the next one out finds this one's, whose frame is gone. */
+static __thread struct pm_cxx_runtime catching;
 
 #if defined(__x86_64__) || defined(__aarch64__)
 
@@ -88,7 +88,7 @@ _Unwind_Reason_Code pm_cxx_personality(int version, _Unwind_Action actions,
                                        struct _Unwind_Exception *exception,
                                        struct _Unwind_Context *context)
 {
-    const struct pm_cxx_runtime *runtime = catching;
+    const struct pm_cxx_runtime *runtime = &catching;
     bool can_catch = runtime->begin_catch != NULL && runtime->end_catch != NULL &&
                      runtime->set_register != NULL && runtime->set_address != NULL;
     (void)version, (void)class;
@@ -105,8 +105,8 @@ _Unwind_Reason_Code pm_cxx_personality(int version, _Unwind_Action actions,
 
 void *pm_cxx_swallow(void *exception)
 {
-    catching->begin_catch(exception);
-    catching->end_catch();
+    catching.begin_catch(exception);
+    catching.end_catch();
     return NULL;
 }
 
@@ -122,8 +122,8 @@ static void *pm_cxx_call(void *(*call)(const void *), const void *argument)
 void *pm_cxx_caught(const struct pm_cxx_runtime *runtime, void *(*call)(const void *),
                     const void *argument)
 {
-    const struct pm_cxx_runtime *outer = catching;
-    catching = runtime;
+    const struct pm_cxx_runtime outer = catching;
+    catching = *runtime;
     void *result = pm_cxx_call(call, argument);
     catching = outer;
     return result;

@@ -20,6 +20,8 @@ extern void __cxa_end_catch(void) WEAK;
 extern const char _ZTISt9bad_alloc[] WEAK;
 extern void *const _ZTVSt9bad_alloc[] WEAK;
 extern void _ZNSt9bad_allocD1Ev(void *exception) WEAK;
+extern const char _ZTISt9exception[] WEAK;
+extern void *const _ZTVN10__cxxabiv120__si_class_type_infoE[] WEAK;
 extern __typeof__(_Unwind_SetGR) _Unwind_SetGR WEAK;
 extern __typeof__(_Unwind_SetIP) _Unwind_SetIP WEAK;
 
@@ -37,6 +39,8 @@ extern __typeof__(dlclose) dlclose WEAK;
     PART(bad_alloc_type, _ZTISt9bad_alloc)                                                         \
     PART(bad_alloc_vtable, _ZTVSt9bad_alloc)                                                       \
     PART(bad_alloc_destructor, _ZNSt9bad_allocD1Ev)                                                \
+    PART(exception_type, _ZTISt9exception)                                                         \
+    PART(derived_vtable, _ZTVN10__cxxabiv120__si_class_type_infoE)                                 \
     PART(set_register, _Unwind_SetGR)                                                              \
     PART(set_address, _Unwind_SetIP)
 
@@ -77,18 +81,68 @@ struct pm_cxx_runtime pm_cxx_runtime_of(const void *caller)
     return runtime;
 }
 
-/* By hand, as the compiler does it: the function of libstdc++ that does nothing else need not be
- * part of a static program, and these are when anything in it can catch a std::bad_alloc. */
-void pm_cxx_throw_bad_alloc(const struct pm_cxx_runtime *runtime, size_t size)
+/* The object has no members: it is the address of its virtual functions. */
+static bool throw_linked(const struct pm_cxx_runtime *runtime)
 {
-    if (runtime->allocate_exception == NULL || runtime->throw_exception == NULL ||
-        runtime->bad_alloc_type == NULL || runtime->bad_alloc_vtable == NULL ||
+    if (runtime->bad_alloc_type == NULL || runtime->bad_alloc_vtable == NULL ||
         runtime->bad_alloc_destructor == NULL)
-        pm_fatal_no_exception(size);
-    /* The object has no members: it is the address of its virtual functions. */
+        return false;
     void *const **exception = runtime->allocate_exception(sizeof *exception);
     *exception = runtime->bad_alloc_vtable + 2;
     runtime->throw_exception(exception, runtime->bad_alloc_type, runtime->bad_alloc_destructor);
+    return true;
+}
+
+static void destroy_made(void *exception)
+{
+    (void)exception;
+}
+
+static const char *what_of_made(const void *exception)
+{
+    (void)exception;
+    return "std::bad_alloc";
+}
+
+/* A std::bad_alloc with all that belongs to it, as the ABI lays it out: a class with one base. */
+struct made {
+    const void *functions; /* the object; to others it ends here */
+    struct {
+        const void *functions;
+        const char *name;
+        const void *base;
+    } type;
+    struct {
+        ptrdiff_t offset;
+        const void *type;
+        void (*destroy)(void *exception), (*destroy_and_free)(void *exception);
+        const char *(*what)(const void *exception);
+    } virtual;
+};
+
+/* A static program has no std::bad_alloc when nothing in it names that, but it may catch the base,
+ * or everything. The runtime compares the types of classes by their names. */
+static bool throw_made(const struct pm_cxx_runtime *runtime)
+{
+    if (runtime->exception_type == NULL || runtime->derived_vtable == NULL)
+        return false;
+    struct made *made = runtime->allocate_exception(sizeof *made);
+    *made = (struct made){
+        .functions = &made->virtual.destroy,
+        .type = {runtime->derived_vtable + 2, "St9bad_alloc", runtime->exception_type},
+        .virtual = {0, &made->type, destroy_made, destroy_made, what_of_made},
+    };
+    runtime->throw_exception(made, &made->type, NULL);
+    return true;
+}
+
+/* By hand, as the compiler does it: the function of libstdc++ that does nothing else need not be
+ * part of a static program. */
+void pm_cxx_throw_bad_alloc(const struct pm_cxx_runtime *runtime, size_t size)
+{
+    bool can_throw = runtime->allocate_exception != NULL && runtime->throw_exception != NULL;
+    if (!can_throw || (!throw_linked(runtime) && !throw_made(runtime)))
+        pm_fatal_no_exception(size);
     __builtin_unreachable();
 }
 

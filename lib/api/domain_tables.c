@@ -90,7 +90,7 @@ static void *change_layer(void *ptr, bool in_pool, size_t size)
 {
     void *block = layered_malloc(NULL, size);
     if (block == NULL)
-        return NULL;
+        return in_pool ? NULL : ptr; /* as pm_realloc: what shrinks can stay */
     size_t have = in_pool ? pm_malloc_usable_size(ptr) : size;
     pm_asan_unpoison(ptr, have);
     memcpy(block, ptr, have < size ? have : size);

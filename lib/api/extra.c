@@ -15,7 +15,7 @@ size_t pm_good_size(size_t size)
 
 bool pm_owns(const void *ptr)
 {
-    return pm_arena_owns(ptr);
+    return pm_arena_owns(pm_untagged(ptr));
 }
 
 bool pm_expand(void *ptr, size_t size)

@@ -26,6 +26,19 @@ struct pm_figures {
     uint64_t pool_bytes, live_bytes, available_bytes, header_bytes, tail_bytes;
 };
 
+/* The counters of struct pm_stats by name, for reports: process.c. */
+struct pm_stats_row {
+    const char *name;
+    size_t offset;
+};
+extern const struct pm_stats_row pm_stats_rows[] PM_HIDDEN;
+extern const unsigned pm_stats_row_count PM_HIDDEN;
+
+static inline uint64_t pm_stats_value(const struct pm_stats *stats, const struct pm_stats_row *row)
+{
+    return *(const uint64_t *)(const void *)((const char *)stats + row->offset);
+}
+
 /* Any thread; no lock is held afterwards, and nothing allocated. False: no allocator call has been
  * made yet, all zero. */
 bool pm_figures_take(struct pm_figures *figures);

@@ -5,6 +5,7 @@
  */
 #include "api/alias.h"
 #include "api/figures.h"
+#include "base/atomic.h"
 #include "base/options.h"
 #include "base/report.h"
 #include "heap/heap.h"
@@ -171,12 +172,31 @@ enum parameter {
 
 enum { MXFAST_MAX = 80 * sizeof(size_t) / 4, MMAP_THRESHOLD_MAX = 4 * 1024 * 1024 * sizeof(long) };
 
-/* Below zero: glibc never trims then; here the deadline is as far off as can be, too. */
+/* The delay before trimming was switched off, and 1; 0: it is on. Relaxed: a number by itself; two
+ * threads that switch at the same time leave one of their settings. */
+static _Atomic size_t delay_before_ms;
+
+/* glibc never trims then; here the deadline is as far off as can be, too. */
+static void trim_never(void)
+{
+    size_t delay_ms = pm_load_relaxed(&pm_options.purge_delay_ms);
+    if (delay_ms != PM_PURGE_DELAY_MS_MAX)
+        pm_store_relaxed(&delay_before_ms, delay_ms + 1);
+    pm_options_change_number("purge_delay_ms", PM_PURGE_DELAY_MS_MAX);
+    pm_options_change_number("keep_bytes", SIZE_MAX);
+}
+
 static void set_trim_threshold(int value)
 {
-    if (value < 0)
-        pm_options_change_number("purge_delay_ms", PM_PURGE_DELAY_MS_MAX);
-    pm_options_change_number("keep_bytes", value < 0 ? SIZE_MAX : (size_t)value);
+    size_t before = pm_load_relaxed(&delay_before_ms);
+    if (value < 0) {
+        trim_never();
+    } else {
+        pm_options_change_number("keep_bytes", (size_t)value);
+        if (before != 0)
+            pm_options_change_number("purge_delay_ms", before - 1);
+        pm_store_relaxed(&delay_before_ms, 0);
+    }
     pm_purge_delay_changed();
 }
 

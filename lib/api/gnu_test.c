@@ -303,6 +303,8 @@ ISOLATED(the_trim_threshold_is_what_stays_resident)
             pm_options.purge_delay_ms == PM_PURGE_DELAY_MS_MAX);
     require(dirty_after_use() >= all / 2 && pm_malloc_trim(0) == 1);
     require(stats_now().dirty_bytes == 0);
+    require(pm_mallopt(TRIM_THRESHOLD, -1) == 1 && pm_mallopt(TRIM_THRESHOLD, 0) == 1);
+    require(pm_options.keep_bytes == 0 && pm_options.purge_delay_ms == 3600000);
 }
 
 /* ---- while threads allocate ---- */

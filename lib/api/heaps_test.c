@@ -38,6 +38,7 @@ static void a_heap_that_is_destroyed_takes_its_blocks_along(void **state)
     assert_int_equal(after.pool_bytes, before.pool_bytes);
     assert_int_equal(after.span_bytes, before.span_bytes);
     assert_int_equal(after.mallocs - before.mallocs, 3 * BLOCKS);
+    assert_int_equal(after.frees - before.frees, 3 * BLOCKS);
     assert_true(pm_check());
 }
 
@@ -77,6 +78,24 @@ static void the_limit_gives_enomem_and_can_be_changed(void **state)
     assert_null(pm_heap_calloc(heap, 1 << 20, 2));
     pm_heap_set_limit(heap, 0);
     assert_non_null(pm_heap_calloc(heap, 1 << 20, 2));
+    pm_heap_destroy(heap);
+}
+
+static void a_block_that_shrinks_stays_where_there_is_no_smaller_one(void **state)
+{
+    pm_user_heap *heap = new_heap(1 << 20);
+    (void)state;
+    unsigned char *block = pm_heap_malloc(heap, 1 << 19);
+    memset(block, 7, 1 << 19);
+    while (pm_heap_malloc(heap, 3000) != NULL || pm_heap_malloc(heap, 100) != NULL)
+        continue;
+    errno = EDOM;
+    assert_ptr_equal(pm_realloc(block, 90), block);
+    assert_ptr_equal(pm_reallocarray(block, 10, 9), block);
+    assert_int_equal(errno, EDOM);
+    assert_true(block[0] == 7 && block[89] == 7 && pm_malloc_usable_size(block) >= 90);
+    assert_null(pm_realloc(block, 1 << 20));
+    assert_int_equal(errno, ENOMEM);
     pm_heap_destroy(heap);
 }
 
@@ -142,6 +161,7 @@ int main(void)
         cmocka_unit_test(a_heap_that_is_destroyed_takes_its_blocks_along),
         cmocka_unit_test(blocks_are_told_from_those_of_others_and_stay_in_their_heap),
         cmocka_unit_test(the_limit_gives_enomem_and_can_be_changed),
+        cmocka_unit_test(a_block_that_shrinks_stays_where_there_is_no_smaller_one),
         cmocka_unit_test(what_no_heap_can_hold_is_refused),
         cmocka_unit_test(a_walk_sees_what_lives),
         cmocka_unit_test(a_destroyed_heap_is_named),

@@ -3,6 +3,7 @@
 #include "api/je_stats.h"
 
 #include "api/alias.h"
+#include "api/figures.h"
 #include "api/jemalloc.h"
 #include "base/atomic.h"
 #include "base/report.h"
@@ -15,7 +16,10 @@ enum { FIGURES = sizeof(struct pm_je_stats) / sizeof(uint64_t) };
 
 /* docs/memory-order.md. */
 static _Atomic uint64_t snapshot[FIGURES];
-static _Atomic uint64_t epoch; /* 0: there is none yet */
+static _Atomic uint64_t class_snapshot[PM_CLASSES]; /* pools, and below them their live blocks */
+static _Atomic uint64_t epoch;                      /* 0: there is none yet */
+
+enum { CLASS_SHIFT = 32 };
 
 void pm_je_stats_of(const struct pm_stats *from, struct pm_je_stats *to)
 {
@@ -46,10 +50,15 @@ uint64_t pm_je_refresh(void)
         uint64_t figures[FIGURES];
     } now;
     struct pm_stats own;
+    struct pm_class_stats classes[PM_CLASSES];
     pm_stats_get(&own);
     pm_je_stats_of(&own, &now.stats);
     for (unsigned i = 0; i < FIGURES; i++)
         pm_store_relaxed(&snapshot[i], now.figures[i]);
+    pm_pool_class_stats(classes);
+    for (unsigned i = 0; i < PM_CLASSES; i++) /* one word: no more blocks than the pools have */
+        pm_store_relaxed(&class_snapshot[i],
+                         classes[i].pools << CLASS_SHIFT | classes[i].live_blocks);
     /* Acquire-release: publishes the figures to who finds the number in pm_je_epoch. */
     uint64_t number = pm_load_relaxed(&epoch);
     while (!pm_cas_acq_rel(&epoch, &number, number + 1))
@@ -73,6 +82,13 @@ void pm_je_stats_at_epoch(struct pm_je_stats *stats)
     for (unsigned i = 0; i < FIGURES; i++)
         last.figures[i] = pm_load_relaxed(&snapshot[i]);
     *stats = last.stats;
+}
+
+struct pm_class_stats pm_je_class_at_epoch(unsigned class)
+{
+    pm_je_epoch();
+    uint64_t word = pm_load_relaxed(&class_snapshot[class]);
+    return (struct pm_class_stats){.pools = word >> CLASS_SHIFT, .live_blocks = (uint32_t)word};
 }
 
 /* ---- malloc_stats_print ---- */
@@ -166,22 +182,8 @@ static void put_summary(struct report *report, const struct pm_je_stats *stats)
 static void put_own(struct report *report, const struct pm_stats *stats)
 {
     put_open(report, "poolmalloc", "Counters of poolmalloc");
-    put_number(report, "mallocs", stats->mallocs);
-    put_number(report, "frees", stats->frees);
-    put_number(report, "remote_frees", stats->remote_frees);
-    put_number(report, "refills", stats->refills);
-    put_number(report, "heaps_in_use", stats->heaps_in_use);
-    put_number(report, "arenas", stats->arenas);
-    put_number(report, "arena_bytes", stats->arena_bytes);
-    put_number(report, "pool_bytes", stats->pool_bytes);
-    put_number(report, "floating_bytes", stats->floating_bytes);
-    put_number(report, "kept_bytes", stats->kept_bytes);
-    put_number(report, "stash_bytes", stats->stash_bytes);
-    put_number(report, "span_bytes", stats->span_bytes);
-    put_number(report, "free_bytes", stats->free_bytes);
-    put_number(report, "dirty_bytes", stats->dirty_bytes);
-    put_number(report, "purges", stats->purges);
-    put_number(report, "purged_bytes", stats->purged_bytes);
+    for (unsigned i = 0; i < pm_stats_row_count; i++)
+        put_number(report, pm_stats_rows[i].name, pm_stats_value(stats, &pm_stats_rows[i]));
     put_close(report);
 }
 

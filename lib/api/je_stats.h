@@ -8,6 +8,7 @@
 
 #include "base/bits.h"
 #include "base/config.h"
+#include "pool/pool.h"
 #include "poolmalloc/poolmalloc.h"
 
 /* Sizes in bytes. Of one moment, allocated <= active <= resident and active <= mapped. */
@@ -33,8 +34,9 @@ void pm_je_stats_of(const struct pm_stats *from, struct pm_je_stats *to) PM_HIDD
 uint64_t pm_je_refresh(void) PM_HIDDEN;
 /* The number of the last snapshot. Takes the first. */
 uint64_t pm_je_epoch(void) PM_HIDDEN;
-/* The last snapshot. */
+/* The last snapshot; and of that the pools of a size class. */
 void pm_je_stats_at_epoch(struct pm_je_stats *stats) PM_HIDDEN;
+struct pm_class_stats pm_je_class_at_epoch(unsigned class) PM_HIDDEN;
 
 #define PM_JE_VERSION "5.3.0 (poolmalloc)"
 

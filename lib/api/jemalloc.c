@@ -5,6 +5,7 @@
 #include "api/alias.h"
 #include "api/blocks.h"
 #include "heap/fast.h"
+#include "poolmalloc/heap.h"
 #include "poolmalloc/poolmalloc.h"
 
 #include <errno.h>
@@ -24,7 +25,7 @@ static bool is_aligned(const void *ptr, size_t alignment)
 /* The classes and steps of the heap layer, without a block. 0: too large. */
 static size_t good_size(size_t size, size_t alignment)
 {
-    if (size > PTRDIFF_MAX || alignment > PTRDIFF_MAX)
+    if (size > PTRDIFF_MAX || alignment > PM_WINDOW_MAX_BYTES)
         return 0;
     if (pm_unlikely(pm_watch_asked() != NULL)) /* see pm_good_size */
         return size;
@@ -34,8 +35,8 @@ static size_t good_size(size_t size, size_t alignment)
         class = pm_class_aligned(room, alignment);
     else if (room <= PM_BLOCK_MAX)
         class = pm_class_of(pm_align_up(room, PM_GRANULE_BYTES));
-    size_t bytes = class < PM_CLASSES ? pm_class_bytes(class) : pm_align_up(room, PM_UNIT_BYTES);
-    return bytes - PM_ASAN_REDZONE_BYTES;
+    size_t bytes = class < PM_CLASSES ? pm_class_bytes(class) : pm_span_good_bytes(room);
+    return bytes ? bytes - PM_ASAN_REDZONE_BYTES : 0;
 }
 
 static void *aligned(size_t size, size_t alignment)
@@ -80,11 +81,18 @@ void *pm_je_mallocx(size_t size, int flags)
     return flags & PM_JE_ZERO ? zeroed(size, alignment) : aligned(size, alignment);
 }
 
+/* A block of a user heap stays in its heap. */
+static void *aligned_beside(const void *ptr, size_t size, size_t alignment)
+{
+    pm_user_heap *heap = pm_heap_of(ptr);
+    return heap ? pm_heap_aligned_alloc(heap, alignment, size) : aligned(size, alignment);
+}
+
 static void *move_aligned(void *ptr, size_t size, size_t alignment, size_t have)
 {
-    void *block = aligned(size, alignment);
-    if (block == NULL)
-        return NULL;
+    void *block = aligned_beside(ptr, size, alignment);
+    if (block == NULL) /* as realloc: what shrinks can stay */
+        return size <= have && is_aligned(ptr, alignment) ? ptr : NULL;
     pm_asan_unpoison(ptr, have);
     memcpy(block, ptr, have < size ? have : size);
     pm_thread_free(ptr, "rallocx");

@@ -2,6 +2,7 @@
 /* jemalloc's allocation functions: sizes, alignment, what is zero, in place or not, errors. */
 #include "api/jemalloc.h"
 #include "base/testing.h"
+#include "poolmalloc/heap.h"
 #include "heap/heap.h"
 #include "poolmalloc/poolmalloc.h"
 
@@ -201,6 +202,8 @@ static void what_nobody_has_gives_enomem_and_leaves_the_block_alone(void **state
     }
     assert_int_equal(pm_je_nallocx((size_t)PTRDIFF_MAX + 1, 0), 0);
     assert_int_equal(pm_je_nallocx(1, 63), 0);
+    assert_int_equal(pm_je_nallocx(PM_WINDOW_MAX_BYTES + 1, 0), 0); /* more than address space */
+    assert_int_equal(pm_je_nallocx(1, 50), 0);
     assert_string_equal(block, "contents");
     pm_je_dallocx(block, 0);
 }
@@ -221,6 +224,25 @@ static void what_the_manual_leaves_undefined_is_taken_kindly(void **state)
     assert_int_equal(pm_je_sallocx(NULL, 0), 0);
     pm_je_dallocx(NULL, 0);
     pm_je_sdallocx(NULL, 100, 0);
+}
+
+static void a_block_of_a_user_heap_stays_in_its_heap(void **state)
+{
+    (void)state;
+    pm_user_heap *heap = pm_heap_new(4 << 20);
+    unsigned char *block = pm_heap_malloc(heap, 100);
+    memset(block, 7, 100);
+    for (int lg = 0; lg <= 15; lg += 3) {
+        block = pm_je_rallocx(block, 300 + ((size_t)1 << lg), lg);
+        assert_true(pm_heap_of(block) == heap && block[0] == 7 && block[99] == 7);
+        assert_int_equal((uintptr_t)block % ((size_t)1 << lg), 0);
+    }
+    block = pm_je_rallocx(block, 1 << 20, 15);
+    while (pm_heap_malloc(heap, 3000) != NULL || pm_heap_malloc(heap, 100) != NULL)
+        continue;
+    assert_ptr_equal(pm_je_rallocx(block, 50, 15), block); /* there is no smaller one */
+    assert_null(pm_je_rallocx(block, 4 << 20, 15));
+    pm_heap_destroy(heap);
 }
 
 static void caches_and_arenas_in_the_flags_change_nothing(void **state)
@@ -305,6 +327,7 @@ int main(void)
         cmocka_unit_test(in_place_nothing_becomes_aligned),
         cmocka_unit_test(what_nobody_has_gives_enomem_and_leaves_the_block_alone),
         cmocka_unit_test(what_the_manual_leaves_undefined_is_taken_kindly),
+        cmocka_unit_test(a_block_of_a_user_heap_stays_in_its_heap),
         cmocka_unit_test(caches_and_arenas_in_the_flags_change_nothing),
         cmocka_unit_test(a_freed_block_serves_again_and_errno_is_left_alone),
         cmocka_unit_test(misuse_is_reported_under_the_name_that_was_called),

@@ -17,9 +17,13 @@
 
 _Static_assert(sizeof(size_t) == 8 && sizeof(void *) == 8 && sizeof(bool) == 1, "widths");
 
+/* Servers ask for hundreds of names a second; strcspn would make a table of bytes each time. */
 static size_t part_bytes(const char *text)
 {
-    return strcspn(text, ".");
+    size_t bytes = 0;
+    while (text[bytes] != 0 && text[bytes] != '.')
+        bytes++;
+    return bytes;
 }
 
 static bool is_index(const char *part)
@@ -39,31 +43,43 @@ static bool same_part(const char *one, const char *two)
     return bytes == part_bytes(two) && memcmp(one, two, bytes) == 0;
 }
 
-/* Decimal digits, and few enough that the number fits. */
-static bool parse_index(const char *part, size_t *index)
+/* Decimal digits, and few enough that the number fits; returns what follows, or NULL. */
+static const char *parse_index(const char *name, size_t *index)
 {
-    size_t bytes = part_bytes(part);
+    const char *at = name;
     *index = 0;
-    for (size_t i = 0; i < bytes; i++) {
-        if (part[i] < '0' || part[i] > '9')
-            return false;
-        *index = *index * 10 + (size_t)(part[i] - '0');
+    for (; *at >= '0' && *at <= '9'; at++) {
+        if (at - name == 9)
+            return NULL;
+        *index = *index * 10 + (size_t)(*at - '0');
     }
-    return bytes > 0 && bytes < 10;
+    return at > name ? at : NULL;
 }
 
-/* Whether the name is one that the row stands for; *index: the one in it, else 0. */
+static unsigned index_shift(const char *part)
+{
+    return part[1] == 'j' ? PM_CTL_SECOND_SHIFT : 0;
+}
+
+/* Whether the name is one that the row stands for; *index: what is in it, else 0. */
 static bool matches(const struct pm_ctl *ctl, const char *name, size_t *index)
 {
-    const char *part = ctl->name;
+    const char *row = ctl->name;
     *index = 0;
-    while (part != NULL && name != NULL) {
-        if (is_index(part) ? !parse_index(name, index) : !same_part(part, name))
+    while (*row != 0) {
+        size_t number;
+        if (!is_index(row)) {
+            if (*row++ != *name++)
+                return false;
+            continue;
+        }
+        name = parse_index(name, &number);
+        if (name == NULL)
             return false;
-        part = next_part(part);
-        name = next_part(name);
+        *index |= number << index_shift(row);
+        row += strlen("<i>");
     }
-    return part == NULL && name == NULL;
+    return *name == 0;
 }
 
 static const struct pm_ctl *find_name(const char *name, size_t *index)
@@ -95,7 +111,10 @@ static unsigned numbers_of(const struct pm_ctl *ctl, size_t index, size_t number
         const struct pm_ctl *first = ctl;
         while (first > pm_ctl_rows && same_parts(first[-1].name, ctl->name, depth + 1))
             first--;
-        numbers[depth++] = is_index(part) ? index : (size_t)(first - pm_ctl_rows);
+        size_t number = (size_t)(first - pm_ctl_rows);
+        if (is_index(part))
+            number = index_shift(part) ? pm_ctl_second(index) : pm_ctl_first(index);
+        numbers[depth++] = number;
     }
     return depth;
 }
@@ -109,8 +128,8 @@ static const struct pm_ctl *find_numbers(const size_t *mib, size_t miblen, size_
     unsigned depth = 0;
     *index = 0;
     for (const char *part = ctl->name; part != NULL && depth < miblen; part = next_part(part)) {
-        if (is_index(part))
-            *index = mib[depth];
+        if (is_index(part)) /* what does not fit is found different below */
+            *index |= pm_ctl_first(mib[depth]) << index_shift(part);
         depth++;
     }
     bool same = numbers_of(ctl, *index, numbers) == miblen &&

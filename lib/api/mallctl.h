@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PM_CTL_DEPTH_MAX 5 /* parts of the longest name; asserted by a test */
+#define PM_CTL_DEPTH_MAX 6 /* parts of the longest name; asserted by a test */
 
 /* What is read and written at oldp and newp: void has no value, text is a const char *. */
 enum pm_ctl_kind {
@@ -25,11 +25,23 @@ enum pm_ctl_kind {
     PM_CTL_TEXT,
 };
 
+/* The indexes of a name in one number: that of an arena, and above it, where the name has two, that
+ * of a bin. */
+#define PM_CTL_SECOND_SHIFT 32
+static inline size_t pm_ctl_first(size_t index)
+{
+    return index & (((size_t)1 << PM_CTL_SECOND_SHIFT) - 1);
+}
+static inline size_t pm_ctl_second(size_t index)
+{
+    return index >> PM_CTL_SECOND_SHIFT;
+}
+
 struct pm_ctl {
-    const char *name; /* a part "<i>" stands for any index */
+    const char *name; /* a part "<i>" stands for any index, and "<j>" for a second one */
     enum pm_ctl_kind kind;
     bool set_first; /* what is read is what came of the write */
-    /* NULL: it cannot be read. `index` is that of the name, else 0. */
+    /* NULL: it cannot be read. `index` is that of the name, or both, else 0. */
     uint64_t (*get)(const struct pm_ctl *ctl, size_t index);
     /* NULL: it cannot be written; of void: what it does. Returns 0 or an errno code. */
     int (*set)(const struct pm_ctl *ctl, size_t index, uint64_t value);
@@ -51,6 +63,7 @@ bool pm_ctl_has_index(const struct pm_ctl *ctl, size_t index) PM_HIDDEN;
 #define PM_CTL_INDEX_WORDS ((PM_CTL_INDEXES + 63) / 64)
 struct pm_ctl_indexes {
     _Atomic uint64_t taken[PM_CTL_INDEX_WORDS]; /* a bit each */
+    _Atomic uint64_t end;                       /* above all that ever were taken */
 };
 
 /* The lowest free index becomes taken. False: all are. */
@@ -58,7 +71,7 @@ bool pm_ctl_index_take(struct pm_ctl_indexes *set, uint64_t *index) PM_HIDDEN;
 /* False: it was not taken. */
 bool pm_ctl_index_give(struct pm_ctl_indexes *set, uint64_t index) PM_HIDDEN;
 bool pm_ctl_index_is_taken(struct pm_ctl_indexes *set, uint64_t index) PM_HIDDEN;
-/* How many are taken. */
-unsigned pm_ctl_index_count(struct pm_ctl_indexes *set) PM_HIDDEN;
+/* One more than the highest that was ever taken. */
+unsigned pm_ctl_index_end(struct pm_ctl_indexes *set) PM_HIDDEN;
 
 #endif

@@ -5,6 +5,14 @@
 #include "base/atomic.h"
 
 /* Relaxed would do for all of these: an index is a name, nothing is published by it. */
+
+static void note_taken(struct pm_ctl_indexes *set, uint64_t index)
+{
+    uint64_t end = pm_load_relaxed(&set->end);
+    while (end <= index && !pm_cas_acquire(&set->end, &end, index + 1))
+        continue;
+}
+
 bool pm_ctl_index_take(struct pm_ctl_indexes *set, uint64_t *index)
 {
     for (unsigned i = 0; i < PM_CTL_INDEX_WORDS; i++) {
@@ -14,8 +22,10 @@ bool pm_ctl_index_take(struct pm_ctl_indexes *set, uint64_t *index)
             *index = i * 64 + bit;
             if (*index >= PM_CTL_INDEXES)
                 return false;
-            if (pm_cas_acquire(&set->taken[i], &word, word | (uint64_t)1 << bit))
+            if (pm_cas_acquire(&set->taken[i], &word, word | (uint64_t)1 << bit)) {
+                note_taken(set, *index);
                 return true;
+            }
         }
     }
     return false;
@@ -39,10 +49,7 @@ bool pm_ctl_index_is_taken(struct pm_ctl_indexes *set, uint64_t index)
     return index < PM_CTL_INDEXES && pm_load_relaxed(&set->taken[index / 64]) >> index % 64 & 1;
 }
 
-unsigned pm_ctl_index_count(struct pm_ctl_indexes *set)
+unsigned pm_ctl_index_end(struct pm_ctl_indexes *set)
 {
-    unsigned count = 0;
-    for (unsigned i = 0; i < PM_CTL_INDEX_WORDS; i++)
-        count += pm_bits_count(pm_load_relaxed(&set->taken[i]));
-    return count;
+    return (unsigned)pm_load_relaxed(&set->end);
 }

@@ -18,12 +18,13 @@
 
 #define ALL_ARENAS 4096 /* jemalloc's MALLCTL_ARENAS_ALL */
 
-static struct pm_ctl_indexes arenas = {.taken = {1}};
+static struct pm_ctl_indexes arenas = {.taken = {1}, .end = 1};
 static struct pm_ctl_indexes tcaches;
 
+/* With those that are destroyed, as in jemalloc: the number stands for all of them. */
 static unsigned arena_count(void)
 {
-    return pm_ctl_index_count(&arenas);
+    return pm_ctl_index_end(&arenas);
 }
 
 /* An index of jemalloc's old way to say "all", the number of arenas, is still used by programs. */
@@ -31,7 +32,8 @@ bool pm_ctl_has_index(const struct pm_ctl *ctl, size_t index)
 {
     if (strncmp(ctl->name, "arenas.bin.", strlen("arenas.bin.")) == 0)
         return index < PM_JE_BINS;
-    return index <= arena_count() || index == ALL_ARENAS;
+    size_t arena = pm_ctl_first(index);
+    return (arena <= arena_count() || arena == ALL_ARENAS) && pm_ctl_second(index) < PM_JE_BINS;
 }
 
 /* ---- values ---- */
@@ -48,13 +50,24 @@ static uint64_t text(const struct pm_ctl *ctl, size_t index)
     return (uintptr_t)ctl->text;
 }
 
+static bool is_made(size_t arena)
+{
+    return arena > 0 && arena < arena_count();
+}
+
 /* One of the figures of the last snapshot, at ctl->value. */
 static uint64_t figure(const struct pm_ctl *ctl, size_t index)
 {
     struct pm_je_stats stats;
-    bool made = index > 0 && index < arena_count();
     pm_je_stats_at_epoch(&stats);
-    return made ? 0 : *(const uint64_t *)(const void *)((const char *)&stats + ctl->value);
+    return is_made(index) ? 0
+                          : *(const uint64_t *)(const void *)((const char *)&stats + ctl->value);
+}
+
+static uint64_t is_initialized(const struct pm_ctl *ctl, size_t index)
+{
+    (void)ctl;
+    return !is_made(index) || pm_ctl_index_is_taken(&arenas, index);
 }
 
 static uint64_t get_epoch(const struct pm_ctl *ctl, size_t index)
@@ -106,6 +119,26 @@ static uint64_t get_bin_pool_bytes(const struct pm_ctl *ctl, size_t bin)
 {
     (void)ctl;
     return (uint64_t)pm_class_units(class_of_bin(bin)) << PM_UNIT_SHIFT;
+}
+
+/* The same of that snapshot. */
+static struct pm_class_stats bin_at_epoch(size_t index)
+{
+    struct pm_class_stats none = {0};
+    return is_made(pm_ctl_first(index)) ? none
+                                        : pm_je_class_at_epoch(class_of_bin(pm_ctl_second(index)));
+}
+
+static uint64_t get_live_blocks(const struct pm_ctl *ctl, size_t index)
+{
+    (void)ctl;
+    return bin_at_epoch(index).live_blocks;
+}
+
+static uint64_t get_pools(const struct pm_ctl *ctl, size_t index)
+{
+    (void)ctl;
+    return bin_at_epoch(index).pools;
 }
 
 static uint64_t get_huge_pages(const struct pm_ctl *ctl, size_t index)
@@ -195,6 +228,14 @@ static int make_arena(uint64_t *index)
     return pm_ctl_index_take(&arenas, index) ? 0 : EAGAIN;
 }
 
+/* Its blocks are not told from others, so they stay. BIND frees them before, and ends when it is
+ * refused. */
+static int destroy_arena(const struct pm_ctl *ctl, size_t index, uint64_t value)
+{
+    (void)ctl, (void)value;
+    return is_made(index) && pm_ctl_index_give(&arenas, index) ? 0 : EFAULT;
+}
+
 static int make_tcache(uint64_t *index)
 {
     return pm_ctl_index_take(&tcaches, index) ? 0 : EAGAIN;
@@ -228,9 +269,10 @@ static int destroy_tcache(const struct pm_ctl *ctl, size_t index, uint64_t tcach
 /* clang-format off */
 const struct pm_ctl pm_ctl_rows[] = {
     ROW("arena.<i>.decay", VOID, .set = decay),
+    ROW("arena.<i>.destroy", VOID, .set = destroy_arena),
     DELAY("arena.<i>.dirty_decay_ms"),
     WORD("arena.<i>.dss", "disabled"),
-    CONSTANT("arena.<i>.initialized", BOOL, true),
+    ROW("arena.<i>.initialized", BOOL, .get = is_initialized),
     MUZZY("arena.<i>.muzzy_decay_ms"),
     ROW("arena.<i>.purge", VOID, .set = purge),
     ROW("arenas.bin.<i>.nregs", UNSIGNED, .get = get_bin_blocks),
@@ -286,6 +328,8 @@ const struct pm_ctl pm_ctl_rows[] = {
     STAT("stats.active", SIZE, active),
     STAT("stats.allocated", SIZE, allocated),
     STAT("stats.arenas.<i>.base", SIZE, metadata),
+    ROW("stats.arenas.<i>.bins.<j>.curregs", SIZE, .get = get_live_blocks),
+    ROW("stats.arenas.<i>.bins.<j>.curslabs", SIZE, .get = get_pools),
     ROW("stats.arenas.<i>.dirty_decay_ms", SSIZE, .get = get_delay_ms),
     STAT("stats.arenas.<i>.dirty_npurge", UINT64, purges),
     STAT("stats.arenas.<i>.dirty_purged", UINT64, purged_pages),

@@ -153,6 +153,58 @@ ISOLATED(arenas_and_caches_that_programs_make_are_names_for_the_common_one)
     require(pm_je_mallctl("tcache.create", &next, &length, NULL, 0) == 0 && next == cache);
 }
 
+ISOLATED(arenas_that_are_destroyed_leave_an_index_that_serves_again)
+{
+    unsigned first, second, again;
+    size_t length = sizeof first;
+    pm_je_dallocx(pm_je_mallocx(1000, 0), 0);
+    require(pm_je_mallctl("arenas.create", &first, &length, NULL, 0) == 0 && first == 1);
+    require(pm_je_mallctl("arenas.create", &second, &length, NULL, 0) == 0 && second == 2);
+    require(pm_je_mallctl("arena.1.destroy", NULL, NULL, NULL, 0) == 0);
+    require(pm_je_mallctl("arena.1.destroy", NULL, NULL, NULL, 0) == EFAULT);
+    require(test_number("arenas.narenas") == 3); /* 2 is an arena still, and not all of them */
+    require(test_number("stats.arenas.2.resident") == 0);
+    require(test_number("stats.arenas.3.resident") > 0);
+    require(test_number("arena.1.initialized") == 0 && test_number("arena.2.initialized") == 1);
+    require(test_set_number("thread.arena", 1, 4) == EFAULT);
+    require(pm_je_mallctl("arenas.create", &again, &length, NULL, 0) == 0 && again == 1);
+    require(test_number("arenas.narenas") == 3);
+    require(pm_je_mallctl("arena.0.destroy", NULL, NULL, NULL, 0) == EFAULT);
+    require(pm_je_mallctl("arena.3.destroy", NULL, NULL, NULL, 0) == EFAULT);
+    require(pm_je_mallctl("arena.4096.destroy", NULL, NULL, NULL, 0) == EFAULT);
+}
+
+static uint64_t bin_number(unsigned arena, unsigned bin, const char *what)
+{
+    char name[60];
+    snprintf(name, sizeof name, "stats.arenas.%u.bins.%u.%s", arena, bin, what);
+    return test_number(name);
+}
+
+/* Redis from 7.4 on adds up what is free in the pools, and ends when a name is missing. */
+ISOLATED(bins_say_how_many_blocks_and_pools_they_have)
+{
+    unsigned bins = (unsigned)test_number("arenas.nbins"), seen = 0;
+    char name[60];
+    for (unsigned i = 0; i < 500; i++)
+        require(pm_je_mallocx(1000, 0) != NULL);
+    pm_je_refresh();
+    for (unsigned bin = 0; bin < bins; bin++) {
+        snprintf(name, sizeof name, "arenas.bin.%u.size", bin);
+        bool used = test_number(name) == pm_je_nallocx(1000, 0) + PM_ASAN_REDZONE_BYTES;
+        uint64_t live = bin_number(4096, bin, "curregs"), pools = bin_number(0, bin, "curslabs");
+        snprintf(name, sizeof name, "arenas.bin.%u.nregs", bin);
+        require(live <= test_number(name) * pools && (pools > 0) == (live > 0));
+        require(!used || live == 500);
+        seen += used;
+    }
+    require(seen == 1);
+    unsigned arena;
+    size_t length = sizeof arena;
+    require(pm_je_mallctl("arenas.create", &arena, &length, NULL, 0) == 0);
+    require(bin_number(arena, 5, "curregs") == 0 && bin_number(arena, 5, "curslabs") == 0);
+}
+
 ISOLATED(indexes_run_out_and_come_back)
 {
     unsigned index = 0;
@@ -224,6 +276,8 @@ int main(void)
         cmocka_unit_test(decay_gives_back_what_is_due_and_nothing_else),
         cmocka_unit_test(an_idle_thread_lets_go_of_what_it_holds),
         cmocka_unit_test(arenas_and_caches_that_programs_make_are_names_for_the_common_one),
+        cmocka_unit_test(arenas_that_are_destroyed_leave_an_index_that_serves_again),
+        cmocka_unit_test(bins_say_how_many_blocks_and_pools_they_have),
         cmocka_unit_test(indexes_run_out_and_come_back),
         cmocka_unit_test(threads_that_ask_at_the_same_time_get_answers_of_their_own),
         cmocka_unit_test(what_cannot_be_changed_says_so_when_it_is_asked_to),

@@ -86,7 +86,12 @@ static void *move(void *ptr, size_t size, const char *function)
         have >= PM_MOVE_MIN_BYTES ? pm_heap_move_large(ptr, padded(size), function) : NULL;
     if (block != NULL)
         return told(block, size);
+    int saved_errno = errno;
     block = alloc_beside(ptr, size, function);
+    if (block == NULL && size <= have) { /* callers do not expect that less is refused */
+        errno = saved_errno;
+        return told(ptr, size);
+    }
     if (block == NULL)
         return NULL;
     pm_asan_unpoison(ptr, have);

@@ -191,6 +191,8 @@ static void a_tag_in_a_pointer_is_ignored_where_the_processor_ignores_it(void **
 #if defined(__aarch64__)
         memset(tagged, 7, size);
         assert_int_equal(pm_malloc_usable_size(tagged), pm_malloc_usable_size(block));
+        assert_true(pm_owns(tagged));
+        assert_true(pm_heap_in_small_pool(tagged) == pm_heap_in_small_pool(block));
         block = pm_realloc(tagged, 3 * size);
         assert_int_equal(block[size - 1], 7);
         tagged = (char *)((uintptr_t)block | (uintptr_t)0xa5 << 56);

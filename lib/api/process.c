@@ -5,6 +5,7 @@
  * allocator call may come before the constructor, so that initialises nothing that is needed to
  * allocate.
  */
+#include "api/figures.h"
 #include "base/options.h"
 #include "base/report.h"
 #include "heap/heap.h"
@@ -72,10 +73,7 @@ bool pm_check(void)
 #name, offsetof(struct pm_stats, name)                                                     \
     }
 
-static const struct row {
-    const char *name;
-    size_t offset;
-} rows[] = {
+const struct pm_stats_row pm_stats_rows[] = {
     STAT(mallocs),         STAT(frees),         STAT(remote_frees),   STAT(remote_batches),
     STAT(refills),         STAT(adopted_pools), STAT(floating_pools), STAT(heaps),
     STAT(heaps_in_use),    STAT(heap_bytes),    STAT(bytes_reserved), STAT(arenas),
@@ -85,6 +83,8 @@ static const struct row {
     STAT(purged_arenas),   STAT(purged_bytes),  STAT(purges),         STAT(lock_acquisitions),
     STAT(lock_contended),
 };
+
+const unsigned pm_stats_row_count = sizeof pm_stats_rows / sizeof *pm_stats_rows;
 
 static size_t format_events(char *text, size_t room)
 {
@@ -105,10 +105,10 @@ static void report_at_exit(const char *path)
     pm_stats_get(&stats);
     size_t used =
         pm_format(text, sizeof text, "poolmalloc statistics (pid %u)\n", pm_os_process_id());
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        uint64_t value = *(const uint64_t *)(const void *)((const char *)&stats + rows[i].offset);
-        used += pm_format(text + used, sizeof text - used, "%s: %lu\n", rows[i].name,
-                          (unsigned long)value);
+    for (unsigned i = 0; i < pm_stats_row_count; i++) {
+        const struct pm_stats_row *row = &pm_stats_rows[i];
+        used += pm_format(text + used, sizeof text - used, "%s: %lu\n", row->name,
+                          (unsigned long)pm_stats_value(&stats, row));
     }
     used += format_events(text + used, sizeof text - used);
     if (!pm_os_append_file(path, text, used))

@@ -5,7 +5,6 @@
 #include "api/alias.h"
 #include "api/je_stats.h"
 #include "api/jemalloc.h"
-#include "arena/window.h"
 #include "base/atomic.h"
 #include "base/options.h"
 #include "poolmalloc/poolmalloc.h"
@@ -103,10 +102,7 @@ size_t pm_tc_get_allocated_size(const void *ptr)
 
 enum pm_tc_ownership pm_tc_get_ownership(const void *ptr)
 {
-    struct pm_window *w = pm_window_find(ptr);
-    /* Relaxed: who has a block got it after its route was set. */
-    bool owned = w && pm_load_relaxed(pm_window_route(w, pm_window_index(w, ptr))) != PM_ROUTE_VOID;
-    return owned ? PM_TC_OWNED : PM_TC_NOT_OWNED;
+    return pm_owns(ptr) ? PM_TC_OWNED : PM_TC_NOT_OWNED;
 }
 
 size_t pm_tc_get_thread_cache_size(void)

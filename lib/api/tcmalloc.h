@@ -31,7 +31,7 @@ void pm_tc_mark_thread_busy(void) PM_HIDDEN;
 /* What a block for so many bytes would hold; what that block holds, 0 for NULL. */
 size_t pm_tc_get_estimated_allocated_size(size_t bytes) PM_HIDDEN;
 size_t pm_tc_get_allocated_size(const void *ptr) PM_HIDDEN;
-/* Of a live block: whether it is this allocator's. */
+/* Whether that is memory of this allocator: pm_owns. */
 enum pm_tc_ownership pm_tc_get_ownership(const void *ptr) PM_HIDDEN;
 /* What the calling thread keeps is not counted by thread: 0. */
 size_t pm_tc_get_thread_cache_size(void) PM_HIDDEN;

@@ -98,6 +98,7 @@ static void blocks_are_owned_and_other_memory_is_not(void **state)
     (void)state;
     assert_int_equal(pm_tc_get_ownership(small), PM_TC_OWNED);
     assert_int_equal(pm_tc_get_ownership(large), PM_TC_OWNED);
+    assert_int_equal(pm_tc_get_ownership((char *)large + 2 * PM_ARENA_BYTES), PM_TC_OWNED);
     assert_int_equal(pm_tc_get_ownership(&here), PM_TC_NOT_OWNED);
     assert_int_equal(pm_tc_get_ownership(NULL), PM_TC_NOT_OWNED);
     pm_free(large);

@@ -242,10 +242,11 @@ size_t pm_heap_usable(const void *ptr, const char *function)
 
 bool pm_heap_in_small_pool(const void *ptr)
 {
-    struct pm_window *w = pm_window_find(ptr);
+    const void *plain = pm_untagged(ptr);
+    struct pm_window *w = pm_window_find(plain);
     if (w == NULL)
         return false;
-    size_t unit = pm_window_index(w, ptr);
+    size_t unit = pm_window_index(w, plain);
     uint64_t route = pm_load_relaxed(pm_window_route(w, unit));
     uint64_t owner = route & ~PM_ROUTE_DISTANCE_MASK;
     if (owner == PM_ROUTE_VOID || owner == PM_ROUTE_SPAN)

@@ -45,6 +45,13 @@ static bool within_limit(const struct pm_user_heap *heap, size_t more_bytes)
     return heap->bytes <= heap->limit_bytes && more_bytes <= heap->limit_bytes - heap->bytes;
 }
 
+/* Whether a large block for n bytes may take the place of `have` ones. */
+static bool span_within_limit(const struct pm_user_heap *heap, size_t have, size_t n)
+{
+    size_t bytes = pm_span_good_bytes(n); /* what it will count */
+    return bytes != 0 && (bytes <= have || within_limit(heap, bytes - have));
+}
+
 void pm_user_enter(struct pm_user_heap *heap, const char *function)
 {
     pm_lock_acquire(&heap->lock);
@@ -98,7 +105,7 @@ static void *alloc_in_pool(struct pm_user_heap *heap, unsigned class, bool *zero
 
 static void *alloc_span(struct pm_user_heap *heap, size_t n, size_t align, bool *zero)
 {
-    if (!within_limit(heap, n))
+    if (!span_within_limit(heap, 0, n))
         return NULL;
     void *block = pm_span_alloc(n, align, zero);
     if (block == NULL)
@@ -226,7 +233,7 @@ bool pm_user_resize_span(struct pm_window *w, size_t unit, void *ptr, size_t n,
     if (heap == NULL)
         return false;
     size_t have = pm_span_usable(w, ptr, function);
-    bool done = (n <= have || within_limit(heap, n - have)) && pm_span_resize(w, ptr, n, function);
+    bool done = span_within_limit(heap, have, n) && pm_span_resize(w, ptr, n, function);
     if (done)
         heap->bytes += pm_span_usable(w, ptr, function) - have;
     pm_lock_release(&heap->lock);

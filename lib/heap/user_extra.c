@@ -118,6 +118,7 @@ void pm_user_destroy(struct pm_user_heap *heap)
         let_go_of_pools(heap, &pools);
         let_go_of_spans(heap, &spans);
         heap->bytes = 0;
+        heap->frees = heap->mallocs; /* what was alive until now */
     }
     heap->in_use = false;
     pm_lock_release(&heap->lock);

@@ -3,6 +3,7 @@
  * Every call to the system fails in turn while user heaps are made, filled and destroyed: a refusal
  * is NULL with ENOMEM, what was handed out stays usable, and all comes back in the end.
  */
+#include "heap/sweep_testing.h"
 #include "heap/testing.h"
 #include "heap/user.h"
 
@@ -74,60 +75,14 @@ static unsigned scenario(void)
     return refused;
 }
 
-struct sweep {
-    unsigned nth;
-    bool for_good;
-};
-
-static void start(void)
-{
-    pm_options.window_bytes = 4 * PM_ARENA_BYTES; /* small: windows are added, too */
-    pm_options.keep_bytes = 0;
-}
-
-static void run_with_fault(const void *arg)
-{
-    const struct sweep *sweep = arg;
-    start();
-    pm_os_fault_set(sweep->nth, sweep->for_good);
-    unsigned without = scenario();
-    require(sweep->for_good || without <= 1);
-    pm_os_fault_set(0, false);
-    require(scenario() == 0 && test_nothing_is_lost());
-}
-
-static void count_calls(const void *arg)
-{
-    (void)arg;
-    start();
-    pm_os_fault_set(0, false);
-    require(scenario() == 0);
-    fprintf(stderr, "%u", pm_os_fault_calls());
-}
-
-static void sweep_all(bool for_good)
-{
-    char text[1000];
-    struct sweep sweep = {0, for_good};
-    require(test_stderr_of(count_calls, NULL, text, sizeof text) == 0);
-    unsigned calls = (unsigned)strtoul(text, NULL, 10);
-    require(calls > 10);
-    for (sweep.nth = 1; sweep.nth <= calls; sweep.nth++) {
-        int status = test_stderr_of(run_with_fault, &sweep, text, sizeof text);
-        if (status != 0)
-            fprintf(stderr, "call %u of %u: status %d\n%s", sweep.nth, calls, status, text);
-        require(status == 0);
-    }
-}
-
 ISOLATED(each_call_that_fails_once_costs_at_most_one_block_or_heap)
 {
-    sweep_all(false);
+    test_sweep(scenario, false);
 }
 
 ISOLATED(calls_that_fail_for_good_give_enomem_and_lose_nothing)
 {
-    sweep_all(true);
+    test_sweep(scenario, true);
 }
 
 int main(void)

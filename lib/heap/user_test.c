@@ -116,7 +116,11 @@ ISOLATED(large_blocks_count_while_they_live_and_are_resized_within_the_limit)
     require(pm_heap_resize(block, 2 * LARGE, "realloc") && heap->bytes == 2 * LARGE);
     require(!pm_heap_resize(block, 3 * LARGE, "realloc") && heap->bytes == 2 * LARGE);
     require(pm_heap_resize(block, LARGE, "realloc") && heap->bytes == LARGE && pm_user_check());
+    pm_user_set_limit(heap, LARGE + 1, "test"); /* whole units are what a large block takes */
+    require(!pm_heap_resize(block, LARGE + 1, "realloc") && heap->bytes == LARGE);
     test_release(block);
+    require(pm_user_alloc(heap, LARGE + 1, 1, false, "test") == NULL && errno == ENOMEM);
+    test_release(user_alloc(heap, LARGE));
     require(heap->bytes == 0);
     pm_user_destroy(heap);
     require(test_nothing_is_lost());

@@ -389,6 +389,11 @@ void *pm_debug_resize(void *ptr, size_t bytes, enum pm_maker maker, const char *
     if (block.maker == PM_MAKER_HEAP)
         request.heap = pm_user_of(block.start, function);
     void *data = pm_debug_make(&request);
+    if (data == NULL && bytes <= block.bytes) { /* callers do not expect that less is refused */
+        request.zero = true;                    /* the contents stay */
+        write_around(block.start, (size_t)(block.data - block.start), &request);
+        return block.data;
+    }
     if (data == NULL)
         return NULL;
     memcpy(data, block.data, bytes < block.bytes ? bytes : block.bytes);

@@ -7,6 +7,7 @@
  */
 #include "cxx.hpp"
 
+#include <csetjmp>
 #include <cstdio>
 #include <cstring>
 #include <exception>
@@ -130,6 +131,28 @@ static void handlers_may_fail_inside_handlers()
     std::set_new_handler(nullptr);
 }
 
+static std::jmp_buf way_out;
+
+/* Out of a call within a call, whose frame is overwritten then; the one that is left catches. */
+static void a_handler_may_leave_by_longjmp()
+{
+    std::set_new_handler([] {
+        calls++;
+        std::set_new_handler([] {
+            calls++;
+            std::longjmp(way_out, 1);
+        });
+        if (setjmp(way_out) == 0)
+            CHECK(::operator new(too_much(), std::nothrow) == nullptr, "a block");
+        volatile unsigned char frame[4096];
+        for (volatile unsigned char &byte : frame)
+            byte = 0x5a;
+        throw 7;
+    });
+    check_outcomes(got_number, 2);
+    std::set_new_handler(nullptr);
+}
+
 static void an_alignment_that_is_none_is_bad_alloc_or_null()
 {
     for (const maker &maker : makers)
@@ -209,6 +232,7 @@ int main(int count, char **arguments)
         PROPERTY(the_handler_is_called_until_there_is_none),
         PROPERTY(what_the_handler_throws_comes_out_of_throwing_forms_only),
         PROPERTY(handlers_may_fail_inside_handlers),
+        PROPERTY(a_handler_may_leave_by_longjmp),
         PROPERTY(an_alignment_that_is_none_is_bad_alloc_or_null),
         PROPERTY(the_handler_frees_memory_and_the_call_succeeds),
         PROPERTY(ten_thousand_failures_leave_nothing_behind),

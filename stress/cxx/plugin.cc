@@ -31,10 +31,28 @@ static bool is_null(std::size_t size)
     return block == nullptr;
 }
 
+/* The array forms come to the others by a jump, so that who called is seen. */
+static bool is_thrown_for_arrays(std::size_t size)
+{
+    __asm__("" : "+r"(size));
+    try {
+        ::operator delete[](::operator new[](size));
+        return false;
+    } catch (const std::bad_alloc &) {
+    }
+    try {
+        ::operator delete[](::operator new[](size, std::align_val_t(64)), std::align_val_t(64));
+        return false;
+    } catch (const std::bad_alloc &) {
+    }
+    return true;
+}
+
 void plugin_run()
 {
     CHECK(!is_thrown(1000) && !is_null(1000), "no block");
     CHECK(is_thrown(PTRDIFF_MAX) && is_null(PTRDIFF_MAX), "a block");
+    CHECK(is_thrown_for_arrays(PTRDIFF_MAX), "an array");
     std::set_new_handler([] {
         calls++;
         throw std::bad_alloc();
