@@ -24,7 +24,7 @@
 /* So much of a wide front is guarded, at its end; and so much of large data is marked, at its
  * start: blocks of terabytes that nobody touches are memory that nobody has. */
 #define PM_DEBUG_FRONT_MAX ((size_t)4 << 10)
-#define PM_DEBUG_MARK_MAX ((size_t)16 << 20)
+#define PM_DEBUG_MARK_MAX ((size_t)1 << 20)
 
 enum { PM_DEBUG_NEW = 0xCD, PM_DEBUG_DEAD = 0xDD, PM_DEBUG_GUARD = 0xFD, PM_DEBUG_FREED = 0x80 };
 

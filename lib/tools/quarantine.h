@@ -12,7 +12,7 @@
 #include "tools/debug.h"
 
 #define PM_QUARANTINE_SMALL ((size_t)4 << 10)
-#define PM_QUARANTINE_MAX ((size_t)1 << 20)
+#define PM_QUARANTINE_MAX PM_DEBUG_MARK_MAX /* the whole of a block that waits is dead */
 #define PM_QUARANTINE_SMALL_SLOTS 4096
 #define PM_QUARANTINE_SLOTS 16
 

@@ -19,7 +19,7 @@ extern void *dlsym(void *handle, const char *name) WEAK;
 
 bool pm_system_is_there(void)
 {
-    return __libc_malloc != NULL && __libc_calloc != NULL && __libc_realloc != NULL &&
+    return !PM_ASAN && __libc_malloc != NULL && __libc_calloc != NULL && __libc_realloc != NULL &&
            __libc_memalign != NULL && __libc_free != NULL && dlsym != NULL;
 }
 
