@@ -25,8 +25,8 @@ DOCUMENTS = ["docs/reliability.md", "docs/life.md", "docs/misuse.md", "docs/desi
 MAIN = DOCUMENTS[0]
 ORDERS = "docs/memory-order.md"
 INVARIANTS, TRAPS = 13, 20
-LABELS = ("api arena asan base budget cxx debug faults giveback guide heap life limits misuse model "
-          "mutant os pool real schedule stress tools trap").split()
+LABELS = ("api arena asan base budget cxx debug faults giveback guide heap life limits misuse "
+          "model mutant os pool real schedule stress tools trap").split()
 # Of ctest, without a label's dot.
 PLAIN = ("exports", "guides", "headers", "layers", "options", "package", "reliability")
 DECLARATION = re.compile(  # of an atomic object, without its ";"

@@ -234,7 +234,8 @@ void *tc_pvalloc(size_t size) SAME_AS(pm_pvalloc);
 size_t tc_malloc_size(void *ptr) SAME_AS(pm_malloc_usable_size);
 #endif
 
-/* Refers to the start-up file, and to the rest of the C library's names, so that a static link
- * takes them along. */
+/* Refers to the start-up file, the rest of the C library's names, and the modes, so that a static
+ * link takes them along. */
 extern const char pm_process_linked, pm_gnu_linked;
-const void *const pm_malloc_needs[] PM_HIDDEN = {&pm_process_linked, &pm_gnu_linked};
+const void *const pm_malloc_needs[] PM_HIDDEN = {&pm_process_linked, &pm_gnu_linked,
+                                                 (const void *)pm_watch_at_start};
