@@ -99,12 +99,18 @@ static size_t get_word(const char *at)
 
 #define FIRST_BYTE_SHIFT (8 * (PM_DEBUG_WORD - 1))
 
+/* A word at a time: it reads all of each block twice. */
 static bool all_are(const char *from, size_t bytes, int value)
 {
-    size_t same = 0;
-    while (same < bytes && (unsigned char)from[same] == value)
-        same++;
-    return same == bytes;
+    size_t pattern = SIZE_MAX / 0xFF * (unsigned char)value, word;
+    for (; bytes >= sizeof word; bytes -= sizeof word, from += sizeof word) {
+        memcpy(&word, from, sizeof word);
+        if (word != pattern)
+            return false;
+    }
+    while (bytes > 0 && (unsigned char)*from == value)
+        bytes--, from++;
+    return bytes == 0;
 }
 
 uint64_t pm_debug_serial(const struct pm_debug_block *block)
@@ -357,12 +363,12 @@ struct pm_debug_block pm_debug_check_dead(char *data)
     struct pm_debug_block block = find_dead(data);
     if (!block.freed || !block.sound)
         pm_debug_fatal_dead(&block, data - PM_DEBUG_PADS);
-    const char *at = data, *end = data + block.bytes + PM_DEBUG_WORD;
-    while (at < end && (unsigned char)*at == PM_DEBUG_DEAD)
+    size_t bytes = block.bytes + PM_DEBUG_WORD, at = 0;
+    if (all_are(data, bytes, PM_DEBUG_DEAD))
+        return block;
+    while ((unsigned char)data[at] == PM_DEBUG_DEAD)
         at++;
-    if (at < end)
-        pm_debug_fatal_dead(&block, at);
-    return block;
+    pm_debug_fatal_dead(&block, data + at);
 }
 
 void pm_debug_give_back(void *ptr, const struct pm_return *how)
