@@ -7,6 +7,7 @@
 
 The shared library exports the malloc family, C++'s operators, pm_ names and
 those of other allocators, all that it must and nothing else, and needs the C library only.
+Its pm_ names have a version, the others have none.
 The static libraries put no other name into a program's namespace, and
 poolmalloc_pm no malloc.
 """
@@ -44,6 +45,8 @@ TCMALLOC |= {"tc_" + name for name in (
 OTHERS = JEMALLOC | TCMALLOC
 # Of the C library's extras.
 EXTRAS = {"mallinfo", "mallinfo2", "malloc_info", "malloc_stats", "mallopt"}
+# Of <sys/sdt.h>: weak and hidden, what addresses in the probes' notes are counted from.
+PROBES = {"_.stapsdt.base"}
 # operator new and new[], plain and aligned, each with its nothrow form; operator delete and
 # delete[], plain, sized, aligned and both, and the nothrow forms.
 OPERATORS = {"_Zn%sm%s%s" % form for form in itertools.product(
@@ -51,6 +54,7 @@ OPERATORS = {"_Zn%sm%s%s" % form for form in itertools.product(
         "_Zd%sPv%s%s" % form for form in itertools.product(
             "la", ("", "St11align_val_t"), ("", "RKSt9nothrow_t"))} | {
                 "_Zd%sPvm%s" % form for form in itertools.product("la", ("", "St11align_val_t"))}
+VERSION = re.compile(r"POOLMALLOC_[0-9]+\.[0-9]+")
 NEEDED_ALLOWED = re.compile(r"^(libc\.so(\.6)?|libc\.musl-.*|ld-(linux|musl).*)$")
 
 
@@ -65,7 +69,22 @@ def defined(nm, path, *options):
         fields = line.split()
         if len(fields) >= 2 and fields[1].isupper() or len(fields) >= 2 and fields[1] in "vwiu":
             names.add(fields[0].split("@")[0])
-    return names
+    return {name for name in names if not VERSION.fullmatch(name)}
+
+
+def check_versions(nm, path):
+    """Of lib/poolmalloc.map, and docs/decisions/009: a name without version serves a reference to
+    any, one with a version serves only that."""
+    problems = []
+    for line in run(nm, "-D", "--defined-only", "-P", path).splitlines():
+        name, _, version = line.split()[0].partition("@@")
+        if VERSION.fullmatch(name):
+            continue
+        if name.startswith("pm_") and not VERSION.fullmatch(version):
+            problems.append("%s: %s has no version" % (os.path.basename(path), name))
+        elif not name.startswith("pm_") and (version or "@" in name):
+            problems.append("%s: %s has a version" % (os.path.basename(path), line.split()[0]))
+    return problems
 
 
 def check_names(where, names, allowed, required):
@@ -85,10 +104,11 @@ def check(args, required=None):
     for name in re.findall(r"\(NEEDED\).*\[(.*)\]", run(args.readelf, "-dW", args.shared)):
         if not NEEDED_ALLOWED.match(name):
             problems.append("%s: needs %s" % (where, name))
+    problems += check_versions(args.nm, args.shared)
     problems += check_names(os.path.basename(args.static), defined(args.nm, args.static, "-g"),
-                            allowed, required)
+                            allowed | PROBES, required)
     problems += check_names(os.path.basename(args.static_pm),
-                            defined(args.nm, args.static_pm, "-g"), set(),
+                            defined(args.nm, args.static_pm, "-g"), PROBES,
                             {name for name in required if name.startswith("pm_")})
     return problems
 
@@ -101,7 +121,7 @@ def check_fixture(root, cc):
     flags = ["-fPIC", "-fvisibility=hidden", "-fno-builtin", "-w", "-DE=visibility(\"default\")"]
     libraries = {"shared": path("libx.so"), "static": path("libx.a"), "static_pm": path("libpm.a")}
     run(cc, *flags, "-shared", "-Wl,--no-as-needed", "-o", libraries["shared"], path("full.c"),
-        *open(path("libs"), encoding="utf-8").read().split())
+        "-Wl,--version-script=" + path("map"), *open(path("libs"), encoding="utf-8").read().split())
     for archive, source in ((libraries["static"], "full.c"), (libraries["static_pm"], "pm.c")):
         run(cc, *flags, "-c", "-o", path("x.o"), path(source))
         run("ar", "rc", archive, path("x.o"))
@@ -111,7 +131,8 @@ def check_fixture(root, cc):
 
 PM = "__attribute__((E)) void *pm_malloc(void) { return 0; }\n"
 FULL = PM + "__attribute__((E)) void *malloc(void) { return 0; }\n"
-GOOD = {"full.c": FULL + "int pm_inner(void) { return 0; }\n", "pm.c": PM, "libs": ""}
+GOOD = {"full.c": FULL + "int pm_inner(void) { return 0; }\n", "pm.c": PM, "libs": "",
+        "map": "POOLMALLOC_0.1 { global: pm_*; };\n"}
 BAD = [
     ({"full.c": FULL + "__attribute__((E)) int helper;\n"}, "libx.so: defines helper"),
     ({"full.c": FULL + "int hidden_helper(void) { return 0; }\n"}, "libx.a: defines hidden_helper"),
@@ -119,6 +140,9 @@ BAD = [
     ({"full.c": FULL.replace("__attribute__((E)) void *malloc", "void *malloc")},
      "libx.so: lacks malloc"),
     ({"libs": "-lm"}, "libx.so: needs libm"),
+    ({"map": "POOLMALLOC_0.1 { global: pm_*; malloc; };\n"},
+     "libx.so: malloc@@POOLMALLOC_0.1 has a version"),
+    ({"map": "POOLMALLOC_0.1 { global: pm_other; };\n"}, "libx.so: pm_malloc has no version"),
     ({"pm.c": FULL}, "libpm.a: defines malloc"),
     ({"pm.c": PM + "__attribute__((E)) void _ZdlPv(void) {}\n"}, "libpm.a: defines _ZdlPv"),
 ]

@@ -5,21 +5,46 @@
 #
 #   check_package.sh BUILD_DIR CC CMAKE [CXX]
 #
-# installs to a prefix of its own and builds a small program against it by
-# find_package and by pkg-config, shared and static each time. Of every program
-# it is seen whose malloc it calls: one that silently got the C library's must
-# not pass. With a C++ compiler the same of operator new and of allocator.hpp.
+# installs to a prefix of its own, moves that to another place, with a blank in
+# its name, and builds small programs against it by find_package and by pkg-config:
+# shared, static and with pm_ names only; some once more against the folder of the
+# build. Of every program it is seen whose malloc it calls: one that silently got
+# another must not pass. With a C++ compiler the same of operator new and of
+# allocator.hpp.
 
 set -eu
 
 build=$1 cc=$2 cmake=$3 cxx=${4:-}
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
-prefix=$root/prefix
-"$cmake" --install "$build" --prefix "$prefix" >"$root/install.log" ||
-    { cat "$root/install.log"; exit 1; }
+unset LD_PRELOAD LD_LIBRARY_PATH POOLMALLOC_OPTIONS
 
-[ -n "$(find "$prefix" -path '*/man5/poolmalloc.5')" ] || { echo "package: no manual"; exit 1; }
+fail()
+{
+    echo "package: $*"
+    exit 1
+}
+
+# quietly WORDS...: what it prints is shown if it fails.
+quietly()
+{
+    "$@" >"$root/log" 2>&1 || { cat "$root/log"; fail "failed: $*"; }
+}
+
+quietly "$cmake" --install "$build" --prefix "$root/first"
+mkdir "$root/second place"
+mv "$root/first" "$root/second place/prefix"
+prefix=$root/second\ place/prefix
+
+for page in man1/poolmalloc.1 man3/poolmalloc.3 man5/poolmalloc.5; do
+    [ -s "$prefix/share/man/$page" ] || fail "no manual page $page"
+done
+for name in static poolmalloc pm; do
+    grep -rq "poolmalloc::$name " "$prefix" || fail "no target poolmalloc::$name"
+done
+# The files that users' builds read name no place of the machine that built.
+! grep -rlF -e "$root/first" -e "$build" "$prefix" --include='*.cmake' --include='*.pc' ||
+    fail "these files name where it was built or installed first"
 
 mkdir "$root/consumer"
 cat >"$root/consumer/main.c" <<'END'
@@ -45,6 +70,30 @@ int main(void)
     return 0;
 }
 END
+cat >"$root/consumer/pm.c" <<'END'
+#include <poolmalloc/heap.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Two allocators: each takes back what is its own, and poolmalloc knows only what is its own. */
+int main(void)
+{
+    pm_user_heap *heap = pm_heap_new(0);
+    char *volatile mine = pm_malloc(100);
+    char *volatile theirs = malloc(100);
+    char *volatile third = pm_heap_malloc(heap, 100);
+    if (mine == NULL || theirs == NULL || third == NULL)
+        return 1;
+    if (!pm_owns(mine) || !pm_owns(third) || pm_owns(theirs))
+        return 2;
+    snprintf(mine, 100, "linked");
+    puts(mine);
+    pm_heap_destroy(heap);
+    pm_free(mine);
+    free(theirs);
+    return 0;
+}
+END
 cat >"$root/consumer/CMakeLists.txt" <<'END'
 cmake_minimum_required(VERSION 3.25)
 project(consumer LANGUAGES C)
@@ -53,40 +102,86 @@ foreach(kind poolmalloc static)
     add_executable(use_${kind} main.c)
     target_link_libraries(use_${kind} PRIVATE poolmalloc::${kind})
 endforeach()
+add_executable(use_pm pm.c)
+target_link_libraries(use_pm PRIVATE poolmalloc::pm)
 END
 
-# expect_malloc_of LIBRARY|own PROGRAM: run it, and see whose malloc it called.
+# bindings NAME PROGRAM: what the loader bound NAME to, in the program itself.
+bindings()
+{
+    LD_BIND_NOW=1 LD_DEBUG=bindings "$2" 2>&1 | grep -F "binding file $2 " | grep "symbol .$1'" || :
+}
+
+# expect_malloc_of LIBRARY|own|libc PROGRAM: run it, and see whose malloc it called.
 expect_malloc_of()
 {
-    [ "$("$2")" = linked ] || { echo "package: $2 failed"; exit 1; }
-    if [ "$1" = own ]; then
-        nm "$2" | grep -q ' T malloc$' || { echo "package: $2 has no malloc"; exit 1; }
-        ! nm "$2" | grep -q ' _Znwm$' || { echo "package: $2, a C program, has C++"; exit 1; }
-    else
-        LD_DEBUG=bindings "$2" 2>&1 | grep "symbol .malloc'" | grep -q "$1" ||
-            { echo "package: $2 did not bind malloc to $1"; exit 1; }
-    fi
+    [ "$("$2")" = linked ] || fail "$2 failed"
+    case $1 in
+    own)
+        nm "$2" | grep -q ' T malloc$' || fail "$2 has no malloc"
+        ! nm "$2" | grep -q ' _Znwm$' || fail "$2, a C program, has C++"
+        ;;
+    libc)
+        nm "$2" | grep -q ' T pm_malloc$' || fail "$2 has no pm_malloc"
+        ! nm "$2" | grep -q ' [TW] malloc$' || fail "$2 has a malloc of its own"
+        bindings malloc "$2" | grep -q 'libc\.' || fail "$2 did not bind malloc to the C library"
+        ;;
+    *)
+        bindings malloc "$2" | grep -q "$1" || fail "$2 did not bind malloc to $1"
+        bindings pm_malloc "$2" | grep -q "$1.*POOLMALLOC_0.1" || fail "$2: no version"
+        ;;
+    esac
     echo "package: $(basename "$2") ok"
 }
 
-"$cmake" -S "$root/consumer" -B "$root/cmake" -DCMAKE_C_COMPILER="$cc" \
-    -DCMAKE_PREFIX_PATH="$prefix" >"$root/configure.log" || { cat "$root/configure.log"; exit 1; }
-"$cmake" --build "$root/cmake" >"$root/build.log" || { cat "$root/build.log"; exit 1; }
+quietly "$cmake" -S "$root/consumer" -B "$root/cmake" -DCMAKE_C_COMPILER="$cc" \
+    -DCMAKE_PREFIX_PATH="$prefix"
+quietly "$cmake" --build "$root/cmake"
 expect_malloc_of libpoolmalloc.so.0 "$root/cmake/use_poolmalloc"
 expect_malloc_of own "$root/cmake/use_static"
+expect_malloc_of libc "$root/cmake/use_pm"
 
-pc=$(find "$prefix" -name poolmalloc.pc)
-PKG_CONFIG_PATH=$(dirname "$pc")
+PKG_CONFIG_PATH=$(dirname "$(find "$prefix" -name poolmalloc.pc)")
 export PKG_CONFIG_PATH
-libdir=$(pkg-config --variable=libdir poolmalloc)
-# shellcheck disable=SC2046 # the words of pkg-config are meant to be split
-"$cc" -o "$root/pc_shared" "$root/consumer/main.c" \
-    $(pkg-config --cflags --libs poolmalloc) -Wl,-rpath,"$libdir"
+libdir=$(dirname "$PKG_CONFIG_PATH")
+
+# link PROGRAM COMPILER SOURCE PACKAGE [OPTION [LINKER OPTION]...]: as a makefile does, whose shell
+# reads pkg-config's quotes.
+link()
+{
+    program=$root/$1 compiler=$2 source=$root/consumer/$3 package=$4 how=${5:-}
+    [ $# -lt 5 ] && shift 4 || shift 5
+    eval "set -- \"\$@\" $(pkg-config $how --cflags --libs "$package")"
+    quietly "$compiler" -o "$program" "$source" "$@"
+}
+
+link pc_shared "$cc" main.c poolmalloc "" -Wl,-rpath,"$libdir"
 expect_malloc_of libpoolmalloc.so.0 "$root/pc_shared"
-# shellcheck disable=SC2046
-"$cc" -static -o "$root/pc_static" "$root/consumer/main.c" \
-    $(pkg-config --static --cflags --libs poolmalloc)
+link pc_static "$cc" main.c poolmalloc --static -static
 expect_malloc_of own "$root/pc_static"
+link pc_pm "$cc" pm.c poolmalloc-pm
+expect_malloc_of libc "$root/pc_pm"
+# The allocator static, the rest not.
+quietly "$cc" -o "$root/archive" "$root/consumer/main.c" -I"$prefix/include" \
+    "$libdir/libpoolmalloc.a" -pthread
+expect_malloc_of own "$root/archive"
+
+# Without installing, from the folder of the build.
+quietly "$cmake" -S "$root/consumer" -B "$root/uninstalled" -DCMAKE_C_COMPILER="$cc" \
+    -Dpoolmalloc_DIR="$build"
+quietly "$cmake" --build "$root/uninstalled"
+expect_malloc_of libpoolmalloc.so.0 "$root/uninstalled/use_poolmalloc"
+expect_malloc_of libc "$root/uninstalled/use_pm"
+installed=$PKG_CONFIG_PATH
+PKG_CONFIG_PATH=$build
+link pc_uninstalled "$cc" pm.c poolmalloc-pm
+expect_malloc_of libc "$root/pc_uninstalled"
+PKG_CONFIG_PATH=$installed
+
+# A file, as many programs close stdout and stderr themselves.
+"$prefix/bin/poolmalloc" run --options=stats_at_exit="$root/stats" sort /dev/null
+grep -q '^mallocs: [1-9]' "$root/stats" || fail "poolmalloc run: the program has another malloc"
+echo "package: poolmalloc run ok"
 
 [ -n "$cxx" ] || exit 0
 
@@ -108,16 +203,11 @@ int main()
     return 0;
 }
 END
-# shellcheck disable=SC2046
-"$cxx" -std=c++17 -o "$root/pc_cxx_shared" "$root/consumer/main.cc" \
-    $(pkg-config --cflags --libs poolmalloc) -Wl,-rpath,"$libdir"
-[ "$("$root/pc_cxx_shared")" = linked ] || { echo "package: pc_cxx_shared failed"; exit 1; }
-LD_DEBUG=bindings "$root/pc_cxx_shared" 2>&1 | grep "symbol ._Znwm'" |
-    grep -q libpoolmalloc.so.0 || { echo "package: operator new is not ours"; exit 1; }
-# shellcheck disable=SC2046
-"$cxx" -std=c++17 -static -o "$root/pc_cxx_static" "$root/consumer/main.cc" \
-    $(pkg-config --static --cflags --libs poolmalloc)
-[ "$("$root/pc_cxx_static")" = linked ] || { echo "package: pc_cxx_static failed"; exit 1; }
+link pc_cxx_shared "$cxx" main.cc poolmalloc "" -std=c++17 -Wl,-rpath,"$libdir"
+[ "$("$root/pc_cxx_shared")" = linked ] || fail "pc_cxx_shared failed"
+bindings _Znwm "$root/pc_cxx_shared" | grep -q libpoolmalloc.so.0 || fail "operator new is not ours"
+link pc_cxx_static "$cxx" main.cc poolmalloc --static -std=c++17 -static
+[ "$("$root/pc_cxx_static")" = linked ] || fail "pc_cxx_static failed"
 nm "$root/pc_cxx_static" | grep -q ' W _Znwm$' ||
-    { echo "package: operator new of the static program is not ours"; exit 1; }
+    fail "operator new of the static program is not ours"
 echo "package: C++ ok"

@@ -25,10 +25,12 @@ DOCUMENTS = ["docs/reliability.md", "docs/life.md", "docs/misuse.md", "docs/desi
 MAIN = DOCUMENTS[0]
 ORDERS = "docs/memory-order.md"
 INVARIANTS, TRAPS = 13, 20
-LABELS = ("api arena asan base budget cxx debug faults giveback guide heap life limits misuse "
-          "model mutant os pool real schedule stress tools trap").split()
+LABELS = ("api arena asan base budget command cxx debug debugger faults giveback guide heap life "
+          "limits misuse model mutant os pool real schedule seccomp stress tools trap "
+          "valgrind").split()
 # Of ctest, without a label's dot.
-PLAIN = ("exports", "guides", "headers", "layers", "options", "package", "reliability")
+PLAIN = ("abi", "debian", "exports", "guides", "headers", "layers", "manual", "options",
+         "package", "probes", "reliability")
 DECLARATION = re.compile(  # of an atomic object, without its ";"
     r"\s*(?:extern |static )*(?:struct \w+ \*|\w+ \(\*)?_Atomic(?: \w+)? (\w.*)")
 AFTER_NAME = re.compile(r"\(.*|\[[^\]]*\]|= *\{[^}]*\}|=[^,]*|\)| PM_HIDDEN.*| __attribute__.*")

@@ -70,6 +70,35 @@ if(PM_COVERAGE)
     link_libraries(pm_coverage_flush)
 endif()
 
+# The probes' header is systemtap's; nothing of it is linked.
+set(pm_probes 0)
+include(CheckIncludeFile)
+if(PM_PROBES STREQUAL "AUTO" OR PM_PROBES)
+    check_include_file(sys/sdt.h PM_HAVE_SDT_H)
+    if(PM_HAVE_SDT_H)
+        set(pm_probes 1)
+        message(STATUS "Static probes (USDT): on")
+    elseif(PM_PROBES STREQUAL "AUTO")
+        message(STATUS "Static probes (USDT): off, as <sys/sdt.h> was not found "
+            "(Debian: systemtap-sdt-dev)")
+    else()
+        message(FATAL_ERROR "PM_PROBES=${PM_PROBES} needs <sys/sdt.h> (Debian: systemtap-sdt-dev)")
+    endif()
+else()
+    message(STATUS "Static probes (USDT): off (PM_PROBES=${PM_PROBES})")
+endif()
+
+# Of valgrind, too, the headers alone are needed.
+check_include_file(valgrind/memcheck.h PM_HAVE_VALGRIND_H)
+if(PM_VALGRIND)
+    if(NOT PM_HAVE_VALGRIND_H OR PM_SANITIZE OR PM_CLASSIC OR PM_BUILD_TESTS)
+        message(FATAL_ERROR "PM_VALGRIND needs <valgrind/memcheck.h> (Debian: valgrind), and goes "
+            "neither with PM_SANITIZE or PM_CLASSIC nor with PM_BUILD_TESTS: the tests know pools "
+            "as users get them, and those of label valgrind build a library for themselves")
+    endif()
+    add_compile_definitions(PM_VALGRIND=1)
+endif()
+
 # What every file of the library and every test of its inside is compiled with.
 add_library(pm_config INTERFACE)
 target_include_directories(pm_config INTERFACE
@@ -78,6 +107,7 @@ target_compile_definitions(pm_config INTERFACE
     PM_CHECK=$<BOOL:${PM_CHECK}>
     PM_CLASSIC=$<BOOL:${PM_CLASSIC}>
     PM_SCHEDULE=$<BOOL:${PM_SCHEDULE}>
+    PM_PROBES=${pm_probes}
     PM_ASAN=${PM_ASAN}
     PM_TSAN=${PM_TSAN})
 if(PM_WINDOW_DEFAULT_BYTES)

@@ -67,6 +67,8 @@ static struct request ask(struct caller *caller, size_t size)
         request.entry = entry_reallocarray;
     if (which == 8 && caller->style == style_every)
         return ask_page_aligned(caller, size);
+    if (which == 9 && caller->style == style_every && rng_one_in(&caller->rng, 2))
+        request.entry = entry_heap_malloc;
     return request;
 }
 

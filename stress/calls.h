@@ -50,6 +50,12 @@ void caller_ask_too_much(struct caller *caller, const struct block *block);
 /* The calls that make and free nothing: usable size, trim, purge, idle, statistics, check. */
 void caller_look_around(struct caller *caller, enum others others);
 
+/* A round of what poolmalloc has of its own: a user heap, a domain, a batch (checked_own.h). */
+void caller_own_round(struct caller *caller);
+
+/* pm_expand, mostly by a little. */
+void caller_expand(struct caller *caller, struct block *block, size_t highest);
+
 /* Gives memory back to the system. */
 void caller_give_back(struct caller *caller);
 

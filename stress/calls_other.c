@@ -4,6 +4,7 @@
  * allocator or give its memory back.
  */
 #include "calls.h"
+#include "checked_own.h"
 
 #include <errno.h>
 
@@ -83,6 +84,27 @@ void caller_ask_too_much(struct caller *caller, const struct block *block)
         fail_to_align(&caller->rng);
     else
         fail_for_want_of_memory(&caller->rng);
+}
+
+void caller_own_round(struct caller *caller)
+{
+    struct round round = {&caller->rng, &caller->next_id, caller->may_fail};
+    switch (rng_below(&caller->rng, 3)) {
+    case 0:
+        checked_heap_round(&round);
+        break;
+    case 1:
+        checked_domain_round(&round);
+        break;
+    default:
+        checked_batch_round(&round, random_size(&caller->rng, 0, 2000));
+    }
+}
+
+void caller_expand(struct caller *caller, struct block *block, size_t highest)
+{
+    size_t most = rng_one_in(&caller->rng, 4) ? highest : block->size_bytes + 64;
+    checked_expand(block, random_size(&caller->rng, 1, most), caller->next_id++);
 }
 
 void caller_give_back(struct caller *caller)

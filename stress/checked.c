@@ -2,6 +2,7 @@
 /* See checked.h; calls that look, and change nothing, are in checked_looks.c. */
 #include "checked.h"
 #include "check.h"
+#include "checked_own.h"
 #include "names.h"
 
 #include <errno.h>
@@ -20,6 +21,7 @@ static const char *const names[] = {
     [entry_posix_memalign] = API_PREFIX "posix_memalign",
     [entry_valloc] = API_PREFIX "valloc",
     [entry_pvalloc] = API_PREFIX "pvalloc",
+    [entry_heap_malloc] = "pm_heap_malloc",
 };
 
 /* Volatile: compilers assume of these functions that the alignment is a power of two. */
@@ -49,6 +51,7 @@ static struct block promised(const struct request *request, uint64_t id)
         break;
     case entry_malloc:
     case entry_realloc:
+    case entry_heap_malloc:
         block.maker = by_malloc;
         break;
     case entry_aligned_alloc:
@@ -109,6 +112,8 @@ static void *make(const struct request *request)
         return api_valloc(request->size);
     case entry_pvalloc:
         return api_pvalloc(request->size);
+    case entry_heap_malloc:
+        return shared_heap_malloc(request->size);
     default:
         return resize(request, NULL);
     }

@@ -24,6 +24,7 @@ enum entry {
     entry_posix_memalign,
     entry_valloc,
     entry_pvalloc,
+    entry_heap_malloc, /* of a user heap that all threads share; malloc by standard names */
 };
 
 struct request {

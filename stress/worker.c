@@ -3,6 +3,7 @@
  * A stress worker (worker.h): chooses what to do, keeps and passes on blocks.
  */
 #include "worker.h"
+#include "checked_own.h"
 
 enum {
     small_top = 1024,
@@ -192,6 +193,20 @@ static struct block *some_block(struct worker *worker)
     return &worker->blocks[rng_below(&worker->caller.rng, worker->block_count)];
 }
 
+/* What only poolmalloc has. */
+static void step_own(struct worker *worker, uint64_t which, struct block *block)
+{
+    size_t before = block ? block->size_bytes : 0;
+    if (which < 2) {
+        caller_own_round(&worker->caller);
+    } else if (block && which < 5) {
+        caller_expand(&worker->caller, block, worker->shared->largest_bytes / 4);
+        count_live(worker, block->size_bytes, before);
+    } else if (block && rng_one_in(&worker->caller.rng, 8)) {
+        checked_walk(block);
+    }
+}
+
 /* What style_every adds to the usual steps; false: an ordinary one is due. */
 static bool step_beside(struct worker *worker)
 {
@@ -208,6 +223,8 @@ static bool step_beside(struct worker *worker)
         struct block gone = take_out(worker);
         count_live(worker, 0, gone.size_bytes);
         caller_free_by_realloc(&worker->caller, &gone);
+    } else if (which >= 394) {
+        step_own(worker, which - 394, block);
     } else {
         return false;
     }

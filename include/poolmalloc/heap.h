@@ -56,7 +56,8 @@ PM_API void *pm_heap_realloc(pm_user_heap *heap, void *ptr, size_t size);
 PM_API pm_user_heap *pm_heap_of(const void *ptr);
 
 /* Memory that the heap has taken from the arenas: its pools (whole units, used or not) and large
- * blocks. */
+ * blocks. One empty pool of each size class stays for the next block, until pm_purge (or
+ * malloc_trim) takes it. */
 PM_API size_t pm_heap_bytes(pm_user_heap *heap);
 
 /* Changes the limit (0: none). A heap that is beyond it already keeps what it has, and gets no

@@ -10,32 +10,51 @@
 #include "base/asan.h"
 #include "base/report.h"
 #include "heap/fast.h"
+#include "heap/valgrind.h"
 #include "heap/watch.h"
 
 #include <errno.h>
 #include <stdint.h>
 
-/* In AddressSanitizer's build a block has some bytes more, which stay out of bounds. */
+/* In builds for AddressSanitizer or valgrind a block has some bytes more, which stay out of bounds.
+ */
 static inline size_t padded(size_t size)
 {
-    return PM_ASAN && size <= PTRDIFF_MAX ? size + PM_ASAN_REDZONE_BYTES : size;
+    return PM_WATCHED && size <= PTRDIFF_MAX ? size + PM_ASAN_REDZONE_BYTES : size;
 }
 
+/* To valgrind a block holds no more than it was asked for. */
 static inline size_t usable_of(const void *ptr, const char *function)
 {
+#if PM_VALGRIND
+    return pm_valgrind_size(ptr, function);
+#endif
     return pm_heap_usable(ptr, function) - PM_ASAN_REDZONE_BYTES;
 }
 
-/* In AddressSanitizer's build: what was not asked for is out of bounds. */
+/* For AddressSanitizer and valgrind: what was not asked for is out of bounds. */
 static inline void *told(void *block, size_t size)
 {
-#if PM_ASAN
+#if PM_VALGRIND
+    pm_valgrind_out(block, size, false);
+#elif PM_ASAN
     if (block != NULL)
         pm_asan_block_out(block, size, pm_heap_usable(block, "malloc"));
 #else
     (void)size;
 #endif
     return block;
+}
+
+/* Of a block that reads as zero. */
+static inline void *told_zero(void *block, size_t size)
+{
+#if PM_VALGRIND
+    pm_valgrind_out(block, size, true);
+    return block;
+#else
+    return told(block, size);
+#endif
 }
 
 static PM_COLD __attribute__((unused)) void *fail(int error)

@@ -77,6 +77,12 @@ struct request {
     void *(*aligned_form)(size_t size, size_t alignment);
 };
 
+/* Blocks are told of to valgrind where pm_malloc does that. */
+PM_INLINE void *plain(size_t size)
+{
+    return PM_VALGRIND ? pm_malloc(size) : pm_thread_malloc(size);
+}
+
 static PM_COLD void *attempt_watched(const struct pm_watch *watch, const struct request *request)
 {
     struct pm_request how = {.bytes = request->size,
@@ -91,8 +97,7 @@ static inline void *attempt(const struct request *request)
     const struct pm_watch *watch = pm_watch_asked();
     if (pm_unlikely(watch != NULL))
         return attempt_watched(watch, request);
-    return request->aligned ? pm_memalign(request->alignment, request->size)
-                            : pm_thread_malloc(request->size);
+    return request->aligned ? pm_memalign(request->alignment, request->size) : plain(request->size);
 }
 
 /* No memory: the handler may free some, throw, or end the program. Without a handler, or with an
@@ -138,7 +143,7 @@ static PM_NOINLINE void *new_slow(size_t size, const void *caller)
 
 OWN FAST void *new_one(size_t size)
 {
-    void *block = pm_thread_malloc_at_hand(size);
+    void *block = PM_VALGRIND ? NULL : pm_thread_malloc_at_hand(size);
     if (pm_likely(block != NULL))
         return block;
     return new_slow(size, __builtin_return_address(0));

@@ -70,7 +70,7 @@ PM_INLINE void *domain_malloc(enum pm_domain domain, size_t size)
 {
     if (pm_unlikely(is_hooked()))
         return hooked_malloc(domain, size);
-    return PM_ASAN ? pm_malloc(size) : pm_thread_malloc(size);
+    return PM_WATCHED ? pm_malloc(size) : pm_thread_malloc(size);
 }
 
 PM_INLINE void *domain_calloc(enum pm_domain domain, size_t count, size_t size)

@@ -29,7 +29,7 @@ bool pm_expand(void *ptr, size_t size)
 size_t pm_malloc_batch(size_t size, size_t count, void **blocks)
 {
     size_t made = pm_thread_malloc_batch(padded(size), count, blocks);
-#if PM_ASAN
+#if PM_WATCHED
     for (size_t i = 0; i < made; i++)
         told(blocks[i], size);
 #endif

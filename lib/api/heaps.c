@@ -21,9 +21,11 @@ static void *alloc(pm_user_heap *heap, size_t size, size_t align, bool zero, con
                                      .maker = PM_MAKER_HEAP,
                                      .heap = heap,
                                      .function = function};
-        return told(pm_watch_make(watch, &request), size);
+        void *made = pm_watch_make(watch, &request);
+        return zero ? told_zero(made, size) : told(made, size);
     }
-    return told(pm_user_alloc(heap, padded(size), align, zero, function), size);
+    void *block = pm_user_alloc(heap, padded(size), align, zero, function);
+    return zero ? told_zero(block, size) : told(block, size);
 }
 
 pm_user_heap *pm_heap_new(size_t limit_bytes)
@@ -31,9 +33,21 @@ pm_user_heap *pm_heap_new(size_t limit_bytes)
     return pm_user_new(limit_of(limit_bytes));
 }
 
+#if PM_VALGRIND
+static bool tell_of_end(void *block, size_t bytes, void *arg)
+{
+    (void)bytes, (void)arg;
+    return pm_valgrind_back(block, "pm_heap_destroy");
+}
+#endif
+
 void pm_heap_destroy(pm_user_heap *heap)
 {
     int saved_errno = errno;
+#if PM_VALGRIND
+    if (heap != NULL)
+        pm_user_walk(heap, tell_of_end, NULL, "pm_heap_destroy");
+#endif
     if (heap != NULL)
         pm_user_destroy(heap);
     errno = saved_errno;

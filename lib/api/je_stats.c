@@ -21,18 +21,20 @@ static _Atomic uint64_t epoch;                      /* 0: there is none yet */
 
 enum { CLASS_SHIFT = 32 };
 
-void pm_je_stats_of(const struct pm_stats *from, struct pm_je_stats *to)
+/* Pools by the walk that counted their blocks: so what is allocated is never more than active. */
+void pm_je_stats_of(const struct pm_figures *figures, struct pm_je_stats *to)
 {
-    uint64_t page = pm_os_page_bytes(), in_use = from->pool_bytes + from->span_bytes;
+    const struct pm_stats *from = &figures->stats;
+    uint64_t page = pm_os_page_bytes(), in_use = figures->pool_bytes + from->span_bytes;
     uint64_t cached = from->kept_bytes + from->stash_bytes;
     *to = (struct pm_je_stats){
-        .small = from->pool_bytes,
+        .small = figures->live_bytes,
         .large = from->span_bytes,
-        .allocated = in_use,
+        .allocated = figures->live_bytes + from->span_bytes,
         .active = in_use,
         .metadata = from->heap_bytes,
         .resident = in_use + cached + from->dirty_bytes + from->heap_bytes,
-        .mapped = from->pool_bytes + from->span_held_bytes + cached,
+        .mapped = figures->pool_bytes + from->span_held_bytes + cached,
         .retained = from->free_bytes - from->dirty_bytes,
         .thread_cache = cached,
         .active_pages = in_use / page,
@@ -49,13 +51,12 @@ uint64_t pm_je_refresh(void)
         struct pm_je_stats stats;
         uint64_t figures[FIGURES];
     } now;
-    struct pm_stats own;
-    struct pm_class_stats classes[PM_CLASSES];
-    pm_stats_get(&own);
-    pm_je_stats_of(&own, &now.stats);
+    struct pm_figures figures;
+    pm_figures_take(&figures);
+    pm_je_stats_of(&figures, &now.stats);
     for (unsigned i = 0; i < FIGURES; i++)
         pm_store_relaxed(&snapshot[i], now.figures[i]);
-    pm_pool_class_stats(classes);
+    const struct pm_class_stats *classes = figures.classes;
     for (unsigned i = 0; i < PM_CLASSES; i++) /* one word: no more blocks than the pools have */
         pm_store_relaxed(&class_snapshot[i],
                          classes[i].pools << CLASS_SHIFT | classes[i].live_blocks);
@@ -191,12 +192,12 @@ void pm_je_malloc_stats_print(void (*write_cb)(void *, const char *), void *cbop
                               const char *opts)
 {
     struct report report = {.write = write_cb ? write_cb : write_stderr, .arg = cbopaque};
-    struct pm_stats own;
+    struct pm_figures figures;
     struct pm_je_stats stats;
     report.json = opts != NULL && strchr(opts, 'J') != NULL;
     pm_je_refresh();
-    pm_stats_get(&own);
-    pm_je_stats_of(&own, &stats);
+    pm_figures_take(&figures);
+    pm_je_stats_of(&figures, &stats);
     put(&report, report.json ? "{" : "___ Begin poolmalloc statistics ___\n");
     report.first = true;
     put_open(&report, "jemalloc", NULL);
@@ -204,7 +205,7 @@ void pm_je_malloc_stats_print(void (*write_cb)(void *, const char *), void *cbop
         put_general(&report);
     put_summary(&report, &stats);
     put_close(&report);
-    put_own(&report, &own);
+    put_own(&report, &figures.stats);
     put(&report, report.json ? "}\n" : "--- End poolmalloc statistics ---\n");
 }
 

@@ -6,16 +6,15 @@
 #ifndef PM_API_JE_STATS_H
 #define PM_API_JE_STATS_H
 
+#include "api/figures.h"
 #include "base/bits.h"
 #include "base/config.h"
-#include "pool/pool.h"
-#include "poolmalloc/poolmalloc.h"
 
 /* Sizes in bytes. Of one moment, allocated <= active <= resident and active <= mapped. */
 struct pm_je_stats {
-    uint64_t small, large; /* pools, free blocks in them included, and large blocks; the sum is */
-    uint64_t allocated;    /* what lives, as far as the counters tell: a bound from above */
-    uint64_t active;       /* the same */
+    uint64_t small, large; /* blocks in use: those of pools, and large ones */
+    uint64_t allocated;    /* the sum */
+    uint64_t active;       /* pools, whatever is free in them, and large blocks */
     uint64_t metadata;     /* heaps of threads */
     uint64_t resident;     /* at most: all that was given out or may be dirty */
     uint64_t mapped;       /* in use or kept for threads */
@@ -27,7 +26,7 @@ struct pm_je_stats {
 };
 
 /* The same figures in these terms. */
-void pm_je_stats_of(const struct pm_stats *from, struct pm_je_stats *to) PM_HIDDEN;
+void pm_je_stats_of(const struct pm_figures *figures, struct pm_je_stats *to) PM_HIDDEN;
 
 /* Takes a new snapshot; the number that it has. Two threads that do so at the same time may mix
  * figures of two moments, as they may in jemalloc. */

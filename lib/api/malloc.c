@@ -35,7 +35,7 @@ FAST void pm_free(void *ptr)
  * empty asm keeps the compiler from making a call of memset of it. */
 PM_INLINE void clear(void *block, size_t last_byte)
 {
-#if !PM_ASAN
+#if !PM_WATCHED
     typedef long granule __attribute__((vector_size(1 << PM_GRANULE_SHIFT), may_alias));
     if (pm_likely(last_byte < CLEAR_INLINE_MAX)) {
         granule *first = block, *last = first + last_byte / PM_GRANULE_BYTES;
@@ -62,10 +62,10 @@ void *pm_calloc(size_t count, size_t size)
         return fail(ENOMEM);
     size_t room = padded(bytes);
     if (pm_unlikely(room - 1 >= PM_DIRECT_MAX)) /* 0 too */
-        return told(pm_thread_calloc_medium(room), bytes);
+        return told_zero(pm_thread_calloc_medium(room), bytes);
     void *block = pm_thread_try_malloc(room - 1);
     if (pm_unlikely(block == NULL))
-        return told(pm_thread_calloc_medium(room), bytes);
+        return told_zero(pm_thread_calloc_medium(room), bytes);
     clear(told(block, bytes), bytes - 1);
     return block;
 }
@@ -82,8 +82,9 @@ static void *alloc_beside(const void *ptr, size_t size, const char *function)
 static void *move(void *ptr, size_t size, const char *function)
 {
     size_t have = usable_of(ptr, function);
-    void *block =
-        have >= PM_MOVE_MIN_BYTES ? pm_heap_move_large(ptr, padded(size), function) : NULL;
+    void *block = NULL;
+    if (have >= PM_MOVE_MIN_BYTES && !PM_VALGRIND) /* it does not know such moves */
+        block = pm_heap_move_large(ptr, padded(size), function);
     if (block != NULL)
         return told(block, size);
     int saved_errno = errno;

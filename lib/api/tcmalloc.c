@@ -29,10 +29,11 @@ struct property {
 
 int pm_tc_get_numeric_property(const char *property, size_t *value)
 {
-    struct pm_stats own;
+    struct pm_figures figures;
     struct pm_je_stats stats;
-    pm_stats_get(&own);
-    pm_je_stats_of(&own, &stats);
+    pm_figures_take(&figures);
+    pm_je_stats_of(&figures, &stats);
+    const struct pm_stats own = figures.stats;
     const struct property properties[] = {
         {"generic.current_allocated_bytes", stats.allocated},
         {"generic.heap_size", own.arenas * own.arena_bytes},

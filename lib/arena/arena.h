@@ -93,6 +93,15 @@ void pm_arena_set_reclaim(bool (*reclaim)(void));
 void pm_arena_walk(void (*visit)(struct pm_window *w, size_t unit, uint64_t route, void *arg),
                    void *arg);
 
+/* Between these two no arena is decommitted: what was in use after the first call, as a route
+ * shows, can be read until the second, whatever became of it. For a short time. */
+void pm_arena_hold_committed(void);
+void pm_arena_let_decommit(void);
+
+/* Bytes that the large block with that head unit holds; 0: there is none now. Takes the arena lock.
+ */
+size_t pm_span_bytes_now(struct pm_window *w, size_t unit);
+
 /* Whether the address, any at all, lies in a pool or a large block. Takes the arena lock where the
  * route does not say. */
 bool pm_arena_owns(const void *ptr);

@@ -159,7 +159,9 @@ struct pm_arena *pm_arena_take_decommitted(bool first_window)
 static struct pm_arena *find_any(unsigned units)
 {
     unsigned fewest = PM_ARENA_UNITS, longest = 0;
-    for (uint64_t runs = runs_used >> units << units; runs != 0; runs &= runs - 1) {
+    /* No arena in a bin has a run of all its units. */
+    uint64_t served = units < PM_ARENA_UNITS ? runs_used >> units << units : 0;
+    for (uint64_t runs = served; runs != 0; runs &= runs - 1) {
         unsigned run = (unsigned)__builtin_ctzll(runs);
         unsigned count = (unsigned)__builtin_ctzll(bins_used[run]);
         if (count < fewest) {

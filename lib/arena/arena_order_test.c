@@ -66,11 +66,11 @@ static bool is_some_empty(void)
     return false;
 }
 
-/* For a run of any length below an arena's the list leads to the fullest arena that has it. */
+/* For a run of any length the list leads to the fullest arena that has it. */
 static void require_order(void)
 {
     pm_lock_acquire(&pm_arena_lock);
-    for (unsigned units = 1; units < PM_ARENA_UNITS; units++) {
+    for (unsigned units = 1; units <= PM_ARENA_UNITS; units++) {
         const struct pm_arena *a = pm_arena_find(units);
         unsigned best = fullest(units);
         require(a != NULL || (best == PM_ARENA_UNITS && !is_some_empty()));

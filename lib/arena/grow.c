@@ -159,11 +159,14 @@ static bool grow(unsigned arenas, unsigned align, struct pm_arena **span, uint64
 bool pm_arena_grow(unsigned arenas, unsigned align, struct pm_arena **span, uint64_t now_ns)
 {
     pm_lock_acquire(&pm_grow_lock);
+    pm_group_look(now_ns);
     /* As long as the first window has room, what lies elsewhere is used last. */
     bool room = pm_window.next_arena < pm_window.arenas_end;
     bool done = (span == NULL && (already_there() || recommit(room))) ||
                 grow(arenas, align, span, now_ns) || (span == NULL && recommit(false));
     pm_lock_release(&pm_grow_lock);
+    if (done)
+        pm_group_grown(arenas, now_ns);
     return done;
 }
 
@@ -184,6 +187,7 @@ bool pm_arena_reclaim(void)
 bool pm_arena_init(void)
 {
     pm_lock_register(&pm_grow_lock);
+    pm_lock_register(&pm_decommit_lock);
     pm_lock_register(&pm_arena_lock);
     pm_lock_acquire(&pm_grow_lock);
     bool done = pm_window_init();

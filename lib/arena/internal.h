@@ -46,6 +46,7 @@ _Static_assert(PM_WINDOWS_MAX <= 256, "a window's number is one byte");
 
 extern struct pm_lock pm_arena_lock PM_HIDDEN;
 extern struct pm_lock pm_grow_lock PM_HIDDEN;
+extern struct pm_lock pm_decommit_lock PM_HIDDEN; /* held over each decommit */
 
 /* Under the arena lock. */
 struct pm_arena_totals {
@@ -128,6 +129,16 @@ bool pm_limit_make_room(size_t arenas, uint64_t now_ns);
 /* The same under the grow lock; and they count from now on, until they are added, or 0 is promised
  * instead. */
 bool pm_limit_promise(size_t arenas, uint64_t now_ns);
+
+/* Option cgroup. Asks the system, if that is due: some system calls. Any lock but the arena lock
+ * may be held. */
+void pm_group_look(uint64_t now_ns);
+/* What it allows the arenas, in bytes, if it is to be a limit; SIZE_MAX: no limit. */
+size_t pm_group_limit_bytes(void);
+/* So many arenas more are in use: what is kept makes room for them. No lock held. */
+void pm_group_grown(size_t arenas, uint64_t now_ns);
+/* How many free units may be dirty, of those that the other bounds allow. */
+size_t pm_group_keep_units(size_t in_use_units, size_t keep_units);
 
 /* Makes a window of about that size, with at least so many arenas, of which the first is aligned.
  * Under the grow lock. */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Option limit_bytes: how much the arenas of the process may hold that are committed. What counts
- * is whole arenas, whatever part of them is in use, and not what lies beside them: tables, heaps,
- * reserved address space. Arenas that are wholly free count, too, but go before a request is
- * refused: they are decommitted. Whoever commits arenas asks here first: pm_arena_grow, recommit,
- * and take_arenas for arenas that were decommitted, which count as soon as they are claimed.
+ * Options limit_bytes, and cgroup=limit (group.c): how much the arenas of the process may hold that
+ * are committed. What counts is whole arenas, whatever part of them is in use, and not what lies
+ * beside them: tables, heaps, reserved address space. Arenas that are wholly free count, too, but
+ * go before a request is refused: they are decommitted. Whoever commits arenas asks here first:
+ * pm_arena_grow, recommit, and take_arenas for arenas that were decommitted, which count as soon as
+ * they are claimed.
  */
 #include "arena/internal.h"
 #include "base/options.h"
@@ -15,11 +16,19 @@ static size_t committed_arenas(void)
     return pm_arena_totals.arenas - pm_arena_totals.decommitted + pm_arena_totals.promised;
 }
 
+/* SIZE_MAX: there is none. */
+static size_t limit_bytes(void)
+{
+    size_t limit = pm_load_relaxed(&pm_options.limit_bytes); /* it orders nothing */
+    size_t group = pm_group_limit_bytes();
+    return limit == 0 || group < limit ? group : limit;
+}
+
 /* Whether the limit, if there is one, leaves room for `arenas` beside `others`. */
 static bool is_within(size_t others, size_t arenas)
 {
-    size_t limit = pm_load_relaxed(&pm_options.limit_bytes); /* it orders nothing */
-    return limit == 0 ||
+    size_t limit = limit_bytes();
+    return limit == SIZE_MAX ||
            (others <= limit >> PM_ARENA_SHIFT && arenas <= (limit >> PM_ARENA_SHIFT) - others);
 }
 
@@ -56,7 +65,7 @@ static bool make_room(size_t arenas, bool promise, uint64_t now_ns)
 
 bool pm_limit_make_room(size_t arenas, uint64_t now_ns)
 {
-    bool limited = pm_load_relaxed(&pm_options.limit_bytes) != 0; /* the usual case takes no lock */
+    bool limited = limit_bytes() != SIZE_MAX; /* the usual case takes no lock */
     return !limited || make_room(arenas, false, now_ns);
 }
 

@@ -58,7 +58,8 @@ static size_t keep_units(void)
     const struct pm_arena_totals *t = &pm_arena_totals;
     size_t in_use = t->arenas * PM_ARENA_UNITS - t->free_units - t->purging_units;
     size_t fixed = pm_load_relaxed(&pm_options.keep_bytes) >> PM_UNIT_SHIFT;
-    return fixed + in_use / PM_KEEP_PART + demand.allowance_units;
+    size_t keep = fixed + in_use / PM_KEEP_PART + demand.allowance_units;
+    return pm_group_keep_units(in_use, keep);
 }
 
 bool pm_purge_wanted(uint64_t now_ns)
@@ -161,12 +162,21 @@ static uint64_t purge_units(struct pm_arena *a, uint64_t units)
     return still_dirty;
 }
 
+/* The lock is for walks, which read what others may be giving back. */
+static bool decommit(char *base)
+{
+    pm_lock_acquire(&pm_decommit_lock);
+    bool done = pm_os_decommit(base, PM_ARENA_BYTES);
+    pm_lock_release(&pm_decommit_lock);
+    return done;
+}
+
 /* Outside the lock. False: the system refused, all of it. */
 static bool purge_run(struct purge *purge, uint64_t now_ns)
 {
     char *base = pm_arena_base(purge->arena);
     if (~purge->units == 0 && (purge->decommit || pm_os_charges_commit()))
-        purge->decommitted = pm_os_decommit(base, PM_ARENA_BYTES);
+        purge->decommitted = decommit(base);
     if (purge->decommitted)
         pm_os_describe(base, PM_ARENA_BYTES, PM_OS_ARENAS);
     if (purge->forbid_huge || (purge->allow_huge && !purge->decommitted))
@@ -264,6 +274,7 @@ void pm_purge_due(uint64_t now_ns)
 {
     enum pm_huge policy = huge_policy();
     pm_store_relaxed(&pm_purge_deadline_ns, now_ns + PM_PURGE_PAUSE_NS); /* for other threads */
+    pm_group_look(now_ns);
     for (size_t left = PM_PURGE_SLICE_ARENAS;; left--) {
         struct purge purge = {0};
         pm_lock_acquire(&pm_arena_lock);

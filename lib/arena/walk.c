@@ -13,6 +13,18 @@ uint32_t pm_window_arenas_added(struct pm_window *w)
     return end;
 }
 
+struct pm_lock pm_decommit_lock = PM_LOCK_INIT(PM_RANK_DECOMMIT);
+
+void pm_arena_hold_committed(void)
+{
+    pm_lock_acquire(&pm_decommit_lock);
+}
+
+void pm_arena_let_decommit(void)
+{
+    pm_lock_release(&pm_decommit_lock);
+}
+
 struct walk {
     void (*visit)(struct pm_window *w, size_t unit, uint64_t route, void *arg);
     void *arg;
@@ -42,6 +54,14 @@ void pm_arena_walk(void (*visit)(struct pm_window *w, size_t unit, uint64_t rout
 static bool is_span(const struct pm_window *w, size_t unit)
 {
     return pm_load_acquire(pm_window_route(w, unit)) == PM_ROUTE_SPAN;
+}
+
+size_t pm_span_bytes_now(struct pm_window *w, size_t unit)
+{
+    pm_lock_acquire(&pm_arena_lock);
+    size_t units = is_span(w, unit) ? pm_span_at(w, unit)->units : 0;
+    pm_lock_release(&pm_arena_lock);
+    return units << PM_UNIT_SHIFT;
 }
 
 /* Under the arena lock: the nearest head of a pool or span before the unit, which is void itself.

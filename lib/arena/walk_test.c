@@ -2,6 +2,7 @@
 /* Looking at all heads of pools and spans, and at what an address lies in. */
 #include "arena/span_testing.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -173,6 +174,49 @@ ISOLATED(addresses_that_are_nobodys_are_not_owned)
     require(pm_arena_owns(start));
 }
 
+static void *decommit_one(void *arg)
+{
+    (void)arg;
+    return pm_purge_decommit_one(pm_os_now_ns()) ? &pm_decommit_lock : NULL;
+}
+
+/* The walk reads what lies in an arena that is just given back. */
+ISOLATED(no_arena_is_decommitted_while_a_walk_reads)
+{
+    pthread_t thread;
+    void *done;
+    bool zero;
+    test_arena_start(WINDOW_ARENAS);
+    char *start = pm_span_alloc(PM_ARENA_BYTES, 1, &zero);
+    test_dirty(start, PM_ARENA_BYTES);
+    pm_span_free(pm_window_find(start), start, "free");
+    pm_asan_unpoison(start, PM_ARENA_BYTES);
+    pm_arena_hold_committed();
+    require(pthread_create(&thread, NULL, decommit_one, NULL) == 0);
+    while ((pm_load_relaxed(&pm_decommit_lock.state) & PM_LOCK_WAITED) == 0)
+        require(test_is_dirty(start, PM_ARENA_BYTES)); /* and it can be read */
+    require(test_is_dirty(start, PM_ARENA_BYTES));
+    pm_arena_let_decommit();
+    require(pthread_join(thread, &done) == 0 && done != NULL);
+    require(test_arena_stats().decommitted_arenas == 1 && pm_arena_check());
+}
+
+/* A large block that goes is none any more, and one that shrinks is told with what it has. */
+ISOLATED(the_bytes_of_a_large_block_are_those_that_it_has_now)
+{
+    bool zero;
+    test_arena_start(WINDOW_ARENAS);
+    char *block = pm_span_alloc(5 * PM_UNIT_BYTES - 1, 1, &zero);
+    struct pm_window *w = pm_window_find(block);
+    size_t unit = pm_window_index(w, block);
+    require(pm_span_bytes_now(w, unit) == 5 * PM_UNIT_BYTES);
+    require(pm_span_bytes_now(w, unit + 1) == 0);
+    require(pm_span_resize(w, block, 2 * PM_UNIT_BYTES, "realloc"));
+    require(pm_span_bytes_now(w, unit) == 2 * PM_UNIT_BYTES);
+    pm_span_free(w, block, "free");
+    require(pm_span_bytes_now(w, unit) == 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -183,6 +227,8 @@ int main(void)
         cmocka_unit_test(what_is_owned_follows_a_span_that_grows_and_shrinks),
         cmocka_unit_test(units_of_no_pool_and_no_block_are_not_owned),
         cmocka_unit_test(addresses_that_are_nobodys_are_not_owned),
+        cmocka_unit_test(no_arena_is_decommitted_while_a_walk_reads),
+        cmocka_unit_test(the_bytes_of_a_large_block_are_those_that_it_has_now),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -81,11 +81,11 @@ static inline void pm_count_shared(_Atomic uint64_t *counter, uint64_t n)
     atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
 }
 
-/* The next number, from 1 on; nothing is ordered by it. */
-static inline uint64_t pm_number_shared(_Atomic uint64_t *last)
+/* The same; returns what it was before. */
+static inline uint64_t pm_add_relaxed(_Atomic uint64_t *counter, uint64_t n)
 {
     pm_schedule_point();
-    return atomic_fetch_add_explicit(last, 1, memory_order_relaxed) + 1;
+    return atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
 }
 
 /* n < *bound, by a relaxed load. Spelled out where gcc keeps an atomic load apart from the compare:

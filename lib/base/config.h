@@ -25,11 +25,18 @@
 #ifndef PM_TSAN
 #define PM_TSAN 0
 #endif
+#ifndef PM_VALGRIND
+#define PM_VALGRIND 0 /* tell valgrind's tools of blocks */
+#endif
+#define PM_WATCHED (PM_ASAN || PM_VALGRIND) /* somebody is told of each block and its size */
 #ifndef PM_COUNT
 #define PM_COUNT 0 /* events that the benchmarks report are counted */
 #endif
 #ifndef PM_SCHEDULE
 #define PM_SCHEDULE 0 /* the schedule fuzzer: accesses to shared fields are points */
+#endif
+#ifndef PM_PROBES
+#define PM_PROBES 0 /* static probes, see base/probe.h */
 #endif
 #ifndef PM_OS_FAULT
 #define PM_OS_FAULT 0 /* the os layer is the fault-injecting double */
@@ -50,8 +57,9 @@
 #define PM_GRANULE_BYTES ((size_t)1 << PM_GRANULE_SHIFT)
 
 /* Bytes that each pool leaves unused at its start. pymalloc keeps a header there; the classic
- * geometry leaves the same room, so that its block counts come out to the block. */
-#define PM_POOL_HEADER_BYTES (PM_CLASSIC ? 48 : 0)
+ * geometry leaves the same room, so that its block counts come out to the block. For valgrind, the
+ * descriptor's pointer to the pool must be none to a block: that would not be a leak. */
+#define PM_POOL_HEADER_BYTES (PM_CLASSIC ? 48 : PM_VALGRIND ? PM_LINE_BYTES : 0)
 
 /* Blocks that are whole pages, from this size on, start one line into their pool: a page-aligned
  * block is slower to clear (docs/decisions/004-large-blocks-start-one-line-in.md). */
@@ -124,6 +132,11 @@
 #define PM_PURGE_PAUSE_NS 4000000ull /* between slices */
 #define PM_TICK_SHIFT 24             /* arenas remember times in units of 2^24 ns */
 #define PM_TICK_EVERY 16             /* heaps look at the clock on each 16th slow path */
+
+/* Option cgroup: how often at most the system is asked what the group may have, and which part of
+ * it is left to what is not in arenas: free memory beyond the rest is not kept. */
+#define PM_GROUP_LOOK_NS 1000000000ull
+#define PM_GROUP_SPARE_PART 8
 
 _Static_assert(PM_UNIT_SHIFT >= 12 && PM_UNIT_SHIFT <= 15, "unit size");
 _Static_assert(PM_ARENA_UNITS == 64, "an arena's state is kept in 64-bit words");

@@ -23,6 +23,7 @@ enum pm_rank {
     PM_RANK_USER,     /* user heaps, a lock each */
     PM_RANK_FLOATING, /* floating sets */
     PM_RANK_GROW,     /* adding arenas and windows: held over system calls */
+    PM_RANK_DECOMMIT, /* memory of arenas that is read stays committed: held over system calls */
     PM_RANK_ARENA,    /* the arena list: no system call under it */
     PM_RANK_COUNT
 };

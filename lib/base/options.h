@@ -42,6 +42,10 @@
     X(BYTES, limit_bytes, 0, 0, SIZE_MAX, ANYTIME,                                                 \
       "arenas that may be committed at a time, in bytes; what needs more gets NULL with ENOMEM; "  \
       "0: no limit")                                                                               \
+    X(CHOICE, cgroup, "off", 0, 0, AT_START,                                                       \
+      "off|purge|limit: the least of memory.high and memory.max of the control group and those "   \
+      "around it; off: not looked at; purge: less free memory is kept as the arenas come near "    \
+      "it; limit: the same, and it limits them as limit_bytes does")                               \
     X(BYTES, keep_bytes, PM_KEEP_BYTES_DEFAULT, 0, SIZE_MAX, ANYTIME,                              \
       "free memory that stays resident, besides an eighth of what is in use and what recent "      \
       "demand justifies")                                                                          \

@@ -5,6 +5,7 @@
  */
 #include "heap/fast.h"
 #include "heap/internal.h"
+#include "heap/sample.h"
 #include "heap/user.h"
 #include "heap/watch.h"
 
@@ -22,10 +23,13 @@ static PM_COLD void *alloc_cold(unsigned class, bool *zero)
 {
     if (!pm_heap_process_init())
         return NULL;
+    *zero = false;
+    void *block = pm_unlikely(pm_sampling_on()) ? pm_sample_cold(class) : NULL;
+    if (block != NULL)
+        return block;
     pm_lock_acquire(&pm_cold_lock);
     struct pm_pool *pool = pm_heap_cold->current[class];
-    *zero = false;
-    void *block = pool->free;
+    block = pool->free;
     if (block != NULL)
         pm_heap_pop(pool, block);
     else
@@ -41,7 +45,8 @@ static void *alloc_class_slow(unsigned class, bool *zero)
     pm_count_event(PM_EVENT_SLOW_PATH);
     if (pm_likely(heap != NULL)) {
         pm_heap_enter(heap);
-        block = pm_heap_refill(heap, class, zero);
+        block = pm_unlikely(pm_sampling_on()) ? pm_sample_refill(heap, class, zero)
+                                              : pm_heap_refill(heap, class, zero);
         pm_heap_leave(heap);
     } else {
         block = alloc_cold(class, zero);
@@ -70,6 +75,8 @@ static PM_COLD void *alloc_span(size_t n, size_t align, bool *zero)
         pm_count_owner(&heap->mallocs, 1);
     else
         pm_count_shared(&heap->mallocs, 1);
+    if (pm_unlikely(pm_sampling_on()))
+        pm_sample_span(block, n);
     return block;
 }
 
@@ -124,9 +131,11 @@ static PM_NOINLINE void *calloc_slow(size_t n)
     void *block = alloc_slow(n, 1, &zero);
     if (pm_unlikely(block == NULL))
         return NULL;
+    pm_valgrind_pause(); /* it is told of the block later, by the api layer */
     pm_asan_unpoison(block, n);
     if (!zero)
         memset(block, 0, n);
+    pm_valgrind_resume();
     return block;
 }
 
@@ -135,8 +144,10 @@ PM_NOINLINE void *pm_thread_calloc_medium(size_t n)
     void *block = n <= PM_BLOCK_MAX ? pop_current(pm_class_of(n)) : NULL;
     if (pm_unlikely(block == NULL))
         return calloc_slow(n);
+    pm_valgrind_pause(); /* see calloc_slow */
     pm_asan_unpoison(block, n);
     memset(block, 0, n);
+    pm_valgrind_resume();
     return block;
 }
 
@@ -265,13 +276,14 @@ bool pm_heap_resize(void *ptr, size_t n, const char *function)
         return n <= have && pm_class_bytes(pm_class_of(n)) == have;
     struct found found = find(ptr, function);
     ptr = pm_untagged(ptr);
-    if (!found.span || n <= PM_BLOCK_MAX)
+    if (!found.span || n <= PM_BLOCK_MAX || PM_VALGRIND) /* what it was made for is at its end */
         return false;
     if (pm_user_of_run(found.window, found.unit) != NULL
             ? !pm_user_resize_span(found.window, found.unit, ptr, n, function)
             : !pm_span_resize(found.window, ptr, n, function))
         return false;
     pm_asan_unpoison(ptr, pm_align_up(n, PM_UNIT_BYTES));
+    pm_sample_lay(pm_sample_lift(ptr), ptr, n);
     return true;
 }
 
@@ -286,7 +298,10 @@ void *pm_heap_move_large(void *ptr, size_t n, const char *function)
     ptr = pm_untagged(ptr);
     if (!found.span || pm_user_of_run(found.window, found.unit) != NULL)
         return NULL;
-    return pm_span_move(found.window, ptr, n, function);
+    void *record = pm_sample_lift(ptr); /* before: somebody may get its old place at once */
+    void *moved = pm_span_move(found.window, ptr, n, function);
+    pm_sample_lay(record, moved ? moved : ptr, moved ? n : 0);
+    return moved;
 }
 
 /* Mostly of the calling thread's own pools, and those are no user heap's. */
@@ -298,5 +313,6 @@ struct pm_user_heap *pm_user_of(const void *ptr, const char *function)
             PM_ROUTE_DISTANCE_MASK)
         return NULL;
     struct found found = find(ptr, function);
-    return pm_user_of_run(found.window, found.unit);
+    struct pm_user_heap *heap = pm_user_of_run(found.window, found.unit);
+    return pm_sampling_was_on() && heap == pm_sampling.heap ? NULL : heap; /* nobody asked for it */
 }

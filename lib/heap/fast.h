@@ -18,6 +18,7 @@
 
 #include "base/asan.h"
 #include "heap/heap.h"
+#include "heap/valgrind.h"
 
 /* The next block may have left the cache since it was freed; the next malloc of the class reads it.
  */
@@ -63,6 +64,10 @@ PM_INLINE void *pm_thread_try_malloc(size_t last_byte)
 
 PM_INLINE void pm_thread_free(void *ptr, const char *function)
 {
+#if PM_VALGRIND
+    if (ptr != NULL && !pm_valgrind_back(ptr, function))
+        return;
+#endif
     uintptr_t base = pm_window_base(&pm_window);
     size_t unit = ((uintptr_t)ptr - base) >> PM_UNIT_SHIFT;
     if (pm_unlikely(!pm_below_relaxed(unit, &pm_window.units)))

@@ -18,6 +18,7 @@
  *   USER       that user heap is lost: it serves no more, what is freed into it stays
  *   FLOATING   the sets are made anew from the pools' words
  *   GROW       nothing: arenas and windows count once they are complete
+ *   DECOMMIT   nothing: the units that were on their way are lost, as with any purge
  *   ARENA      the lists are made anew from the arenas' bits
  *
  * Locks of the interrupted code stay its own, in parent and child; it goes on when the handler

@@ -6,7 +6,9 @@
  * the second starts the batch, which is pushed when it is full, when another pool needs the slot,
  * on the slow path of malloc, and at thread exit (I7).
  */
+#include "heap/fast.h"
 #include "heap/internal.h"
+#include "heap/sample.h"
 #include "heap/user.h"
 #include "heap/watch.h"
 
@@ -206,6 +208,8 @@ static PM_NOINLINE void free_special(struct pm_window *w, void *ptr, const char 
         return pm_watch_free(watch, ptr, function);
     if (owner == PM_ROUTE_VOID)
         pm_span_fatal_void(w, ptr, function);
+    if (pm_unlikely(pm_sampling_was_on()))
+        pm_sample_freed(ptr); /* before the block: somebody may get it again at once */
     if (owner == PM_ROUTE_USER)
         return pm_user_free(w, unit - (route & PM_ROUTE_DISTANCE_MASK), ptr, function);
     if (pm_user_of_run(w, unit) != NULL)
@@ -275,10 +279,13 @@ PM_NOINLINE void pm_heap_pool_emptied(void *last, struct pm_pool *pool)
     pm_count_event(PM_EVENT_SLOW_PATH);
     struct pm_heap *heap = pm_heap_self;
     if (pool->place == PM_PLACE_CURRENT) { /* as many frees as the counter can count */
-        pm_count_owner(&heap->frees, PM_COUNT_CURRENT);
-        pm_count_owner(&heap->mallocs, PM_COUNT_CURRENT);
-        pool->count = PM_COUNT_CURRENT;
+        pm_count_owner(&heap->frees, pool->start);
+        pm_count_owner(&heap->mallocs, pool->start);
+        heap->until[pool->class] -= pool->start;
+        pool->count = pool->start = PM_COUNT_CURRENT;
         pm_heap_tick_now();
+        if (pm_unlikely(pm_sampling_on()))
+            pm_sample_look(heap, pool);
         pm_heap_leave(heap);
         return;
     }
@@ -332,6 +339,11 @@ PM_INLINE struct pm_pool *own_pool_or_free(void *ptr, size_t unit, uint64_t *dis
 /* What is known of a pool of ours holds for the next block, if it lies in the same unit. */
 void pm_thread_free_batch(void *const *blocks, size_t count, const char *function)
 {
+#if PM_VALGRIND
+    for (size_t i = 0; i < count; i++)
+        pm_thread_free(blocks[i], function);
+    return;
+#endif
     const size_t no_unit = SIZE_MAX; /* no address has this one */
     const uintptr_t base = pm_window_base(&pm_window);
     struct pm_pool *pool = NULL;

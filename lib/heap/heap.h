@@ -55,6 +55,9 @@ struct pm_heap {
     struct pm_heap *next, *next_free, *next_of_thread;
     uintptr_t thread; /* where the owner's thread-local storage lies */
     bool in_use;
+    /* See sample.h; counted down also while nothing is sampled. */
+    uint64_t sample_epoch;
+    uint32_t until[PM_CLASSES]; /* how many allocations of the class, and the last is sampled */
 } __attribute__((aligned(PM_LINE_BYTES)));
 
 extern __thread struct pm_heap *pm_heap_self PM_HIDDEN __attribute__((tls_model("initial-exec")));
@@ -106,8 +109,24 @@ void *pm_heap_move_large(void *ptr, size_t n, const char *function);
 
 /* The calling thread's heap lets go of all that it holds. True: it held something. */
 bool pm_heap_idle(void);
-/* The same, of the cold heap too, and all that any heap keeps without using it. */
+/* The same, of the cold heap too, and all that any heap, user heaps included, keeps without using
+ * it. */
 void pm_heap_trim(void);
+
+/* A block in use, as a walk finds it. */
+struct pm_live_block {
+    void *block;
+    size_t bytes;              /* as pm_heap_usable says */
+    bool large;                /* in no pool */
+    bool mine;                 /* in a pool that the calling thread's heap owns */
+    uint64_t thread;           /* whose heap owns the pool; 0: nobody's */
+    struct pm_user_heap *user; /* the heap that it is of, or NULL */
+};
+/* Calls visit for each live block, or for those in pools that the calling thread owns, until it
+ * returns false; the result is visit's last. See look.c for what is seen while others are at work.
+ * No lock is held while visit runs: it may allocate, free and walk. */
+bool pm_heap_walk_blocks(bool mine_only, bool (*visit)(const struct pm_live_block *, void *),
+                         void *arg);
 
 struct pm_heap_stats {
     uint64_t mallocs, frees, remote_frees, remote_batches, refills, adopted;

@@ -5,18 +5,24 @@
  * (then it is full and floats) a parked pool; a floating pool; a kept empty pool; fresh units.
  * By the owner of the heap.
  */
+#include "base/probe.h"
 #include "heap/internal.h"
 
 void pm_heap_account(struct pm_heap *heap, struct pm_pool *pool, unsigned local)
 {
+    bool current = pool->place == PM_PLACE_CURRENT;
     unsigned live = pool->carved - local;
-    unsigned start = pool->place == PM_PLACE_CURRENT ? PM_COUNT_CURRENT : pm_pool_live_base(pool);
-    unsigned frees = start - pool->count;
-    pm_count_owner(&heap->frees, frees);
+    unsigned frees = (current ? pool->start : pm_pool_live_base(pool)) - pool->count;
     /* May be below zero, after pm_heap_pool_emptied() took some for granted; so in 64 bits. */
-    pm_count_owner(&heap->mallocs, (uint64_t)live + frees - pm_pool_live_base(pool));
+    uint64_t mallocs = (uint64_t)live + frees - pm_pool_live_base(pool);
+    pm_count_owner(&heap->frees, frees);
+    pm_count_owner(&heap->mallocs, mallocs);
+    heap->until[pool->class] -= (uint32_t)mallocs;
     pm_pool_set_live_base(pool, live);
-    pool->count = pool->place == PM_PLACE_CURRENT ? PM_COUNT_CURRENT : live;
+    if (current)
+        pool->start = (uint16_t)pool->count;
+    else
+        pool->count = live;
 }
 
 /* The size slots that the class serves, first and last; none: first > last. */
@@ -43,7 +49,7 @@ void pm_heap_set_current(struct pm_heap *heap, unsigned class, struct pm_pool *p
     if (pool == &pm_pool_none)
         return;
     pool->place = PM_PLACE_CURRENT;
-    pool->count = PM_COUNT_CURRENT;
+    pool->count = pool->start = PM_COUNT_CURRENT;
 }
 
 void pm_heap_park(struct pm_heap *heap, struct pm_pool *pool)
@@ -184,10 +190,15 @@ void *pm_heap_refill(struct pm_heap *heap, unsigned class, bool *zero)
     struct pm_pool *pool = heap->current[class];
     if (pool != &pm_pool_none) {
         void *block = renew_current(heap, pool, zero);
-        if (block != NULL)
+        if (block != NULL) {
+            PM_PROBE4(refill, class, pool->block_bytes, pool->base, heap);
             return block;
+        }
     }
     pool = next_pool(heap, class);
     pm_heap_set_current(heap, class, pool ? pool : &pm_pool_none);
-    return pool ? pm_heap_take_block(pool, zero) : NULL;
+    if (pool == NULL)
+        return NULL;
+    PM_PROBE4(refill, class, pool->block_bytes, pool->base, heap);
+    return pm_heap_take_block(pool, zero);
 }

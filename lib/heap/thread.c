@@ -4,6 +4,7 @@
  * Shells are recycled and never unmapped, since a stale route may still be compared with one.
  */
 #include "heap/internal.h"
+#include "heap/user.h"
 #include "heap/watch.h"
 #include "os/os.h"
 
@@ -294,6 +295,7 @@ void pm_heap_trim(void)
     pm_lock_acquire(&pm_cold_lock);
     pm_heap_dissolve(pm_heap_cold);
     pm_lock_release(&pm_cold_lock);
+    pm_user_trim();
     pm_heap_give_kept_of_all(false);
 }
 

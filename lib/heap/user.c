@@ -10,6 +10,7 @@
  *   first           last            its last free block was handed out
  *   anywhere        first           a block of a full pool is freed
  *   anywhere        arena           its last live block is freed, and another pool has a free block
+ *   first           arena           no block of it is live when memory is purged
  *
  * Whose a pool is stands in `user` of its remote line, and changes only under the lock of the heap
  * that it belongs to. So a free reads it, takes that lock, and reads it again: if it is another
@@ -144,9 +145,11 @@ void *pm_user_alloc(struct pm_user_heap *heap, size_t n, size_t align, bool zero
         return NULL;
     }
     if (zero) {
+        pm_valgrind_pause();
         pm_asan_unpoison(block, n);
         if (!is_zero)
             memset(block, 0, n);
+        pm_valgrind_resume();
     }
     return block;
 }
@@ -164,6 +167,16 @@ static struct pm_user_heap *lock_owner(struct pm_window *w, size_t unit)
     return NULL;
 }
 
+struct pm_user_heap *pm_user_look(struct pm_place_of at, struct pm_pool_blocks *blocks)
+{
+    struct pm_user_heap *heap = lock_owner(at.window, at.unit);
+    if (heap == NULL)
+        return NULL;
+    pm_pool_look_owner(pm_pool_at(at.window, at.unit), blocks);
+    pm_lock_release(&heap->lock);
+    return heap;
+}
+
 void pm_user_let_go(struct pm_pool *pool)
 {
     /* Release: whoever reads it afterwards under the heap's lock finds none. */
@@ -171,7 +184,7 @@ void pm_user_let_go(struct pm_pool *pool)
     pm_pool_retire(pool);
 }
 
-static void give_pool(struct pm_user_heap *heap, struct pm_pool *pool)
+void pm_user_give_pool(struct pm_user_heap *heap, struct pm_pool *pool)
 {
     pm_list_remove(&pool->link);
     pm_user_let_go(pool);
@@ -208,7 +221,7 @@ void pm_user_free(struct pm_window *w, size_t unit, void *ptr, const char *funct
     }
     pm_assert(pm_pool_check(pool));
     if (pool->count == 0 && another_has_room(heap, pool))
-        give_pool(heap, pool);
+        pm_user_give_pool(heap, pool);
     pm_lock_release(&heap->lock);
 }
 

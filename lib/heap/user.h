@@ -49,6 +49,8 @@ void pm_user_set_limit(struct pm_user_heap *heap, size_t limit_bytes, const char
 void pm_user_enter(struct pm_user_heap *heap, const char *function);
 /* Under the lock: a pool that is off the lists is retired, and the heap's no more. */
 void pm_user_let_go(struct pm_pool *pool);
+/* Under the lock: an empty pool goes back to its arena. */
+void pm_user_give_pool(struct pm_user_heap *heap, struct pm_pool *pool);
 
 /* Whose the run with that head unit is, which has a pool or a large block; NULL: no user heap's. */
 static inline struct pm_user_heap *pm_user_of_run(const struct pm_window *w, size_t unit)
@@ -56,6 +58,9 @@ static inline struct pm_user_heap *pm_user_of_run(const struct pm_window *w, siz
     /* Acquire pairs with the releases in user.c: the heap's lock can be used. */
     return pm_load_acquire(&pm_remote_at(w, unit)->user);
 }
+
+/* The blocks of a pool with that head unit, at one moment; NULL: it is no user heap's now. */
+struct pm_user_heap *pm_user_look(struct pm_place_of at, struct pm_pool_blocks *blocks);
 
 /* Of a pool with that head unit, and of a large block. */
 void pm_user_free(struct pm_window *w, size_t unit, void *ptr, const char *function);
@@ -69,6 +74,8 @@ struct pm_user_stats {
     uint64_t shell_bytes;
 };
 void pm_user_stats(struct pm_user_stats *stats);
+/* Every heap's pools without a live block go back to the arenas. True: there was one. */
+bool pm_user_trim(void);
 /* All user heaps; prints the first violation and returns false. */
 bool pm_user_check(void);
 

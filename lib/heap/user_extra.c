@@ -148,18 +148,14 @@ struct walk {
     void *arg;
 };
 
-/* Free blocks are those of the list, and what was never carved. */
 static bool walk_pool(const struct pm_pool *pool, const struct walk *walk)
 {
-    uint64_t is_free[PM_UNIT_BYTES / 8 / 64] = {0};
-    const char *first = pool->base + pool->first;
-    for (const void *block = pool->free; block != NULL; block = pm_block_next(block)) {
-        size_t number = (size_t)((const char *)block - first) / pool->block_bytes;
-        is_free[number / 64] |= (uint64_t)1 << number % 64;
-    }
-    for (size_t i = 0; i < pool->carved; i++) {
-        void *block = pool->base + pool->first + i * pool->block_bytes;
-        if (!(is_free[i / 64] >> i % 64 & 1) && !walk->visit(block, pool->block_bytes, walk->arg))
+    struct pm_pool_blocks blocks;
+    unsigned next = 0;
+    void *block;
+    pm_pool_look_owner(pool, &blocks);
+    while ((block = pm_pool_next_live(&blocks, &next)) != NULL) {
+        if (!walk->visit(block, pool->block_bytes, walk->arg))
             return false;
     }
     return true;
@@ -219,6 +215,35 @@ void pm_user_stats(struct pm_user_stats *stats)
     pm_lock_acquire(&pm_registry_lock);
     stats->shell_bytes = shell_bytes;
     pm_lock_release(&pm_registry_lock);
+}
+
+/* There is one empty pool of a class at most, among those that have room. */
+static bool trim_class(struct pm_user_heap *heap, unsigned class)
+{
+    struct pm_link *list = &heap->pools[class], *at = list->next;
+    for (; at != NULL && at != list; at = at->next) {
+        struct pm_pool *pool = pm_container_of(at, struct pm_pool, link);
+        if (pool->count == pool->capacity)
+            return false;
+        if (pool->count == 0) {
+            pm_user_give_pool(heap, pool);
+            return true;
+        }
+    }
+    return false;
+}
+
+bool pm_user_trim(void)
+{
+    bool some = false;
+    for (struct pm_lock *lock = pm_lock_of_rank(PM_RANK_USER); lock != NULL; lock = lock->next) {
+        struct pm_user_heap *heap = heap_of_lock(lock);
+        pm_lock_acquire(lock);
+        for (unsigned class = 0; class < PM_CLASSES && heap->in_use && !heap->lost; class ++)
+            some |= trim_class(heap, class);
+        pm_lock_release(lock);
+    }
+    return some;
 }
 
 static bool violated(const struct pm_user_heap *heap, const char *what, const char *pool)

@@ -314,6 +314,40 @@ ISOLATED(aligned_and_zeroed_blocks_are)
     require(test_nothing_is_lost());
 }
 
+/* One empty pool of a class waits for the next block, where no other has room. */
+ISOLATED(a_purge_takes_the_empty_pools_of_every_heap_and_nothing_else)
+{
+    struct pm_user_heap *heap = start_with_heap(SIZE_MAX), *other = pm_user_new(SIZE_MAX);
+    void *small = test_told(pm_user_alloc(heap, SIZE, 1, false, "test"));
+    void *medium = test_told(pm_user_alloc(other, PM_BLOCK_MAX, 1, false, "test"));
+    void *stays = test_told(pm_user_alloc(other, SIZE, 1, false, "test"));
+    test_release(small);
+    test_release(medium);
+    size_t before = other->bytes;
+    require(heap->bytes == PM_UNIT_BYTES && before > PM_BLOCK_MAX);
+    require(pm_user_trim() && !pm_user_trim());
+    require(heap->bytes == 0 && other->bytes == PM_UNIT_BYTES && pm_user_check());
+    test_release(stays);
+    pm_heap_trim();
+    require(other->bytes == 0 && test_nothing_is_lost());
+    require(pm_user_alloc(other, SIZE, 1, false, "test") != NULL && pm_user_check());
+}
+
+/* A full pool that gets a free block comes in front of the empty one. */
+ISOLATED(a_purge_finds_the_empty_pool_behind_others_with_room)
+{
+    struct pm_user_heap *heap = start_with_heap(SIZE_MAX);
+    unsigned capacity = pm_class_capacity(pm_class_of(SIZE));
+    for (unsigned i = 0; i <= capacity; i++)
+        blocks[i] = user_alloc(heap, SIZE);
+    test_release(blocks[capacity]);
+    test_release(blocks[0]);
+    require(heap->bytes == 2 * PM_UNIT_BYTES);
+    require(pm_user_trim() && heap->bytes == PM_UNIT_BYTES && pm_user_check());
+    test_release_some(blocks, 1, capacity);
+    require(pm_user_trim() && heap->bytes == 0 && pm_user_check());
+}
+
 ISOLATED(a_lost_heap_serves_no_more_and_keeps_what_it_has)
 {
     struct pm_user_heap *heap = start_with_heap(SIZE_MAX);
@@ -372,6 +406,8 @@ int main(void)
         cmocka_unit_test(heaps_come_and_go_beside_each_other),
         cmocka_unit_test(a_walk_visits_each_live_block_once_and_ends_when_it_is_told_to),
         cmocka_unit_test(aligned_and_zeroed_blocks_are),
+        cmocka_unit_test(a_purge_takes_the_empty_pools_of_every_heap_and_nothing_else),
+        cmocka_unit_test(a_purge_finds_the_empty_pool_behind_others_with_room),
         cmocka_unit_test(a_lost_heap_serves_no_more_and_keeps_what_it_has),
         cmocka_unit_test(the_check_reports_lists_in_disorder_and_bytes_that_do_not_add_up),
     };

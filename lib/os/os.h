@@ -84,6 +84,11 @@ enum pm_os_settings pm_os_read_settings(const char *path, char *text, size_t roo
 #define PM_OS_SETTINGS_BYTES 4096
 void pm_os_options_init(void);
 
+/* The least of the limits on memory that the control group of the process and those around it have,
+ * in bytes: memory.high and memory.max, in version 1 memory.limit_in_bytes. SIZE_MAX: there is
+ * none, or it cannot be read. Some system calls for each group. */
+size_t pm_os_group_limit_bytes(void);
+
 /* Appends to a file, or writes to "stderr" or "stdout". */
 bool pm_os_append_file(const char *path, const char *text, size_t bytes);
 
@@ -101,6 +106,7 @@ enum pm_os_call {
     PM_OS_DUMP,
     PM_OS_NODES, /* which memory comes from */
     PM_OS_READ,  /* a file of settings */
+    PM_OS_GROUP, /* opening a file that is about the control group */
     PM_OS_CALLS
 };
 
@@ -133,6 +139,9 @@ void pm_os_double_set_place(uintptr_t address);
 size_t pm_os_double_page_bytes(size_t real_page_bytes);
 const char *pm_os_double_settings_path(void);
 bool pm_os_double_is_secure(void);
+/* What stands before the paths of /proc and of control groups; tests set it. */
+void pm_os_double_set_root(const char *path);
+const char *pm_os_double_root(void);
 /* Ends the process with a message if these are not whole pages. */
 void pm_os_double_check_pages(const void *start, size_t bytes);
 /* Where to reserve, the next lower place with each call; PM_OS_ANYWHERE: where the system likes;
@@ -162,6 +171,11 @@ static inline const char *pm_os_double_settings_path(void)
 static inline bool pm_os_double_is_secure(void)
 {
     return false;
+}
+
+static inline const char *pm_os_double_root(void)
+{
+    return "";
 }
 
 static inline void pm_os_double_check_pages(const void *start, size_t bytes)

@@ -31,6 +31,7 @@ static _Atomic uintptr_t set_place;
 static _Atomic bool secure;
 /* Written before `is_read`, by whoever reads the environment: all write the same. */
 static char settings_path[256];
+static char root[64]; /* set by tests while they are alone */
 
 void pm_os_double_set_machine(size_t bytes, unsigned bits)
 {
@@ -76,6 +77,16 @@ bool pm_os_double_is_secure(void)
 {
     read_environment();
     return pm_load_relaxed(&secure);
+}
+
+void pm_os_double_set_root(const char *path)
+{
+    pm_format(root, sizeof root, "%s", path);
+}
+
+const char *pm_os_double_root(void)
+{
+    return root;
 }
 
 const char *pm_os_double_settings_path(void)

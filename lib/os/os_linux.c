@@ -3,6 +3,7 @@
 #define _GNU_SOURCE /* madvise, syscall */
 #include "base/atomic.h"
 #include "base/lock.h"
+#include "base/probe.h"
 #include "base/schedule.h"
 #include "os/os.h"
 
@@ -153,6 +154,7 @@ void *pm_os_reserve(size_t bytes, size_t align)
     char *aligned = start + (-(uintptr_t)start & (align - 1));
     pm_os_release(start, (size_t)(aligned - start));
     pm_os_release(aligned + bytes, slack - (size_t)(aligned - start));
+    PM_PROBE3(map, aligned, bytes, PM_PROBE_RESERVED);
     return aligned;
 }
 
@@ -174,7 +176,10 @@ bool pm_os_make_readable(void *start, size_t bytes)
 
 bool pm_os_commit(void *start, size_t bytes)
 {
-    return protect(PM_OS_COMMIT, start, bytes, PROT_READ | PROT_WRITE);
+    bool done = protect(PM_OS_COMMIT, start, bytes, PROT_READ | PROT_WRITE);
+    if (done)
+        PM_PROBE3(map, start, bytes, PM_PROBE_COMMITTED);
+    return done;
 }
 
 bool pm_os_purge(void *start, size_t bytes)
@@ -185,6 +190,8 @@ bool pm_os_purge(void *start, size_t bytes)
     int saved_errno = errno;
     bool done = madvise(start, bytes, MADV_DONTNEED) == 0;
     errno = saved_errno;
+    if (done)
+        PM_PROBE3(purge, start, bytes, PM_PROBE_PURGED);
     return done;
 }
 
@@ -197,6 +204,8 @@ bool pm_os_decommit(void *start, size_t bytes)
     int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
     bool done = mmap(start, bytes, PROT_NONE, flags, -1, 0) != MAP_FAILED;
     errno = saved_errno;
+    if (done)
+        PM_PROBE3(purge, start, bytes, PM_PROBE_DECOMMITTED);
     return done;
 }
 

@@ -4,6 +4,7 @@
  * newest is taken first: it has lost the fewest blocks, so the others go on emptying.
  */
 #include "base/lock.h"
+#include "base/probe.h"
 #include "pool/pool.h"
 
 static struct pm_lock lock = PM_LOCK_INIT(PM_RANK_FLOATING);
@@ -61,6 +62,7 @@ struct pm_pool *pm_floating_take(unsigned class, uint64_t owner)
     if (pool != NULL) {
         struct pm_window *w = pm_window_find(pool->base);
         pm_window_set_routes(w, pm_window_index(w, pool->base), pool->units, owner);
+        PM_PROBE4(adopt, class, pool->base, pool->count, owner);
     }
     return pool;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What the owner of a pool does with it: see the tables in pool.h. */
+#include "base/probe.h"
 #include "os/os.h"
 #include "pool/pool.h"
 
@@ -62,11 +63,12 @@ static void cut_descriptor(struct pm_pool *pool, const struct pm_run *run, unsig
     pool->carved = 0;
     pool->capacity = (uint16_t)pm_class_capacity(class);
     pm_pool_set_live_base(pool, 0);
-    pool->class = (uint8_t)class;
+    pool->class = (uint8_t) class;
     pool->units = (uint8_t)run->units;
     pool->place = PM_PLACE_NONE;
     pool->zero = run->dirty == 0;
     pool->first = (uint16_t)pm_class_first(class);
+    pool->start = 0;
     pool->shift = (uint8_t)shift;
     pool->inverse = inverse_of_odd(block_bytes >> shift);
 }
@@ -148,6 +150,37 @@ unsigned pm_pool_take_remote(struct pm_pool *pool)
     return pm_word_count(word);
 }
 
+/* Cuts the local list behind that many blocks; the rest of it. */
+static void *cut_local(struct pm_pool *pool, unsigned keep)
+{
+    void *last = NULL, *rest = pool->free;
+    for (; keep > 0; keep--) {
+        last = rest;
+        rest = pm_block_next(rest);
+    }
+    if (last != NULL)
+        pm_block_set_next(last, NULL);
+    else
+        pool->free = NULL;
+    return rest;
+}
+
+void pm_pool_withhold(struct pm_pool *pool, unsigned keep, unsigned local)
+{
+    struct pm_remote *remote = pm_pool_remote(pool);
+    unsigned n = local - keep;
+    void *rest = cut_local(pool, keep);
+    uint64_t word = pm_load_relaxed(&remote->word), next;
+    do {
+        void *others = pm_word_head(word, pool->base);
+        if (others != NULL)
+            append(rest, n, others);
+        next = pm_word_make(PM_OWNED, pool->base, rest, pm_word_count(word) + n);
+        /* Acquire-release, as in pm_pool_take_remote: the list goes on with others' blocks. */
+    } while (!pm_cas_acq_rel(&remote->word, &word, next));
+    pm_pool_set_live_base(pool, pm_pool_live_base(pool) + n);
+}
+
 unsigned pm_pool_count_local(const struct pm_pool *pool)
 {
     unsigned n = 0;
@@ -158,7 +191,7 @@ unsigned pm_pool_count_local(const struct pm_pool *pool)
     return n;
 }
 
-bool pm_pool_float_full(struct pm_pool *pool, uint64_t owner)
+static bool float_full(struct pm_pool *pool, uint64_t owner)
 {
     struct pm_remote *remote = pm_pool_remote(pool);
     uint64_t owned = pm_word_make(PM_OWNED, NULL, NULL, 0);
@@ -175,13 +208,26 @@ bool pm_pool_float_full(struct pm_pool *pool, uint64_t owner)
     return false;
 }
 
+bool pm_pool_float_full(struct pm_pool *pool, uint64_t owner)
+{
+    /* For the probe, at which the pool is ours no more. */
+    const char *base = pool->base;
+    unsigned class = pool->class, capacity = pool->capacity;
+    bool done = float_full(pool, owner);
+    if (done)
+        PM_PROBE3(float, class, base, capacity);
+    return done;
+}
+
 /* Empty remote list, local list of `local` blocks: one try. */
 static bool try_float(struct pm_pool *pool, struct pm_remote *remote, unsigned live)
 {
     uint64_t owned = pm_word_make(PM_OWNED, NULL, NULL, 0);
     void *list = pool->free;
+    const char *base = pool->base;
+    unsigned class = pool->class;
     bool publish = live <= remote->adopt_live;
-    uint64_t next = pm_word_make(publish ? PM_PUBLISHED : PM_FLOATING, pool->base, list, live);
+    uint64_t next = pm_word_make(publish ? PM_PUBLISHED : PM_FLOATING, base, list, live);
     pool->free = NULL;
     pool->place = PM_PLACE_NONE;
     if (publish)
@@ -194,6 +240,8 @@ static bool try_float(struct pm_pool *pool, struct pm_remote *remote, unsigned l
         pm_floating_lock_release();
     if (!done)
         pool->free = list;
+    else
+        PM_PROBE3(float, class, base, live);
     return done;
 }
 

@@ -42,9 +42,9 @@
 #include "base/report.h"
 #include "pool/size_class.h"
 
-/* While a pool is its heap's current one, `count` starts here and goes down with each local free.
- * At zero it starts anew, which also makes a thread that needs no other slow path look at the clock
- * now and then. So the fast free needs one test for all pools. */
+/* While a pool is its heap's current one, `count` starts here (or lower: see heap/sample.h) and
+ * goes down with each local free. At zero it starts anew, which also makes a thread that needs no
+ * other slow path look at the clock now and then. So the fast free needs one test for all pools. */
 #define PM_COUNT_CURRENT 16384u
 
 enum pm_place { PM_PLACE_NONE, PM_PLACE_CURRENT, PM_PLACE_PARKED, PM_PLACE_KEPT };
@@ -66,7 +66,8 @@ struct pm_pool {
     uint8_t shift; /* this and the next divide by block_bytes: see pm_divides */
     uint32_t inverse;
     uint16_t first; /* where the first block starts, in bytes from the base */
-    uint8_t padding[PM_LINE_BYTES - 58];
+    uint16_t start; /* current: what `count` was when it was looked at last */
+    uint8_t padding[PM_LINE_BYTES - 60];
 };
 
 /* The remote line. All but the word and `user` is constant while a block of the pool is live. */
@@ -105,12 +106,17 @@ PM_INLINE uint32_t pm_pool_offset(const void *ptr, uint64_t distance)
 /* Free blocks hold the link of their list in their first word. */
 PM_INLINE_UNWATCHED void *pm_block_next(const void *block)
 {
-    return *(void *const *)block;
+    pm_valgrind_pause();
+    void *next = *(void *const *)block;
+    pm_valgrind_resume();
+    return next;
 }
 
 PM_INLINE_UNWATCHED void pm_block_set_next(void *block, void *next)
 {
+    pm_valgrind_pause();
     *(void **)block = next;
+    pm_valgrind_resume();
 }
 
 PM_INLINE struct pm_pool *pm_pool_at(const struct pm_window *w, size_t unit)
@@ -173,6 +179,9 @@ bool pm_pool_carve(struct pm_pool *pool);
 void *pm_pool_carve_one(struct pm_pool *pool);
 /* Moves what others freed to the local list; how many blocks that were. */
 unsigned pm_pool_take_remote(struct pm_pool *pool);
+/* The local list, of `local` blocks, keeps the first `keep` (fewer) of them; the others wait on the
+ * remote list until that is taken, as if another thread had freed them. */
+void pm_pool_withhold(struct pm_pool *pool, unsigned keep, unsigned local);
 /* How many blocks the local list has. */
 unsigned pm_pool_count_local(const struct pm_pool *pool);
 /* The owner lets go of the pool, whose local list has `local` blocks. False: nothing is live, the
@@ -243,6 +252,24 @@ struct pm_class_stats {
 };
 /* Fills stats[PM_CLASSES], by a walk. */
 void pm_pool_class_stats(struct pm_class_stats *stats);
+
+/* The blocks of a pool that were ever handed out, and which of them are free. */
+struct pm_pool_blocks {
+    char *first;
+    size_t block_bytes;
+    unsigned carved;
+    uint64_t owner; /* as in the view */
+    uint64_t is_free[PM_UNIT_BYTES / 8 / 64];
+};
+
+/* What the pool with that head unit has; false: there is none now. The lists of a pool that nobody
+ * uses meanwhile are read exactly; of one that its owner uses, a block may be called live that is
+ * free, or the other way round. No crash in any case. */
+bool pm_pool_look(struct pm_place_of at, struct pm_pool_blocks *blocks);
+/* The same for who owns the pool (or has it under a lock), without asking whose it is. */
+void pm_pool_look_owner(const struct pm_pool *pool, struct pm_pool_blocks *blocks);
+/* A live block, from number *next on, and *next is behind it; NULL: there is none left. */
+void *pm_pool_next_live(const struct pm_pool_blocks *blocks, unsigned *next);
 
 /* Prints the first violation and returns false. For the owner, of a pool that it owns. */
 bool pm_pool_check(const struct pm_pool *pool);

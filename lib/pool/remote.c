@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Frees by threads that do not own the pool: see the tables in pool.h. Any thread. */
+#include "base/probe.h"
 #include "pool/pool.h"
 
 static PM_COLD _Noreturn void fatal_no_block(const struct pm_remote *remote, const char *base,
@@ -63,6 +64,7 @@ static void adopt(struct step *step, unsigned live, uint64_t adopter)
     pool->count = live;
     pm_pool_set_live_base(pool, live);
     pm_window_set_routes(step->at.window, step->at.unit, pool->units, adopter);
+    PM_PROBE4(adopt, pool->class, step->base, live, adopter);
 }
 
 /* All carved blocks are on the list. */

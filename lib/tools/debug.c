@@ -154,7 +154,7 @@ static void write_around(char *start, size_t front, const struct pm_request *req
     if (!request->zero)
         memset(data, PM_DEBUG_NEW, at_most(request->bytes, PM_DEBUG_MARK_MAX));
     memset(tail, PM_DEBUG_GUARD, PM_DEBUG_WORD);
-    put_word(tail + PM_DEBUG_WORD, pm_number_shared(&serials));
+    put_word(tail + PM_DEBUG_WORD, pm_add_relaxed(&serials, 1) + 1);
 }
 
 void *pm_debug_make(const struct pm_request *request)

@@ -35,6 +35,10 @@ static struct mode mode_wanted(void)
     while (strcmp(modes[i].name, pm_options.allocator) != 0) /* the option takes no other names */
         i++;
     struct mode mode = modes[i];
+    if (PM_VALGRIND && (mode.debug || mode.system)) {
+        pm_warn("allocator %s: not in a build for valgrind, whose tools check more", mode.name);
+        return modes[0];
+    }
     if (mode.system && !pm_system_is_there()) {
         pm_warn(
             "allocator %s: the C library's malloc cannot be reached in this program: its C library "

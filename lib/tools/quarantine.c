@@ -25,7 +25,7 @@ void pm_quarantine_put(const struct pm_debug_block *block)
         return;
     }
     struct ring *to = block->bytes <= PM_QUARANTINE_SMALL ? &small_ring : &ring;
-    uint64_t number = pm_number_shared(&to->puts) % to->count;
+    uint64_t number = pm_add_relaxed(&to->puts, 1) % to->count;
     /* Acquire-release: hands our block on, with what was written to it, and takes another's. */
     char *leaves = pm_exchange_acq_rel(&to->slots[number], block->data);
     if (leaves != NULL)

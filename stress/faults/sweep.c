@@ -29,7 +29,8 @@ static const char environment[] = "POOLMALLOC_FAULT_SWEEP_RUN";
 /* By enum pm_os_call. */
 static const char *const kind_names[] = {"reserve",  "make-readable", "commit", "purge",
                                          "decommit", "move",          "advise", "release",
-                                         "name",     "dump",          "nodes",  "read"};
+                                         "name",     "dump",          "nodes",  "read",
+                                         "group"};
 _Static_assert(sizeof kind_names / sizeof *kind_names == PM_OS_CALLS, "a name for each kind");
 
 /* ---- one process ---- */

@@ -57,11 +57,11 @@ static void (*const calls[1 << thread_shift])(void) = {
     call_wrong_alignment,
     call_aligned_too_much,
     NULL /* end */,
-    call_malloc,
-    call_calloc,
-    call_make_many,
-    call_free,
-    call_free,
+    call_heap,
+    call_domain,
+    call_batch,
+    call_expand,
+    call_walk,
     call_free_many,
 };
 

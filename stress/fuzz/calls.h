@@ -30,6 +30,13 @@ void call_idle(void);
 void call_check(void);
 void call_glance(void);
 
+/* calls_own.c: what poolmalloc has beyond the C library's names */
+void call_heap(void);
+void call_domain(void);
+void call_batch(void);
+void call_expand(void);
+void call_walk(void);
+
 /* calls_refuse.c: what must fail, and change nothing */
 void call_too_much(void);
 void call_overflow(void);

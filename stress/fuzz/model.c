@@ -3,6 +3,7 @@
 #include "model.h"
 
 #include "check.h"
+#include "checked_own.h"
 
 struct model model;
 
@@ -80,6 +81,12 @@ void model_resize(struct block *slot, const struct request *request)
     CHECK(checked_resize(slot, request, next_id()), "realloc from %zu to %zu bytes failed", before,
           request->count * request->size);
     spend(slot->size_bytes);
+}
+
+void model_expand(struct block *slot, size_t size)
+{
+    if (checked_expand(slot, size, next_id()))
+        spend(size);
 }
 
 void model_use_all(struct block *slot)

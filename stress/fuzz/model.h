@@ -40,6 +40,9 @@ struct block model_taken(struct block *slot);
 
 void model_resize(struct block *slot, const struct request *request);
 
+/* In place, if that is possible. */
+void model_expand(struct block *slot, size_t size);
+
 /* All usable bytes are in use from then on. */
 void model_use_all(struct block *slot);
 

@@ -147,6 +147,8 @@ static bool set(struct pm_options *wanted, const char *setting, size_t length)
         return set_count(&wanted->purge_delay_ms, value, rest, 31536000000);
     if (is_name(setting, name, "huge_pages"))
         return set_choice(wanted->huge_pages, value, rest, "default", "never", "always");
+    if (is_name(setting, name, "cgroup"))
+        return set_choice(wanted->cgroup, value, rest, "off", "purge", "limit");
     if (is_name(setting, name, "core_dump"))
         return set_choice(wanted->core_dump, value, rest, "default", "all", "tables");
     if (is_name(setting, name, "mapping_names"))
@@ -210,6 +212,7 @@ static void compare(const struct pm_options *now, const struct pm_options *wante
           now->huge_pages, wanted->huge_pages);
     CHECK(strcmp(now->core_dump, wanted->core_dump) == 0, "core_dump is \"%.16s\", not \"%s\"",
           now->core_dump, wanted->core_dump);
+    CHECK(strcmp(now->cgroup, wanted->cgroup) == 0, "cgroup is not \"%s\"", wanted->cgroup);
     CHECK(strcmp(now->mapping_names, wanted->mapping_names) == 0, "mapping_names is not \"%s\"",
           wanted->mapping_names);
     CHECK(strcmp(now->numa, wanted->numa) == 0, "numa is \"%.16s\", not \"%s\"", now->numa,

@@ -54,19 +54,6 @@ def install(build, prefix, cmake):
         raise Failure("poolmalloc could not be installed:\n" + done.stdout)
 
 
-def install_pm(build, prefix):
-    """The library of pm_ names alone, under the name that pkg-config has for it, where the
-    installation leaves it out."""
-    libraries = os.path.join(prefix, "lib")
-    described = os.path.join(libraries, "pkgconfig", "poolmalloc-pm.pc")
-    if os.path.exists(described):
-        return
-    shutil.copy(os.path.join(build, "lib", "libpoolmalloc_pm.a"), libraries)
-    text = read(os.path.join(libraries, "pkgconfig", "poolmalloc.pc"))
-    with open(described, "w", encoding="utf-8") as file:
-        file.write(text.replace("-lpoolmalloc", "-lpoolmalloc_pm"))
-
-
 def run_guide(path, build, cmake="cmake", seconds=SECONDS):
     """The exit status. `build` None: the page needs no library. Raises Failure."""
     page, name = read_page(path), os.path.basename(path)
@@ -82,7 +69,6 @@ def run_guide(path, build, cmake="cmake", seconds=SECONDS):
                      "SOURCE": SOURCE, "PORT": str(free_port())}
         if build is not None:
             install(build, variables["PREFIX"], cmake)
-            install_pm(build, variables["PREFIX"])
         session = Session(page, name, folder, variables, seconds)
         session.run()
         for block in session.left_out:

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/* The binary interface, as it was: check_abi.py --write makes this of the public headers. */
+#ifndef POOLMALLOC_POOLMALLOC_H
+#define POOLMALLOC_POOLMALLOC_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#ifdef __cplusplus
+extern "C" {
+#endif
+#if defined(__GNUC__)
+#define PM_API __attribute__((visibility("default")))
+#else
+#define PM_API
+#endif
+PM_API void *pm_malloc(size_t size);
+PM_API void pm_free(void *ptr);
+PM_API void *pm_calloc(size_t count, size_t size);
+PM_API void *pm_realloc(void *ptr, size_t size);
+PM_API void *pm_reallocarray(void *ptr, size_t count, size_t size);
+PM_API void *pm_aligned_alloc(size_t alignment, size_t size);
+PM_API void *pm_memalign(size_t alignment, size_t size);
+PM_API int pm_posix_memalign(void **ptr, size_t alignment, size_t size);
+PM_API void *pm_valloc(size_t size);
+PM_API void *pm_pvalloc(size_t size);
+PM_API size_t pm_malloc_usable_size(void *ptr);
+PM_API void pm_free_sized(void *ptr, size_t size);
+PM_API void pm_free_aligned_sized(void *ptr, size_t alignment, size_t size);
+PM_API size_t pm_good_size(size_t size);
+PM_API bool pm_owns(const void *ptr);
+PM_API bool pm_expand(void *ptr, size_t size);
+PM_API size_t pm_malloc_batch(size_t size, size_t count, void **blocks);
+PM_API void pm_free_batch(void *const *blocks, size_t count);
+PM_API int pm_malloc_trim(size_t keep);
+PM_API bool pm_purge(void);
+PM_API bool pm_thread_idle(void);
+PM_API bool pm_option_set(const char *name, const char *value);
+PM_API bool pm_option_get(const char *name, char *buffer, size_t room);
+struct pm_stats {
+    uint64_t mallocs;
+    uint64_t frees;
+    uint64_t remote_frees;
+    uint64_t remote_batches;
+    uint64_t refills;
+    uint64_t adopted_pools;
+    uint64_t floating_pools;
+    uint64_t heaps, heaps_in_use;
+    uint64_t heap_bytes;
+    uint64_t bytes_reserved;
+    uint64_t arenas, arenas_in_use;
+    uint64_t arena_bytes;
+    uint64_t pool_bytes;
+    uint64_t kept_bytes;
+    uint64_t stash_bytes;
+    uint64_t span_held_bytes;
+    uint64_t free_bytes;
+    uint64_t floating_bytes;
+    uint64_t spans;
+    uint64_t span_bytes;
+    uint64_t dirty_bytes;
+    uint64_t decommitted_bytes;
+    uint64_t purged_arenas;
+    uint64_t purged_bytes;
+    uint64_t purges;
+    uint64_t lock_acquisitions, lock_contended;
+};
+PM_API bool pm_stats_get(struct pm_stats *stats);
+PM_API void pm_stats_print(void (*write)(void *arg, const char *text), void *arg);
+struct pm_mallinfo2_figures {
+    size_t arena;
+    size_t ordblks;
+    size_t smblks;
+    size_t hblks;
+    size_t hblkhd;
+    size_t usmblks;
+    size_t fsmblks;
+    size_t uordblks;
+    size_t fordblks;
+    size_t keepcost;
+};
+PM_API struct pm_mallinfo2_figures pm_mallinfo2(void);
+struct pm_mallinfo_figures {
+    int arena, ordblks, smblks, hblks, hblkhd, usmblks, fsmblks, uordblks, fordblks, keepcost;
+};
+PM_API struct pm_mallinfo_figures pm_mallinfo(void);
+PM_API int pm_malloc_info(int options, FILE *stream);
+PM_API void pm_malloc_stats(void);
+PM_API int pm_mallopt(int parameter, int value);
+PM_API bool pm_check(void);
+#ifdef __cplusplus
+}
+#endif
+#endif
+#ifndef POOLMALLOC_DOMAINS_H
+#define POOLMALLOC_DOMAINS_H
+#ifdef __cplusplus
+extern "C" {
+#endif
+enum pm_domain { PM_DOMAIN_RAW, PM_DOMAIN_MEM, PM_DOMAIN_OBJECT };
+struct pm_allocator {
+    void *context;
+    void *(*malloc)(void *context, size_t size);
+    void *(*calloc)(void *context, size_t count, size_t size);
+    void *(*realloc)(void *context, void *ptr, size_t size);
+    void (*free)(void *context, void *ptr);
+};
+PM_API bool pm_get_allocator(enum pm_domain domain, struct pm_allocator *table);
+PM_API bool pm_set_allocator(enum pm_domain domain, const struct pm_allocator *table);
+PM_API void *pm_raw_malloc(size_t size);
+PM_API void *pm_mem_malloc(size_t size);
+PM_API void *pm_object_malloc(size_t size);
+PM_API void *pm_raw_calloc(size_t count, size_t size);
+PM_API void *pm_mem_calloc(size_t count, size_t size);
+PM_API void *pm_object_calloc(size_t count, size_t size);
+PM_API void *pm_raw_realloc(void *ptr, size_t size);
+PM_API void *pm_mem_realloc(void *ptr, size_t size);
+PM_API void *pm_object_realloc(void *ptr, size_t size);
+PM_API void pm_raw_free(void *ptr);
+PM_API void pm_mem_free(void *ptr);
+PM_API void pm_object_free(void *ptr);
+#ifdef __cplusplus
+}
+#endif
+#endif
+#ifndef POOLMALLOC_HEAP_H
+#define POOLMALLOC_HEAP_H
+#ifdef __cplusplus
+extern "C" {
+#endif
+typedef struct pm_user_heap pm_user_heap;
+PM_API pm_user_heap *pm_heap_new(size_t limit_bytes);
+PM_API void pm_heap_destroy(pm_user_heap *heap);
+PM_API void *pm_heap_malloc(pm_user_heap *heap, size_t size);
+PM_API void *pm_heap_calloc(pm_user_heap *heap, size_t count, size_t size);
+PM_API void *pm_heap_aligned_alloc(pm_user_heap *heap, size_t alignment, size_t size);
+PM_API void *pm_heap_realloc(pm_user_heap *heap, void *ptr, size_t size);
+PM_API pm_user_heap *pm_heap_of(const void *ptr);
+PM_API size_t pm_heap_bytes(pm_user_heap *heap);
+PM_API void pm_heap_set_limit(pm_user_heap *heap, size_t limit_bytes);
+PM_API bool pm_heap_walk(pm_user_heap *heap, bool (*visit)(void *block, size_t bytes, void *arg),
+                         void *arg);
+#ifdef __cplusplus
+}
+#endif
+#endif
+#ifndef POOLMALLOC_WALK_H
+#define POOLMALLOC_WALK_H
+#ifdef __cplusplus
+extern "C" {
+#endif
+enum pm_walk_which { PM_WALK_THREAD, PM_WALK_PROCESS };
+struct pm_walk_block {
+    void *block;
+    size_t bytes;
+    bool large;
+    bool mine;
+    uint64_t thread;
+    pm_user_heap *heap;
+};
+PM_API bool pm_walk_blocks(enum pm_walk_which which,
+                           bool (*visit)(const struct pm_walk_block *block, void *arg), void *arg);
+#ifdef __cplusplus
+}
+#endif
+#endif
