@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 
 #if !STRESS_STANDARD_NAMES
 
@@ -258,6 +259,8 @@ void checked_walk(const struct block *block)
     CHECK(pm_walk_blocks(PM_WALK_PROCESS, look_for, &process) &&
               pm_walk_blocks(PM_WALK_THREAD, look_for, &mine),
           "a walk ended early");
+    if (getenv("POOLMALLOC") != NULL) /* other modes: a walk shows what is around it, or nothing */
+        return;
     CHECK(process.found == 1 && mine.found <= 1, "a block in use was visited %zu times",
           process.found);
 }
