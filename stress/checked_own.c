@@ -96,7 +96,7 @@ static size_t fill_heap(const struct round *round, pm_user_heap *heap, struct bl
 
 static bool count_block(void *block, size_t bytes, void *arg)
 {
-    CHECK(block && bytes == pm_malloc_usable_size(block),
+    CHECK(block && bytes >= pm_malloc_usable_size(block),
           "a block of %zu bytes is visited, not %zu", bytes, pm_malloc_usable_size(block));
     ++*(size_t *)arg;
     return true;

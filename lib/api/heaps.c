@@ -80,10 +80,16 @@ void *pm_heap_realloc(pm_user_heap *heap, void *ptr, size_t size)
 
 pm_user_heap *pm_heap_of(const void *ptr)
 {
-    /* A watch may have taken the block from elsewhere. */
-    if (ptr == NULL || (pm_unlikely(pm_watch_asked() != NULL) && !pm_arena_owns(ptr)))
+    char *start;
+    size_t bytes;
+    if (ptr == NULL)
         return NULL;
-    return pm_user_of(ptr, "pm_heap_of");
+    if (pm_likely(pm_watch_asked() == NULL))
+        return pm_user_of(ptr, "pm_heap_of");
+    /* A watch may have put something before the block, or taken it from elsewhere. */
+    return pm_heap_block_at(pm_untagged(ptr), &start, &bytes) == PM_HEAP_BLOCK
+               ? pm_user_of(start, "pm_heap_of")
+               : NULL;
 }
 
 size_t pm_heap_bytes(pm_user_heap *heap)

@@ -195,7 +195,7 @@ static void *allocate_much(void *arg)
 {
     (void)arg;
     for (unsigned i = 0; i < PM_CALLS_BEFORE_HEAP + 2; i++)
-        pm_thread_free(pm_thread_malloc(i << 10), "free");
+        pm_thread_free(pm_thread_malloc(64), "free");
     require(pm_watch_heap_of_thread()->real);
     return pm_watch_heap_of_thread();
 }

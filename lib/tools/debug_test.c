@@ -188,6 +188,8 @@ ISOLATED(blocks_of_user_heaps_have_a_letter_and_a_walk_shows_them_as_the_program
     pm_free(q);
     p = pm_heap_aligned_alloc(heap, 64, SIZE);
     require((uintptr_t)p % 64 == 0 && pm_heap_walk(heap, note, &seen) && seen == p);
+    p = pm_heap_aligned_alloc(heap, 4 * PM_UNIT_BYTES, SIZE); /* far behind its first unit */
+    require(pm_heap_of(p) == heap && pm_malloc_usable_size(p) == SIZE);
     pm_heap_destroy(heap);
     require(pm_check());
 }
