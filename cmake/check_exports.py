@@ -29,6 +29,8 @@ FAMILY = {
 DOMAINS = {"pm_get_allocator", "pm_set_allocator"} | {
     "pm_%s_%s" % (domain, name) for domain in ("raw", "mem", "object")
     for name in ("malloc", "calloc", "realloc", "free")}
+HOOKS = {"pm_%s_%s" % (verb, name) for verb in ("get", "set")
+         for name in ("page_hooks", "arena_allocator")}
 # docs/jemalloc-names.md.
 JEMALLOC = {
     "mallocx", "rallocx", "xallocx", "sallocx", "dallocx", "sdallocx", "nallocx", "mallctl",
@@ -96,8 +98,8 @@ def check_names(where, names, allowed, required):
 
 def check(args, required=None):
     if required is None:
-        required = (FAMILY | EXTRAS | {"pm_" + name for name in FAMILY | EXTRAS} | DOMAINS | OTHERS
-                    | OPERATORS)
+        required = (FAMILY | EXTRAS | {"pm_" + name for name in FAMILY | EXTRAS} | DOMAINS | HOOKS
+                    | OTHERS | OPERATORS)
     where = os.path.basename(args.shared)
     allowed = FAMILY | EXTRAS | OTHERS | OPERATORS
     problems = check_names(where, defined(args.nm, args.shared, "-D"), allowed, required)

@@ -144,6 +144,32 @@ PM_API bool pm_heap_walk(pm_user_heap *heap, bool (*visit)(void *block, size_t b
 }
 #endif
 #endif
+#ifndef POOLMALLOC_HOOKS_H
+#define POOLMALLOC_HOOKS_H
+#ifdef __cplusplus
+extern "C" {
+#endif
+struct pm_page_hooks {
+    void *context;
+    void *(*reserve)(void *context, size_t bytes, size_t alignment);
+    bool (*commit)(void *context, void *start, size_t bytes);
+    bool (*purge)(void *context, void *start, size_t bytes);
+    bool (*decommit)(void *context, void *start, size_t bytes);
+    void (*release)(void *context, void *start, size_t bytes);
+};
+PM_API void pm_get_page_hooks(struct pm_page_hooks *hooks);
+PM_API bool pm_set_page_hooks(const struct pm_page_hooks *hooks);
+struct pm_arena_allocator {
+    void *context;
+    void *(*alloc)(void *context, size_t size);
+    void (*free)(void *context, void *ptr, size_t size);
+};
+PM_API void pm_get_arena_allocator(struct pm_arena_allocator *allocator);
+PM_API bool pm_set_arena_allocator(const struct pm_arena_allocator *allocator);
+#ifdef __cplusplus
+}
+#endif
+#endif
 #ifndef POOLMALLOC_WALK_H
 #define POOLMALLOC_WALK_H
 #ifdef __cplusplus

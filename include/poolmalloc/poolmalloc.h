@@ -166,7 +166,7 @@ struct pm_stats {
     uint64_t heaps, heaps_in_use;   /* thread heaps ever made; of threads alive */
     uint64_t heap_bytes;            /* memory of the heaps themselves */
     uint64_t bytes_reserved;        /* address space of the windows */
-    uint64_t arenas, arenas_in_use; /* ever added; not wholly free now */
+    uint64_t arenas, arenas_in_use; /* added; not wholly free now */
     uint64_t arena_bytes;           /* size of one */
     /* These five are all that arenas hold: with no other thread at work their sum is
      * arenas * arena_bytes. */

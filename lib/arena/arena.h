@@ -16,6 +16,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct pm_page_hooks;
+struct pm_arena_allocator;
+
 /* Makes the first window. Once, before anything else here. False: no address space. */
 bool pm_arena_init(void);
 
@@ -87,6 +90,14 @@ PM_INLINE void pm_arena_tick(uint64_t now_ns)
  * True: there was something. */
 void pm_arena_set_reclaim(bool (*reclaim)(void));
 
+/* Who reserves and commits new arenas (poolmalloc/hooks.h); NULL: the system. False: too many
+ * different ones. */
+bool pm_arena_set_page_hooks(const struct pm_page_hooks *hooks);
+
+/* Who gives memory for new arenas; that of the system, or alike: windows. */
+void pm_arena_set_allocator(const struct pm_arena_allocator *by);
+void pm_arena_get_allocator(struct pm_arena_allocator *by);
+
 /* Calls back for each unit that heads a pool or a large block, with its route; windows oldest
  * first. No lock is held, and nobody is stopped: what is made or given back meanwhile may be seen
  * or missed. The tables of the unit can be read, whatever became of it. */
@@ -108,7 +119,7 @@ bool pm_arena_owns(const void *ptr);
 
 struct pm_arena_stats {
     uint64_t bytes_reserved; /* address space of all windows */
-    uint64_t arenas;         /* added so far, all sizes PM_ARENA_BYTES */
+    uint64_t arenas;         /* added and not given back to a hook, all sizes PM_ARENA_BYTES */
     uint64_t arenas_in_use;  /* not wholly free */
     uint64_t free_units, dirty_units;
     uint64_t spans;           /* live large blocks, by the routes */

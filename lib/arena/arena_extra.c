@@ -73,8 +73,11 @@ bool pm_arena_check_one(const struct pm_arena *a)
     enum pm_arena_place place = a->free == 0     ? PM_NOWHERE
                                 : !empty         ? PM_BIN
                                 : a->decommitted ? PM_DECOMMITTED
+                                : a->foreign     ? PM_DIRTY_EMPTY
                                 : a->dirty       ? PM_DIRTY_EMPTY
                                                  : PM_CLEAN_EMPTY;
+    if (a->foreign && (a->dirty != 0 || a->decommitted || a->no_huge))
+        return violated("memory of the program's is to be changed", a);
     if ((a->dirty != 0) != (a->dirty_link.next != NULL))
         return violated("in the list of dirty arenas, or not, against its bits", a);
     if (a->place != place)

@@ -5,7 +5,7 @@
  * serve is found by a look at 64 words, not by a search; wholly free ones are in two lists of their
  * own. Everything under the arena lock.
  */
-#include "arena/internal.h"
+#include "arena/piece.h"
 #include "base/report.h"
 #include "os/os.h"
 
@@ -17,7 +17,7 @@ struct pm_arena_totals pm_arena_totals;
 static struct pm_link bins[PM_ARENA_UNITS][PM_ARENA_UNITS]; /* [longest run][free units] */
 static uint64_t bins_used[PM_ARENA_UNITS]; /* for each longest run: the counts that have arenas */
 static uint64_t runs_used;                 /* the longest runs that have arenas */
-static struct pm_link dirty_empties, clean_empties, decommitted_empties;
+static struct pm_link dirty_empties, clean_empties, decommitted_empties, foreign_empties;
 static struct pm_link dirty_arenas; /* with dirty free units, last touched first */
 
 static void set_empty_bit(struct pm_arena *a, bool empty)
@@ -38,14 +38,17 @@ static size_t *count_of(enum pm_arena_place place)
 static void file_empty(struct pm_arena *a)
 {
     struct pm_link *list = a->decommitted ? &decommitted_empties
+                           : a->foreign   ? &foreign_empties
                            : a->dirty     ? &dirty_empties
                                           : &clean_empties;
-    a->place = a->decommitted ? PM_DECOMMITTED : a->dirty ? PM_DIRTY_EMPTY : PM_CLEAN_EMPTY;
+    bool dirty = a->dirty != 0 || a->foreign;
+    a->place = a->decommitted ? PM_DECOMMITTED : dirty ? PM_DIRTY_EMPTY : PM_CLEAN_EMPTY;
     if (a->window == pm_window.number)
         pm_list_push(list, &a->link);
     else
         pm_list_push_back(list, &a->link); /* used last: frees there are off the fast path */
     *count_of(a->place) += 1;
+    pm_arena_totals.foreign_empties += a->foreign;
     set_empty_bit(a, true);
 }
 
@@ -84,6 +87,7 @@ void pm_arena_unfile(struct pm_arena *a)
     } else if (a->place != PM_NOWHERE) {
         pm_list_remove(&a->link);
         *count_of(a->place) -= 1;
+        pm_arena_totals.foreign_empties -= a->foreign;
         set_empty_bit(a, false);
     }
     a->place = PM_NOWHERE;
@@ -99,7 +103,8 @@ void pm_arena_lists_clear(void)
     memset(bins, 0, sizeof bins);
     memset(bins_used, 0, sizeof bins_used);
     runs_used = 0;
-    dirty_empties = clean_empties = decommitted_empties = dirty_arenas = (struct pm_link){0};
+    dirty_empties = clean_empties = decommitted_empties = (struct pm_link){0};
+    foreign_empties = dirty_arenas = (struct pm_link){0};
 }
 
 void pm_arena_remove_units(struct pm_arena *a, uint64_t units)
@@ -119,7 +124,7 @@ void pm_arena_add_units(struct pm_arena *a, uint64_t units, uint64_t dirty, uint
     pm_assert(a->place == PM_NOWHERE && (a->free & units) == 0 && (dirty & ~units) == 0);
     a->free |= units;
     pm_arena_totals.free_units += pm_bits_count(units);
-    if (dirty == 0)
+    if (dirty == 0 || a->foreign)
         return;
     pm_arena_totals.dirty_units += pm_bits_count(dirty);
     if (a->dirty != 0)
@@ -172,7 +177,8 @@ static struct pm_arena *find_any(unsigned units)
     if (longest != 0)
         return first_of(&bins[longest][fewest]);
     struct pm_arena *a = first_of(&dirty_empties);
-    return a ? a : first_of(&clean_empties);
+    a = a ? a : first_of(&clean_empties);
+    return a ? a : first_of(&foreign_empties); /* last, so that they go back to the program */
 }
 
 struct pm_arena *pm_arena_find(unsigned units)
@@ -180,7 +186,7 @@ struct pm_arena *pm_arena_find(unsigned units)
     struct pm_arena *a = find_any(units);
     /* A fresh arena costs no more page faults than a clean one, and is freed on the fast path. */
     bool grow_instead = a != NULL && a->place == PM_CLEAN_EMPTY && a->window != pm_window.number &&
-                        pm_window.next_arena < pm_window.arenas_end;
+                        pm_window_has_room(&pm_window);
     return grow_instead ? NULL : a;
 }
 
@@ -198,16 +204,22 @@ struct pm_arena *pm_arena_cheapest_empty(void)
     return pm_arena_oldest_dirty_empty();
 }
 
+/* Which of its free units may hold old contents. */
+static uint64_t dirty_of(const struct pm_arena *a, uint64_t units)
+{
+    return a->foreign ? units : a->dirty & units;
+}
+
 uint64_t pm_arena_claim(struct pm_arena *a, unsigned first, unsigned units, uint64_t now_ns)
 {
     uint64_t mask = pm_bits_run(first, units);
     pm_assert((a->free & mask) == mask);
-    pm_demand_note(pm_bits_count(mask & ~a->dirty), now_ns);
+    uint64_t dirty = dirty_of(a, mask);
+    pm_demand_note(pm_bits_count(mask & ~dirty), now_ns);
     pm_arena_unfile(a);
-    uint64_t dirty = (a->dirty & mask) >> first;
     pm_arena_remove_units(a, mask);
     pm_arena_file(a);
-    return dirty;
+    return dirty >> first;
 }
 
 struct pm_arena *pm_arena_lock_with_run(unsigned units, uint64_t now_ns)
@@ -293,10 +305,11 @@ bool pm_arena_take_group(struct pm_group *group)
         return false;
     unsigned first = best_group(a);
     uint64_t mask = a->free & (uint64_t)0xff << first;
-    pm_demand_note(pm_bits_count(mask & ~a->dirty), now);
+    uint64_t dirty = dirty_of(a, mask);
+    pm_demand_note(pm_bits_count(mask & ~dirty), now);
     pm_arena_unfile(a);
     group->units = (uint8_t)(mask >> first);
-    group->dirty = (uint8_t)((a->dirty & mask) >> first);
+    group->dirty = (uint8_t)(dirty >> first);
     group->base = pm_arena_base(a) + ((size_t)first << PM_UNIT_SHIFT);
     pm_arena_remove_units(a, mask);
     pm_arena_file(a);
@@ -311,12 +324,17 @@ static void give(const char *base, uint64_t units, uint64_t dirty)
     size_t unit = pm_window_index(w, base);
     unsigned first = unit % PM_ARENA_UNITS;
     struct pm_arena *a = pm_arena_of(w, unit);
+    struct pm_piece_memory memory;
+    memory.bytes = 0;
     pm_lock_acquire(&pm_arena_lock);
     pm_arena_unfile(a);
     pm_arena_add_units(a, units << first, dirty << first, now);
     pm_arena_file(a);
     bool excess = pm_purge_wanted(now);
+    if (pm_unlikely(a->foreign && ~a->free == 0))
+        memory = pm_piece_take_empty(w, false);
     pm_lock_release(&pm_arena_lock);
+    pm_piece_give_back(&memory);
     if (pm_unlikely(excess))
         pm_purge_excess(pm_bits_count(units), now);
     pm_arena_tick(now);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Runs of wholly free arenas, for large blocks. Under the arena lock. */
-#include "arena/internal.h"
+#include "arena/piece.h"
 
 struct search {
     unsigned arenas, align;
@@ -57,7 +57,8 @@ struct pm_arena *pm_arena_find_empties(unsigned arenas, unsigned align)
     size_t there[] = {t->dirty_empties, t->clean_empties, t->decommitted};
     struct search s = {.arenas = arenas, .align = align};
     size_t sum = 0;
-    for (unsigned i = 0; i < 3 && s.found == NULL; i++) {
+    unsigned kinds = pm_piece_wanted() ? 2 : 3; /* else what is committed comes from the program */
+    for (unsigned i = 0; i < kinds && s.found == NULL; i++) {
         sum += there[i];
         s.last = PM_DIRTY_EMPTY + i;
         if (there[i] != 0 && sum >= arenas)

@@ -3,10 +3,10 @@
  * Adding arenas, and with them windows. The grow lock is held over the system calls; who only takes
  * or gives units waits for the arena lock alone.
  */
-#include "arena/internal.h"
+#include "arena/piece.h"
 #include "base/asan.h"
 #include "base/options.h"
-#include "os/os.h"
+#include "os/pages.h"
 
 struct pm_lock pm_grow_lock = PM_LOCK_INIT(PM_RANK_GROW);
 
@@ -23,7 +23,7 @@ enum { FILLER_ARENAS_MAX = 32 };
 static bool has_room(const struct pm_window *w, unsigned arenas, unsigned align)
 {
     uint32_t start = aligned_next(w, align);
-    return start - w->next_arena <= FILLER_ARENAS_MAX && start < w->arenas_end &&
+    return !w->closed && start - w->next_arena <= FILLER_ARENAS_MAX && start < w->arenas_end &&
            w->arenas_end - start >= arenas;
 }
 
@@ -35,6 +35,8 @@ struct request {
 static void try_window(struct pm_window *w, void *arg)
 {
     struct request *request = arg;
+    if (pm_window_is_piece(w))
+        return;
     if (request->found == NULL && has_room(w, request->arenas, request->align))
         request->found = w;
     request->newest = w;
@@ -53,23 +55,40 @@ static struct pm_window *window_with_room(unsigned arenas, unsigned align)
     return pm_window_add(bytes, arenas, (size_t)align << PM_ARENA_SHIFT);
 }
 
-/* Outside the arena lock: the first touch of their table lines. Those from `span` on are asked for
- * as they are. */
-static void init_arenas(struct pm_window *w, uint32_t span, uint32_t end)
+/* New arenas of a window, from its next one up to `end`; [span, span_end) are asked for as they
+ * are. */
+struct fresh {
+    struct pm_window *window;
+    uint32_t span, span_end, end;
+};
+
+static bool in_span(const struct fresh *fresh, uint32_t arena)
 {
-    for (uint32_t i = w->next_arena; i < end; i++) {
-        w->arenas[i] = (struct pm_arena){.window = w->number, .index = i};
-        if (i < span)
+    return arena >= fresh->span && arena < fresh->span_end;
+}
+
+/* Outside the arena lock: the first touch of their table lines. */
+static void init_arenas(const struct fresh *fresh)
+{
+    struct pm_window *w = fresh->window;
+    for (uint32_t i = w->next_arena; i < fresh->end; i++) {
+        w->arenas[i] =
+            (struct pm_arena){.window = w->number, .index = i, .foreign = pm_window_is_piece(w)};
+        if (!in_span(fresh, i))
             pm_asan_poison(pm_arena_base(&w->arenas[i]), PM_ARENA_BYTES);
     }
 }
 
-static void publish(struct pm_window *w, uint32_t start, uint32_t end, bool span, uint64_t now_ns)
+static void publish(const struct fresh *fresh, uint64_t now_ns)
 {
+    struct pm_window *w = fresh->window;
+    uint32_t end = fresh->end, span_arenas = fresh->span_end - fresh->span;
     pm_lock_acquire(&pm_arena_lock);
+    if (pm_window_is_piece(w))
+        pm_piece_publish(w);
     for (uint32_t i = w->next_arena; i < end; i++) {
         struct pm_arena *a = &w->arenas[i];
-        if (span && i >= start) {
+        if (in_span(fresh, i)) {
             pm_arena_totals.span_held_units += PM_ARENA_UNITS;
         } else {
             pm_arena_add_units(a, ~(uint64_t)0, 0, now_ns);
@@ -78,8 +97,8 @@ static void publish(struct pm_window *w, uint32_t start, uint32_t end, bool span
     }
     pm_arena_totals.arenas += end - w->next_arena;
     pm_arena_totals.promised = 0;
-    if (span) /* else when its units are taken */
-        pm_demand_note((size_t)(end - start) * PM_ARENA_UNITS, now_ns);
+    if (span_arenas != 0 && !pm_window_is_piece(w)) /* else when its units are taken */
+        pm_demand_note((size_t)span_arenas * PM_ARENA_UNITS, now_ns);
     w->next_arena = end;
     pm_lock_release(&pm_arena_lock);
 }
@@ -93,19 +112,20 @@ static bool already_there(void)
     return there;
 }
 
-bool pm_arena_commit(void *start, size_t bytes)
+bool pm_arena_commit(const struct pm_window *w, void *start, size_t bytes)
 {
-    if (!pm_os_commit(start, bytes))
+    if (!pm_pages_commit(w->pages, start, bytes))
         return false;
     if (pm_options.huge_pages[0] != 'd')
         pm_os_advise_huge(start, bytes, pm_options.huge_pages[0] == 'a');
     return true;
 }
 
-bool pm_arena_recommit(void *start, size_t bytes)
+bool pm_arena_recommit(const struct pm_arena *first, size_t arenas)
 {
-    pm_os_describe_used(start, bytes);
-    return pm_arena_commit(start, bytes);
+    char *start = pm_arena_base(first);
+    pm_os_describe_used(start, arenas << PM_ARENA_SHIFT);
+    return pm_arena_commit(pm_arena_window(first), start, arenas << PM_ARENA_SHIFT);
 }
 
 /* A decommitted arena comes back. */
@@ -117,7 +137,7 @@ static bool recommit(bool first_window)
     pm_lock_release(&pm_arena_lock);
     if (a == NULL)
         return false;
-    bool done = pm_arena_recommit(pm_arena_base(a), PM_ARENA_BYTES);
+    bool done = pm_arena_recommit(a, 1);
     pm_lock_acquire(&pm_arena_lock);
     pm_arena_unfile(a);
     a->decommitted = !done;
@@ -132,7 +152,15 @@ static bool commit_next(struct pm_window *w, uint32_t end)
 {
     char *memory = pm_window_unit(w, (size_t)w->next_arena * PM_ARENA_UNITS);
     return pm_window_commit_tables(w, end) &&
-           pm_arena_commit(memory, (size_t)(end - w->next_arena) << PM_ARENA_SHIFT);
+           pm_arena_commit(w, memory, (size_t)(end - w->next_arena) << PM_ARENA_SHIFT);
+}
+
+static void add_fresh(const struct fresh *fresh, struct pm_arena **span, uint64_t now_ns)
+{
+    init_arenas(fresh);
+    publish(fresh, now_ns);
+    if (span != NULL)
+        *span = &fresh->window->arenas[fresh->span];
 }
 
 static bool grow(unsigned arenas, unsigned align, struct pm_arena **span, uint64_t now_ns)
@@ -149,10 +177,35 @@ static bool grow(unsigned arenas, unsigned align, struct pm_arena **span, uint64
         pm_limit_promise(0, now_ns);
         return false;
     }
-    init_arenas(w, span ? start : end, end);
-    publish(w, start, end, span != NULL, now_ns);
-    if (span != NULL)
-        *span = &w->arenas[start];
+    add_fresh(&(struct fresh){w, start, span ? end : start, end}, span, now_ns);
+    return true;
+}
+
+static struct pm_window *make_piece(size_t arenas, uint64_t now_ns)
+{
+    if (!pm_limit_promise(arenas, now_ns))
+        return NULL;
+    struct pm_window *w = pm_piece_make(arenas);
+    if (w == NULL)
+        pm_limit_promise(0, now_ns);
+    return w;
+}
+
+/* From the program, which may be asked for more than is needed now; what is comes last. */
+static bool grow_piece(unsigned arenas, unsigned align, struct pm_arena **span, uint64_t now_ns)
+{
+    size_t least = (size_t)arenas + align - 1, wanted = pm_piece_arenas(least);
+    if (!pm_limit_make_room(least, now_ns))
+        return false;
+    struct pm_window *w = make_piece(wanted, now_ns);
+    if (w == NULL && wanted > least)
+        w = make_piece(least, now_ns);
+    if (w == NULL)
+        return false;
+    uint32_t end = w->arenas_end, start = end - arenas;
+    uintptr_t number = (pm_window_base(w) >> PM_ARENA_SHIFT) + start;
+    start -= (uint32_t)(number & (align - 1));
+    add_fresh(&(struct fresh){w, start, span ? start + arenas : start, end}, span, now_ns);
     return true;
 }
 
@@ -161,9 +214,11 @@ bool pm_arena_grow(unsigned arenas, unsigned align, struct pm_arena **span, uint
     pm_lock_acquire(&pm_grow_lock);
     pm_group_look(now_ns);
     /* As long as the first window has room, what lies elsewhere is used last. */
-    bool room = pm_window.next_arena < pm_window.arenas_end;
-    bool done = (span == NULL && (already_there() || recommit(room))) ||
-                grow(arenas, align, span, now_ns) || (span == NULL && recommit(false));
+    bool room = pm_window_has_room(&pm_window);
+    bool hooked = pm_piece_wanted(), run = span == NULL;
+    bool done = (run && (already_there() || (!hooked && recommit(room)))) ||
+                (hooked ? grow_piece(arenas, align, span, now_ns)
+                        : grow(arenas, align, span, now_ns) || (run && recommit(false)));
     pm_lock_release(&pm_grow_lock);
     if (done)
         pm_group_grown(arenas, now_ns);

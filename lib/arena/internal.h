@@ -8,12 +8,16 @@
  *   NOWHERE      none             BIN or DIRTY_EMPTY when units come back
  *   BIN          1 .. 63          any of NOWHERE and the empties
  *   DIRTY_EMPTY  64, some dirty   BIN, NOWHERE; CLEAN_EMPTY or DECOMMITTED through NOWHERE
+ *                (or foreign)
  *   CLEAN_EMPTY  64, none dirty   BIN, NOWHERE
  *   DECOMMITTED  64, none dirty   NOWHERE, to be committed: CLEAN_EMPTY, or a span
  *
  * Beside its place, an arena with dirty free units is in the list of these, in the order in which
  * units last came back. A purge and a span hold units as any other user does: their bits are not in
  * `free`.
+ *
+ * In foreign arenas, whose memory the program gave (piece.h), no unit is marked as dirty, so that
+ * nothing there is purged; but who takes units there is told that all of them are.
  */
 #ifndef PM_ARENA_INTERNAL_H
 #define PM_ARENA_INTERNAL_H
@@ -32,17 +36,17 @@ struct pm_arena {
     uint64_t dirty;            /* of these: units that may hold old contents and be resident */
     uint32_t index;
     uint32_t dirty_since; /* ticks of PM_TICK_SHIFT, when dirty units came back last */
-    uint8_t window;       /* number of its window */
+    uint16_t window;      /* number of its window */
     uint8_t place;        /* enum pm_arena_place */
     uint8_t longest;      /* with place == PM_BIN: its bin */
     uint8_t free_units;
     uint8_t decommitted; /* not committed */
     uint8_t no_huge;     /* the system was told to make no huge pages here */
-    uint8_t padding[PM_LINE_BYTES - 62];
+    uint8_t foreign;     /* the program gave the memory: see piece.h */
 };
 
 _Static_assert(sizeof(struct pm_arena) == PM_LINE_BYTES, "one line an arena");
-_Static_assert(PM_WINDOWS_MAX <= 256, "a window's number is one byte");
+_Static_assert(PM_WINDOWS_MAX + PM_PIECES_MAX <= 1 << 16, "a window's number is two bytes");
 
 extern struct pm_lock pm_arena_lock PM_HIDDEN;
 extern struct pm_lock pm_grow_lock PM_HIDDEN;
@@ -50,9 +54,10 @@ extern struct pm_lock pm_decommit_lock PM_HIDDEN; /* held over each decommit */
 
 /* Under the arena lock. */
 struct pm_arena_totals {
-    size_t arenas;   /* ever added */
+    size_t arenas;   /* added, and not given back to the program */
     size_t promised; /* being added, and counted for the limit; set under the grow lock, too */
     size_t dirty_empties, clean_empties, decommitted;
+    size_t foreign_empties;         /* of the dirty ones: of memory that the program gave */
     size_t free_units, dirty_units; /* of all arenas */
     size_t purging_units;
     size_t span_units;      /* units asked for by live spans */
@@ -118,9 +123,9 @@ bool pm_arena_reclaim(void);
 bool pm_arena_grow(unsigned arenas, unsigned align, struct pm_arena **span, uint64_t now_ns);
 
 /* Commits whole arenas, with the advice about huge pages that the options ask for. */
-bool pm_arena_commit(void *start, size_t bytes);
-/* The same of arenas that were decommitted. */
-bool pm_arena_recommit(void *start, size_t bytes);
+bool pm_arena_commit(const struct pm_window *w, void *start, size_t bytes);
+/* The same of arenas in a row that were decommitted. */
+bool pm_arena_recommit(const struct pm_arena *first, size_t arenas);
 
 /* Option limit_bytes. Under the arena lock: whether so many arenas more may be committed. */
 bool pm_limit_allows(size_t arenas);
@@ -143,8 +148,16 @@ size_t pm_group_keep_units(size_t in_use_units, size_t keep_units);
 /* Makes a window of about that size, with at least so many arenas, of which the first is aligned.
  * Under the grow lock. */
 struct pm_window *pm_window_add(size_t bytes, size_t least_arenas, size_t align);
+/* Whether arenas can be added. Under the grow or the arena lock. */
+static inline bool pm_window_has_room(const struct pm_window *w)
+{
+    return !w->closed && w->next_arena < w->arenas_end;
+}
+
 /* The end of the arenas that were ever added. Takes the arena lock. */
 uint32_t pm_window_arenas_added(struct pm_window *w);
+/* Tables apart from the memory that they are of, for so many arenas, all zero. They stay. */
+bool pm_window_make_tables(struct pm_window *w, size_t arenas);
 /* The first window; false: no address space. */
 bool pm_window_init(void);
 bool pm_window_commit_tables(struct pm_window *w, uint32_t arenas_end);

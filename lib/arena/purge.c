@@ -8,10 +8,10 @@
  * allowance fades when no such regret follows. What the bound leaves is purged when nothing was
  * given back to its arena for some time, by whoever ticks next.
  */
-#include "arena/internal.h"
+#include "arena/piece.h"
 #include "base/options.h"
 #include "base/report.h"
-#include "os/os.h"
+#include "os/pages.h"
 
 /* Under the arena lock. */
 static struct {
@@ -149,13 +149,14 @@ static void purge_end(const struct purge *purge, uint64_t now_ns)
 static uint64_t purge_units(struct pm_arena *a, uint64_t units)
 {
     uint64_t still_dirty = 0;
+    const struct pm_page_hooks *pages = pm_arena_window(a)->pages;
     while (units != 0) {
         unsigned first = (unsigned)__builtin_ctzll(units);
         uint64_t rest = units >> first;
         unsigned length = ~rest == 0 ? PM_ARENA_UNITS : (unsigned)__builtin_ctzll(~rest);
         uint64_t run = pm_bits_run(first, length);
         char *start = pm_arena_base(a) + ((size_t)first << PM_UNIT_SHIFT);
-        if (!pm_os_purge(start, (size_t)length << PM_UNIT_SHIFT))
+        if (!pm_pages_purge(pages, start, (size_t)length << PM_UNIT_SHIFT))
             still_dirty |= run;
         units &= ~run;
     }
@@ -163,10 +164,10 @@ static uint64_t purge_units(struct pm_arena *a, uint64_t units)
 }
 
 /* The lock is for walks, which read what others may be giving back. */
-static bool decommit(char *base)
+static bool decommit(const struct pm_page_hooks *pages, char *base)
 {
     pm_lock_acquire(&pm_decommit_lock);
-    bool done = pm_os_decommit(base, PM_ARENA_BYTES);
+    bool done = pm_pages_decommit(pages, base, PM_ARENA_BYTES);
     pm_lock_release(&pm_decommit_lock);
     return done;
 }
@@ -175,8 +176,9 @@ static bool decommit(char *base)
 static bool purge_run(struct purge *purge, uint64_t now_ns)
 {
     char *base = pm_arena_base(purge->arena);
-    if (~purge->units == 0 && (purge->decommit || pm_os_charges_commit()))
-        purge->decommitted = decommit(base);
+    const struct pm_page_hooks *pages = pm_arena_window(purge->arena)->pages;
+    if (~purge->units == 0 && (purge->decommit || pm_pages_charge_commit(pages)))
+        purge->decommitted = decommit(pages, base);
     if (purge->decommitted)
         pm_os_describe(base, PM_ARENA_BYTES, PM_OS_ARENAS);
     if (purge->forbid_huge || (purge->allow_huge && !purge->decommitted))
@@ -293,6 +295,8 @@ bool pm_purge_decommit_one(uint64_t now_ns)
 {
     enum pm_huge policy = huge_policy();
     struct purge purge = {0};
+    if (pm_piece_give_back_empties(false))
+        return true;
     pm_lock_acquire(&pm_arena_lock);
     struct pm_arena *a = pm_arena_cheapest_empty();
     if (a != NULL)
@@ -308,19 +312,21 @@ bool pm_purge_decommit_one(uint64_t now_ns)
 struct purge_all {
     enum pm_huge policy;
     uint64_t now_ns;
-    bool decommit; /* clean arenas cost, too */
     bool some;
 };
 
 static void purge_window(struct pm_window *w, void *arg)
 {
     struct purge_all *all = arg;
+    if (pm_window_is_piece(w)) /* as a whole, or not at all */
+        return;
     uint32_t end = pm_window_arenas_added(w);
+    bool decommit = pm_pages_charge_commit(w->pages); /* clean arenas cost, too */
     for (uint32_t i = w->first_arena; i < end; i++) {
         struct pm_arena *a = &w->arenas[i];
         struct purge purge = {0};
         pm_lock_acquire(&pm_arena_lock);
-        if (a->dirty != 0 || (all->decommit && a->place == PM_CLEAN_EMPTY))
+        if (a->dirty != 0 || (decommit && a->place == PM_CLEAN_EMPTY))
             purge = purge_begin(a, all->policy, all->now_ns);
         pm_lock_release(&pm_arena_lock);
         if (purge.units != 0)
@@ -330,9 +336,9 @@ static void purge_window(struct pm_window *w, void *arg)
 
 bool pm_arena_purge_all(void)
 {
-    struct purge_all all = {
-        .policy = huge_policy(), .now_ns = pm_os_now_ns(), .decommit = pm_os_charges_commit()};
+    struct purge_all all = {.policy = huge_policy(), .now_ns = pm_os_now_ns()};
     pm_window_each(purge_window, &all);
+    all.some |= pm_piece_give_back_empties(true);
     return all.some;
 }
 

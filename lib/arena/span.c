@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Making, freeing and resizing spans: see span.h. Any thread. */
+#include "arena/piece.h"
 #include "arena/span.h"
 #include "base/asan.h"
 #include "base/report.h"
@@ -64,7 +65,7 @@ static struct claim claim_empties(struct pm_arena *a, size_t arenas, uint64_t no
 {
     struct claim claim = {.arenas = a};
     for (size_t i = 0; i < arenas; i++) {
-        claim.dirty += pm_bits_count(a[i].dirty);
+        claim.dirty += a[i].foreign ? PM_ARENA_UNITS : pm_bits_count(a[i].dirty);
         claim.decommitted += a[i].decommitted;
         claim.no_huge += a[i].no_huge;
         a[i].no_huge = 0;
@@ -92,13 +93,12 @@ static void unclaim(const struct claim *claim, size_t arenas, uint64_t now_ns)
 /* Commits what of the claim was not. False: it went back. */
 static bool commit_claim(const struct claim *claim, size_t arenas, uint64_t now_ns)
 {
-    char *base = pm_arena_base(claim->arenas);
     if (claim->decommitted == 0) {
         if (claim->no_huge != 0)
-            pm_os_advise_huge(base, arenas << PM_ARENA_SHIFT, true);
+            pm_os_advise_huge(pm_arena_base(claim->arenas), arenas << PM_ARENA_SHIFT, true);
         return true;
     }
-    bool done = pm_arena_recommit(base, arenas << PM_ARENA_SHIFT);
+    bool done = pm_arena_recommit(claim->arenas, arenas);
     pm_lock_acquire(&pm_arena_lock);
     if (!done)
         unclaim(claim, arenas, now_ns);
@@ -155,8 +155,9 @@ static void *alloc_arenas(size_t units, unsigned align, bool *zero)
     pm_lock_acquire(&pm_arena_lock);
     pm_arena_totals.span_units += units;
     pm_lock_release(&pm_arena_lock);
+    bool clean = claim.dirty == 0 && !claim.arenas->foreign;
     struct pm_span span = {
-        .units = units, .peak_units = units, .arenas = arenas, .was_clean = claim.dirty == 0};
+        .units = units, .peak_units = units, .arenas = arenas, .was_clean = clean};
     char *block = span_init(claim.arenas, 0, span, zero);
     size_t rest = (size_t)arenas * PM_ARENA_UNITS - units;
     pm_asan_poison(block + (units << PM_UNIT_SHIFT), rest << PM_UNIT_SHIFT);
@@ -200,6 +201,8 @@ static void give_tail(struct pm_window *w, size_t head, struct pm_span *span, si
                       size_t end, size_t dirty_end, size_t left)
 {
     uint64_t now = pm_os_now_ns();
+    struct pm_piece_memory memory;
+    memory.bytes = 0;
     pm_lock_acquire(&pm_arena_lock);
     for (size_t at = from; at < end;) {
         unsigned first = (head + at) % PM_ARENA_UNITS;
@@ -212,7 +215,10 @@ static void give_tail(struct pm_window *w, size_t head, struct pm_span *span, si
     pm_arena_totals.span_held_units -= end - from;
     span->units = left; /* under the lock, as pm_span says */
     bool excess = pm_purge_wanted(now);
+    if (pm_unlikely(pm_window_is_piece(w)))
+        memory = pm_piece_take_empty(w, false);
     pm_lock_release(&pm_arena_lock);
+    pm_piece_give_back(&memory);
     if (pm_unlikely(excess))
         pm_purge_excess(end - from, now);
     pm_arena_tick(now);
@@ -360,11 +366,11 @@ struct line {
     void *unit;
 };
 
-/* Descriptor lines lie below the base of their window, where no other window reaches. */
+/* Descriptor lines lie below the tables of their window, where no other window reaches. */
 static void find_unit_of_line(struct pm_window *w, void *arg)
 {
     struct line *line = arg;
-    size_t unit = (pm_window_base(w) - (uintptr_t)line->start) / PM_LINE_BYTES;
+    size_t unit = (pm_window_tables(w) - (uintptr_t)line->start) / PM_LINE_BYTES;
     if (pm_below_relaxed(unit, &w->units))
         line->unit = pm_window_unit(w, unit);
 }
@@ -382,6 +388,18 @@ static struct pm_span *span_at_block(const void *block)
     return pm_span_at(w, pm_window_index(w, block));
 }
 
+static bool is_systems(const struct pm_window *w)
+{
+    return w->pages == NULL && !pm_window_is_piece(w);
+}
+
+/* Not where the program's hooks made the memory: it may be no private memory of the system's. */
+static size_t move_pages(void *to, void *from, size_t bytes, bool *lost)
+{
+    *lost = false;
+    return is_systems(pm_window_find(to)) ? pm_os_move_pages(to, from, bytes, lost) : 0;
+}
+
 /* All its pages were moved away; what is left of it reads as zero. */
 static void span_now_clean(struct pm_span *span)
 {
@@ -396,14 +414,14 @@ void *pm_span_move(struct pm_window *w, void *ptr, size_t bytes, const char *fun
     struct pm_span *span = pm_span_at(w, unit);
     size_t have = span->units << PM_UNIT_SHIFT, less = bytes < have ? bytes : have;
     size_t kept = pm_align_up(less, PM_ARENA_BYTES);
-    if (span->arenas == 0 || bytes < PM_MOVE_MIN_BYTES)
+    if (span->arenas == 0 || bytes < PM_MOVE_MIN_BYTES || !is_systems(w))
         return NULL;
     char *block = pm_span_alloc(bytes, 1, &zero);
     if (block == NULL)
         return NULL;
     pm_asan_unpoison(ptr, have);
     pm_asan_unpoison(block, pm_align_up(bytes, PM_UNIT_BYTES));
-    size_t moved = pm_os_move_pages(block, ptr, kept, &lost);
+    size_t moved = move_pages(block, ptr, kept, &lost);
     if (pm_unlikely(lost)) { /* the new block is never to be used: that is all that is lost */
         memcpy(ptr, block, moved < less ? moved : less);
         return NULL;

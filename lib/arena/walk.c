@@ -3,6 +3,7 @@
  * Looking at all that is allocated, without stopping anybody; and what an address that nobody
  * vouches for lies in. Any thread.
  */
+#include "arena/piece.h"
 #include "arena/span.h"
 
 uint32_t pm_window_arenas_added(struct pm_window *w)
@@ -97,16 +98,22 @@ static bool covered(struct pm_window *w, size_t unit)
            pm_span_at(w, head)->units > unit - head;
 }
 
+static bool has_route(const struct pm_window *w, size_t unit)
+{
+    return pm_load_relaxed(pm_window_route(w, unit)) != PM_ROUTE_VOID;
+}
+
 bool pm_arena_owns(const void *ptr)
 {
-    struct pm_window *w = pm_window_find(ptr);
+    size_t unit;
+    struct pm_window *w = pm_window_locate(ptr, &unit);
     if (w == NULL)
         return false;
-    size_t unit = pm_window_index(w, ptr);
-    if (pm_load_relaxed(pm_window_route(w, unit)) != PM_ROUTE_VOID) /* a moment's answer */
+    if (!pm_window_is_piece(w) && has_route(w, unit)) /* a moment's answer */
         return true;
     pm_lock_acquire(&pm_arena_lock);
-    bool owns = covered(w, unit);
+    w = pm_window_locate(ptr, &unit); /* pieces come and go under the lock */
+    bool owns = w != NULL && (has_route(w, unit) || covered(w, unit));
     pm_lock_release(&pm_arena_lock);
     return owns;
 }

@@ -12,6 +12,9 @@
  * and to every unit: unit i starts at base + i * PM_UNIT_BYTES, its route at base + 8 * i, its
  * descriptor line at base - PM_LINE_BYTES * i. The units under the tables, of which unit 0 is one,
  * never hold blocks.
+ *
+ * Where the program gives the memory of arenas the tables are apart from it, and lead on from
+ * `tables` as they do here from the base (piece.h).
  */
 #ifndef PM_ARENA_WINDOW_H
 #define PM_ARENA_WINDOW_H
@@ -21,21 +24,26 @@
 #include "base/config.h"
 
 struct pm_arena;
+struct pm_page_hooks;
 
 struct pm_window {
     /* Set once, before the window is published; relaxed loads suffice, since whoever holds a
      * pointer into the window got it after that. Zero units: no window yet. */
     _Atomic uintptr_t base;
     _Atomic size_t units;
+    uintptr_t tables; /* the base, but of memory that the program gave (piece.h) */
     char *remote_lines;
     struct pm_arena *arenas;
     uint64_t *empties; /* one bit per arena that is wholly free and listed; under the arena lock */
     uint32_t first_arena, arenas_end;
-    uint8_t number;
+    uint16_t number;
     /* Under the grow lock; away from what every free reads. */
     uint32_t next_arena __attribute__((aligned(
         PM_LINE_BYTES))); /* the first that was never used; also read under the arena lock */
     uint32_t tables_end;  /* tables are committed for the arenas below */
+    /* Who reserved it, constant: see os/pages.h. */
+    const struct pm_page_hooks *pages;
+    bool closed; /* nothing is added here for now; as next_arena */
 } __attribute__((aligned(PM_LINE_BYTES)));
 
 /* The first window. */
@@ -60,14 +68,21 @@ PM_INLINE uintptr_t pm_window_base(const struct pm_window *w)
     return pm_load_relaxed(&w->base);
 }
 
+/* Routes start here, and lines end. Where it is known to be the first window the base does. */
+PM_INLINE uintptr_t pm_window_tables(const struct pm_window *w)
+{
+    bool first = __builtin_constant_p(w == &pm_window) && w == &pm_window;
+    return first ? pm_window_base(w) : w->tables;
+}
+
 PM_INLINE _Atomic uint64_t *pm_window_route(const struct pm_window *w, size_t unit)
 {
-    return (_Atomic uint64_t *)pm_window_base(w) + unit;
+    return (_Atomic uint64_t *)pm_window_tables(w) + unit;
 }
 
 PM_INLINE void *pm_window_line(const struct pm_window *w, size_t unit)
 {
-    return (char *)pm_window_base(w) - PM_LINE_BYTES * unit;
+    return (char *)pm_window_tables(w) - PM_LINE_BYTES * unit;
 }
 
 PM_INLINE void *pm_window_remote_line(const struct pm_window *w, size_t unit)
@@ -94,10 +109,14 @@ PM_INLINE struct pm_window *pm_window_find(const void *ptr)
     return pm_likely(first) ? &pm_window : pm_window_find_added(ptr);
 }
 
-/* The window with that number. */
+/* The same of an address that nobody vouches for, and its unit, whose route and lines can be read
+ * whatever becomes of the window meanwhile. */
+struct pm_window *pm_window_locate(const void *ptr, size_t *unit);
+
+/* The window with that number. From PM_WINDOWS_MAX on they are pieces (piece.h). */
 struct pm_window *pm_window_numbered(unsigned number);
 
-/* Calls back for each window, oldest first. */
+/* Calls back for each window, oldest first; then for pieces. */
 void pm_window_each(void (*visit)(struct pm_window *, void *), void *arg);
 
 /* Sets the routes of a run of units: owner with the distances 0, 1, 2... */

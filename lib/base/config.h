@@ -110,6 +110,9 @@
 #define PM_WINDOWS_MAX 256                     /* the first and those added when it is full */
 #define PM_WINDOW_ADD_BYTES ((size_t)64 << 20) /* size of the first added one */
 #define PM_TABLE_STEP_ARENAS 32                /* tables are committed for so many arenas at once */
+#define PM_PIECES_MAX 256                      /* of memory that the program gave, at a time */
+#define PM_PIECE_PART 8                        /* a piece is a part in so many of all, or smaller */
+#define PM_PAGE_HOOKS_MAX 32                   /* different page hooks that a process may set */
 
 /* Addresses of windows stay below: what is packed beside an address needs the bits above. */
 #define PM_ADDRESS_BITS 56

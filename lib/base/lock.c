@@ -12,6 +12,8 @@ enum {
     SLEEPS_OF_IMPATIENT_FORK = 8,
 };
 
+__thread unsigned pm_hook_depth;
+
 static void wait_by_yield(_Atomic uint32_t *word, uint32_t value)
 {
     (void)word;
@@ -79,7 +81,7 @@ static bool is_mine(struct pm_lock *lock)
 }
 
 /* A signal handler interrupted this thread while it held this lock, or one that holders of this
- * one wait for: to wait could be for ever. */
+ * one wait for, or a hook runs in it: to wait could be for ever. */
 static void check_not_reentered(struct pm_lock *lock)
 {
     bool reentered = is_mine(lock);
@@ -87,6 +89,8 @@ static void check_not_reentered(struct pm_lock *lock)
         for (struct pm_lock *later = pm_lock_of_rank(rank); later != NULL; later = later->next)
             reentered |= is_mine(later);
     }
+    if (reentered && pm_hook_depth != 0)
+        pm_fatal_in_hook();
     if (reentered)
         pm_fatal_reentered();
 }

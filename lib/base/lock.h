@@ -58,6 +58,10 @@ struct pm_lock *pm_lock_of_rank(unsigned rank);
 void pm_lock_acquire(struct pm_lock *lock);
 void pm_lock_release(struct pm_lock *lock);
 
+/* How many functions of the program (poolmalloc/hooks.h) the thread is in, called by us: what they
+ * ask of the allocator could wait for itself. */
+extern __thread unsigned pm_hook_depth PM_HIDDEN __attribute__((tls_model("initial-exec")));
+
 /* ---- around fork: see heap/fork.c ---- */
 
 enum pm_lock_fork {

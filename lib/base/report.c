@@ -193,6 +193,12 @@ void pm_fatal_reentered(void)
           "same thread; POSIX allows only async-signal-safe functions there");
 }
 
+void pm_fatal_in_hook(void)
+{
+    fatal("the allocator was called from a hook that it had called (poolmalloc/hooks.h); hooks "
+          "must not allocate or free by it");
+}
+
 void pm_fatal_check(const char *file, int line, const char *what)
 {
     fatal("%s:%u: check failed: %s (a bug in poolmalloc, or memory overwritten by the program)",

@@ -46,6 +46,8 @@ _Noreturn void pm_fatal_no_heap(const char *function, const void *heap);
 _Noreturn void pm_fatal_no_exception(size_t size);
 /* A lock is asked for by a thread that holds it, or one that comes after it. */
 _Noreturn void pm_fatal_reentered(void);
+/* The same, by a function that the program gave us (poolmalloc/hooks.h). */
+_Noreturn void pm_fatal_in_hook(void);
 /* An assertion or x_check() of the check build failed. */
 _Noreturn void pm_fatal_check(const char *file, int line, const char *what);
 

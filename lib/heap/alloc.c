@@ -40,9 +40,11 @@ static PM_COLD void *alloc_cold(unsigned class, bool *zero)
 
 static void *alloc_class_slow(unsigned class, bool *zero)
 {
-    struct pm_heap *heap = pm_heap_get();
     void *block;
     pm_count_event(PM_EVENT_SLOW_PATH);
+    if (pm_unlikely(pm_hook_depth != 0)) /* we are in the middle of something */
+        return out_of_memory();
+    struct pm_heap *heap = pm_heap_get();
     if (pm_likely(heap != NULL)) {
         pm_heap_enter(heap);
         block = pm_unlikely(pm_sampling_on()) ? pm_sample_refill(heap, class, zero)
@@ -65,7 +67,8 @@ PM_NOINLINE void *pm_thread_malloc_slow(size_t n)
 
 static PM_COLD void *alloc_span(size_t n, size_t align, bool *zero)
 {
-    void *block = pm_heap_process_init() ? pm_span_alloc(n, align, zero) : NULL;
+    bool able = pm_hook_depth == 0 && pm_heap_process_init();
+    void *block = able ? pm_span_alloc(n, align, zero) : NULL;
     pm_count_event(PM_EVENT_SLOW_PATH);
     if (block == NULL)
         return out_of_memory();
@@ -205,10 +208,10 @@ struct found {
 static struct found find(const void *ptr, const char *function)
 {
     const void *plain = pm_untagged(ptr);
-    struct found found = {.window = pm_window_find(plain)};
+    struct found found;
+    found.window = pm_window_locate(plain, &found.unit);
     if (pm_unlikely(found.window == NULL))
         pm_fatal_foreign(function, ptr);
-    found.unit = pm_window_index(found.window, plain);
     uint64_t route = pm_load_relaxed(pm_window_route(found.window, found.unit));
     uint64_t owner = route & ~PM_ROUTE_DISTANCE_MASK;
     if (pm_unlikely(owner == PM_ROUTE_VOID))
@@ -254,10 +257,10 @@ size_t pm_heap_usable(const void *ptr, const char *function)
 bool pm_heap_in_small_pool(const void *ptr)
 {
     const void *plain = pm_untagged(ptr);
-    struct pm_window *w = pm_window_find(plain);
+    size_t unit;
+    struct pm_window *w = pm_window_locate(plain, &unit);
     if (w == NULL)
         return false;
-    size_t unit = pm_window_index(w, plain);
     uint64_t route = pm_load_relaxed(pm_window_route(w, unit));
     uint64_t owner = route & ~PM_ROUTE_DISTANCE_MASK;
     if (owner == PM_ROUTE_VOID || owner == PM_ROUTE_SPAN)

@@ -259,17 +259,18 @@ PM_NOINLINE void pm_thread_free_elsewhere(void *ptr, const char *function)
     const struct pm_watch *watch = pm_watch_asked();
     if (pm_unlikely(watch != NULL))
         return pm_watch_free(watch, ptr, function);
-    struct pm_window *w = pm_window_find(ptr);
+    size_t unit;
+    struct pm_window *w = pm_window_locate(ptr, &unit);
     if (pm_unlikely(w == NULL))
         return free_outside(ptr, function);
-    uint64_t route = pm_load_relaxed(pm_window_route(w, pm_window_index(w, ptr)));
+    uint64_t route = pm_load_relaxed(pm_window_route(w, unit));
     uint64_t owner = route & ~PM_ROUTE_DISTANCE_MASK;
     if (owner < PM_ROUTE_FLOATING)
         free_special(w, ptr, function);
     else if (owner == pm_heap_route(pm_heap_self))
         free_own(pool_of(w, ptr), ptr, function);
     else
-        free_in_pool(w, pm_window_index(w, ptr), route, ptr, function);
+        free_in_pool(w, unit, route, ptr, function);
 }
 
 PM_NOINLINE void pm_heap_pool_emptied(void *last, struct pm_pool *pool)

@@ -123,10 +123,10 @@ static enum pm_heap_where in_span(struct pm_window *w, size_t unit, bool head, c
 
 enum pm_heap_where pm_heap_block_at(const void *ptr, char **start, size_t *bytes)
 {
-    struct pm_window *w = pm_window_find(ptr);
+    size_t unit;
+    struct pm_window *w = pm_window_locate(ptr, &unit);
     if (w == NULL)
         return PM_HEAP_FOREIGN;
-    size_t unit = pm_window_index(w, ptr);
     uint64_t route = pm_load_relaxed(pm_window_route(w, unit)); /* of a live block it stays */
     uint64_t owner = route & ~PM_ROUTE_DISTANCE_MASK;
     if (owner == PM_ROUTE_VOID || owner == PM_ROUTE_SPAN)

@@ -6,7 +6,7 @@
 #include "heap/internal.h"
 #include "heap/user.h"
 #include "heap/watch.h"
-#include "os/os.h"
+#include "os/pages.h"
 
 #include <pthread.h>
 
@@ -119,11 +119,12 @@ bool pm_heap_process_init(void)
 
 char *pm_heap_fresh_pages(size_t bytes)
 {
-    char *start = pm_os_reserve(bytes, pm_os_page_bytes());
+    const struct pm_page_hooks *pages = pm_pages_now();
+    char *start = pm_pages_reserve(pages, bytes, pm_os_page_bytes());
     if (start == NULL)
         return NULL;
-    if (!pm_os_commit(start, bytes)) {
-        pm_os_release(start, bytes);
+    if (!pm_pages_commit(pages, start, bytes)) {
+        pm_pages_release(pages, start, bytes);
         return NULL;
     }
     pm_os_describe(start, bytes, PM_OS_HEAPS);

@@ -134,6 +134,10 @@ void *pm_user_alloc(struct pm_user_heap *heap, size_t n, size_t align, bool zero
     bool is_zero = false;
     unsigned class = class_for(n, align);
     void *block = NULL;
+    if (pm_unlikely(pm_hook_depth != 0)) { /* we are in the middle of something */
+        errno = ENOMEM;
+        return NULL;
+    }
     pm_user_enter(heap, function);
     if (!heap->lost)
         block = class < PM_CLASSES ? alloc_in_pool(heap, class, &is_zero)

@@ -45,7 +45,9 @@ static UNWATCHED bool mark_list(struct pm_pool_blocks *blocks, const void *block
         if ((*word & bit) != 0)
             return false;
         *word |= bit;
+        pm_valgrind_pause();
         block = __atomic_load_n((void *const *)block, __ATOMIC_RELAXED);
+        pm_valgrind_resume();
     }
     return true;
 }

@@ -101,14 +101,17 @@ class Window:
     def __init__(self, build, value):
         self.build = build
         self.number, self.base = int(value["number"]), int(value["base"])
-        self.units_all = int(value["units"])
+        self.units_all, tables = int(value["units"]), int(value["tables"])
         self.first = int(value["first_arena"]) * ARENA_UNITS
         self.end = int(value["next_arena"]) * ARENA_UNITS
         count, line = self.end, build.line
-        self.routes = self.table(self.base, 8 * count)
+        # Tables are apart from memory that the program gave; what is before its first arena is not
+        # its own (lib/arena/piece.h).
+        self.low = self.base if tables == self.base else self.address(self.first)
+        self.routes = self.table(tables, 8 * count)
         self.routes = struct.unpack("<%dQ" % count, self.routes)
         self.remotes = self.table(int(value["remote_lines"]), line * count)
-        self.lines_start = self.base - line * (count - 1)
+        self.lines_start = tables - line * (count - 1)
         self.lines = self.table(self.lines_start, line * count)
         self.arenas = self.table(int(value["arenas"]), line * (count // ARENA_UNITS))
 
@@ -128,7 +131,7 @@ class Window:
         return self.build.line * (self.end - 1 - unit)
 
     def holds(self, address):
-        return self.base <= address < self.base + (self.units_all << self.build.unit_shift)
+        return self.low <= address < self.base + (self.units_all << self.build.unit_shift)
 
     def unit_is_free(self, unit):
         raw = self.build.arena.get(self.arenas, unit // ARENA_UNITS * self.build.line, "free")
@@ -294,6 +297,10 @@ class View:
         values = [variable("pm_window")]
         added = variable("added", "arena/window.c")
         values += [added[i] for i in range(int(variable("added_count", "arena/window.c")))]
+        places = variable("places", "arena/piece.c").type.range()[1] + 1
+        first_piece = added.type.range()[1] + 1 - places
+        values += [added[first_piece + i]
+                   for i in range(int(variable("pieces_count", "arena/piece.c")))]
         for value in values:
             if int(value["units"]) != 0:
                 self.windows.append(Window(build, value))
