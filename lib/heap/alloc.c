@@ -44,7 +44,9 @@ static void *alloc_class_slow(unsigned class, bool *zero)
     pm_count_event(PM_EVENT_SLOW_PATH);
     if (pm_unlikely(pm_hook_depth != 0)) /* we are in the middle of something */
         return out_of_memory();
-    struct pm_heap *heap = pm_heap_get();
+    struct pm_heap *heap = pm_heap_self;
+    if (pm_unlikely(!heap->real)) /* the common case spares the call */
+        heap = pm_heap_get();
     if (pm_likely(heap != NULL)) {
         pm_heap_enter(heap);
         block = pm_unlikely(pm_sampling_on()) ? pm_sample_refill(heap, class, zero)
