@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #if STRESS_STANDARD_NAMES
@@ -87,6 +88,8 @@ static void the_calls_are_served_by_poolmalloc(void)
     enum { calls = 1000 };
     struct pm_stats before, after;
     void *blocks[calls];
+    if (allocator_is_the_c_librarys())
+        return;
     CHECK(pm_stats_get(&before), "no statistics");
     for (int i = 0; i < calls; i++)
         blocks[i] = malloc(opaque_size(100));
@@ -97,6 +100,22 @@ static void the_calls_are_served_by_poolmalloc(void)
           (unsigned long long)(after.mallocs - before.mallocs), calls);
 }
 #endif
+
+static const char *allocator(void)
+{
+    const char *name = getenv("POOLMALLOC");
+    return name != NULL ? name : "default";
+}
+
+bool allocator_is_the_pools(void)
+{
+    return strcmp(allocator(), "default") == 0 || strcmp(allocator(), "pool") == 0;
+}
+
+bool allocator_is_the_c_librarys(void)
+{
+    return strncmp(allocator(), "malloc", strlen("malloc")) == 0;
+}
 
 struct property {
     const char *area, *name;

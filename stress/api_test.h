@@ -6,6 +6,7 @@
 #ifndef STRESS_API_TEST_H
 #define STRESS_API_TEST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Builds in which every access is watched do a sixteenth of what costs by the byte. */
@@ -47,6 +48,10 @@ void free_preserves_errno(void);
 void free_of_null_does_nothing(void);
 void sized_frees_take_the_size_asked_for(void);
 void trim_leaves_live_blocks_alone(void);
+
+/* What only the pools alone promise is not asked of other modes (docs/debug.md). */
+bool allocator_is_the_pools(void);
+bool allocator_is_the_c_librarys(void);
 
 /* api_borders.c */
 void every_maker_serves_every_class_border_and_its_neighbours(void);

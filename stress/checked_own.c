@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 
 #if !STRESS_STANDARD_NAMES
 
@@ -95,7 +96,8 @@ static size_t fill_heap(const struct round *round, pm_user_heap *heap, struct bl
 
 static bool count_block(void *block, size_t bytes, void *arg)
 {
-    CHECK(block && bytes > 0, "a block of %zu bytes is visited", bytes);
+    CHECK(block && bytes >= pm_malloc_usable_size(block),
+          "a block of %zu bytes is visited, not %zu", bytes, pm_malloc_usable_size(block));
     ++*(size_t *)arg;
     return true;
 }
@@ -258,6 +260,8 @@ void checked_walk(const struct block *block)
     CHECK(pm_walk_blocks(PM_WALK_PROCESS, look_for, &process) &&
               pm_walk_blocks(PM_WALK_THREAD, look_for, &mine),
           "a walk ended early");
+    if (getenv("POOLMALLOC") != NULL) /* other modes: a walk shows what is around it, or nothing */
+        return;
     CHECK(process.found == 1 && mine.found <= 1, "a block in use was visited %zu times",
           process.found);
 }

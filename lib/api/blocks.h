@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Between what programs ask for and what the heap layer gives: the room that AddressSanitizer's
- * build adds to each block, and what check builds ask of sized frees. For all files of the api
- * layer that make blocks. Any thread.
+ * build adds to each block, and what check builds and watches ask of sized frees. For all files of
+ * the api layer that make blocks. Any thread.
  */
 #ifndef PM_API_BLOCKS_H
 #define PM_API_BLOCKS_H
 
 #include "base/asan.h"
 #include "base/report.h"
-#include "heap/heap.h"
+#include "heap/fast.h"
 #include "heap/valgrind.h"
+#include "heap/watch.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -76,6 +77,24 @@ static inline void check_size(const void *ptr, size_t alignment, size_t size, co
 #else
     (void)ptr, (void)alignment, (void)size, (void)function;
 #endif
+}
+
+/* A free that tells the size and the alignment, 1 if none. */
+static inline void free_told(void *ptr, size_t alignment, size_t size, enum pm_maker maker,
+                             const char *function)
+{
+    const struct pm_watch *watch = pm_watch_asked();
+    if (pm_unlikely(watch != NULL && ptr != NULL)) {
+        struct pm_return how = {.function = function,
+                                .maker = maker,
+                                .sized = true,
+                                .bytes = padded(size),
+                                .align = alignment};
+        pm_watch_give_back(watch, ptr, &how);
+        return;
+    }
+    check_size(ptr, alignment, size, function);
+    pm_thread_free(ptr, function);
 }
 
 #endif

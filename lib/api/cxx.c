@@ -5,8 +5,8 @@
  * to none stays without. They do what the standard asks of the default ones ([new.delete],
  * docs/cxx.md). Any thread.
  *
- *   new -+-> pm_thread_malloc_at_hand
- *        +-> new_slow -> new_failed: the program's handler, std::bad_alloc
+ *   new, new[] -+-> pm_thread_malloc_at_hand
+ *               +-> new_slow -> new_failed: the program's handler, std::bad_alloc
  *   new[], nothrow forms -> the form that the standard has them call
  *   delete, aligned delete -> pm_thread_free; the others -> the form that the standard names
  *
@@ -14,6 +14,7 @@
  * another by its public name, which the linkers bind to the program's if there is one; and all are
  * weak, so that a static link takes the program's beside the others of this file.
  */
+#include "api/blocks.h"
 #include "api/cxx.h"
 #include "heap/fast.h"
 #include "poolmalloc/poolmalloc.h"
@@ -70,6 +71,7 @@ static inline bool is_own(const void *bound, const void *own)
 struct request {
     size_t size, alignment;
     bool aligned, nothrow;
+    enum pm_maker maker;
     const struct pm_cxx_runtime *runtime;
     void *(*plain_form)(size_t size); /* the program's, of nothrow forms */
     void *(*aligned_form)(size_t size, size_t alignment);
@@ -81,8 +83,20 @@ PM_INLINE void *plain(size_t size)
     return PM_VALGRIND ? pm_malloc(size) : pm_thread_malloc(size);
 }
 
-static void *attempt(const struct request *request)
+static PM_COLD void *attempt_watched(const struct pm_watch *watch, const struct request *request)
 {
+    struct pm_request how = {.bytes = request->size,
+                             .align = request->alignment,
+                             .maker = request->maker,
+                             .function = "operator new"};
+    return pm_is_pow2(how.align) ? pm_watch_make(watch, &how) : fail(EINVAL);
+}
+
+static inline void *attempt(const struct request *request)
+{
+    const struct pm_watch *watch = pm_watch_asked();
+    if (pm_unlikely(watch != NULL))
+        return attempt_watched(watch, request);
     return request->aligned ? pm_memalign(request->alignment, request->size) : plain(request->size);
 }
 
@@ -108,20 +122,23 @@ static void *new_failed(const void *argument)
     }
 }
 
-static PM_COLD void *new_throwing(size_t size, size_t alignment, bool aligned, const void *caller)
+static PM_COLD void *new_throwing(struct request request, const void *caller)
 {
     struct pm_cxx_runtime runtime = pm_cxx_runtime_of(caller);
-    struct request request = {
-        .size = size, .alignment = alignment, .aligned = aligned, .runtime = &runtime};
+    request.runtime = &runtime;
     return new_failed(&request);
+}
+
+static inline void *new_or_throw(const struct request *request, const void *caller)
+{
+    void *block = attempt(request);
+    return pm_likely(block != NULL) ? block : new_throwing(*request, caller);
 }
 
 static PM_NOINLINE void *new_slow(size_t size, const void *caller)
 {
-    void *block = plain(size);
-    if (pm_likely(block != NULL))
-        return block;
-    return new_throwing(size, 1, false, caller);
+    struct request request = {.size = size, .alignment = 1, .maker = PM_MAKER_NEW};
+    return new_or_throw(&request, caller);
 }
 
 OWN FAST void *new_one(size_t size)
@@ -134,20 +151,35 @@ OWN FAST void *new_one(size_t size)
 
 OWN void *new_one_aligned(size_t size, size_t alignment)
 {
-    void *block = pm_memalign(alignment, size);
-    if (pm_likely(block != NULL))
-        return block;
-    return new_throwing(size, alignment, true, __builtin_return_address(0));
+    struct request request = {
+        .size = size, .alignment = alignment, .aligned = true, .maker = PM_MAKER_NEW};
+    return new_or_throw(&request, __builtin_return_address(0));
 }
 
-OWN void *new_array(size_t size)
+static PM_NOINLINE void *new_array_slow(size_t size, const void *caller)
 {
-    return _Znwm(size);
+    struct request request = {.size = size, .alignment = 1, .maker = PM_MAKER_NEW_ARRAY};
+    return new_or_throw(&request, caller);
+}
+
+/* As the form for one, but that a watch is told which of them it was. */
+OWN FAST void *new_array(size_t size)
+{
+    if (pm_unlikely(!IS_OWN(_Znwm, new_one)))
+        return _Znwm(size);
+    void *block = pm_thread_malloc_at_hand(size);
+    if (pm_likely(block != NULL))
+        return block;
+    return new_array_slow(size, __builtin_return_address(0));
 }
 
 OWN void *new_array_aligned(size_t size, size_t alignment)
 {
-    return _ZnwmSt11align_val_t(size, alignment);
+    if (pm_unlikely(!IS_OWN(_ZnwmSt11align_val_t, new_one_aligned)))
+        return _ZnwmSt11align_val_t(size, alignment);
+    struct request request = {
+        .size = size, .alignment = alignment, .aligned = true, .maker = PM_MAKER_NEW_ARRAY};
+    return new_or_throw(&request, __builtin_return_address(0));
 }
 
 /* ---- nothrow new ----
@@ -184,14 +216,16 @@ static inline void *new_nothrow(struct request *request, bool own, const void *c
 OWN void *new_one_nothrow(size_t size, const struct nothrow *tag)
 {
     (void)tag;
-    struct request request = {.size = size, .alignment = 1, .plain_form = _Znwm};
+    struct request request = {
+        .size = size, .alignment = 1, .maker = PM_MAKER_NEW, .plain_form = _Znwm};
     return new_nothrow(&request, IS_OWN(_Znwm, new_one), __builtin_return_address(0));
 }
 
 OWN void *new_array_nothrow(size_t size, const struct nothrow *tag)
 {
     (void)tag;
-    struct request request = {.size = size, .alignment = 1, .plain_form = _Znam};
+    struct request request = {
+        .size = size, .alignment = 1, .maker = PM_MAKER_NEW_ARRAY, .plain_form = _Znam};
     bool own = IS_OWN(_Znam, new_array) && IS_OWN(_Znwm, new_one);
     return new_nothrow(&request, own, __builtin_return_address(0));
 }
@@ -202,6 +236,7 @@ OWN void *new_one_aligned_nothrow(size_t size, size_t alignment, const struct no
     struct request request = {.size = size,
                               .alignment = alignment,
                               .aligned = true,
+                              .maker = PM_MAKER_NEW,
                               .aligned_form = _ZnwmSt11align_val_t};
     bool own = IS_OWN(_ZnwmSt11align_val_t, new_one_aligned);
     return new_nothrow(&request, own, __builtin_return_address(0));
@@ -213,6 +248,7 @@ OWN void *new_array_aligned_nothrow(size_t size, size_t alignment, const struct 
     struct request request = {.size = size,
                               .alignment = alignment,
                               .aligned = true,
+                              .maker = PM_MAKER_NEW_ARRAY,
                               .aligned_form = _ZnamSt11align_val_t};
     bool own = IS_OWN(_ZnamSt11align_val_t, new_array_aligned) &&
                IS_OWN(_ZnwmSt11align_val_t, new_one_aligned);
@@ -221,17 +257,20 @@ OWN void *new_array_aligned_nothrow(size_t size, size_t alignment, const struct 
 
 /* ---- delete ----
  *
- * Check builds compare the sizes, as pm_free_sized does, where nothing is replaced. In the others
- * the size that the caller knows spares nothing. */
+ * Where nothing is replaced, check builds compare the sizes, as pm_free_sized does, and a watch is
+ * told them. Else the size that the caller knows spares nothing. */
 
 OWN FAST PM_NOINLINE void delete_one(void *ptr)
 {
     pm_thread_free(ptr, "operator delete");
 }
 
-OWN void delete_array(void *ptr)
+OWN FAST void delete_array(void *ptr)
 {
-    _ZdlPv(ptr);
+    if (pm_unlikely(!IS_OWN(_ZdlPv, delete_one)))
+        _ZdlPv(ptr);
+    else
+        pm_thread_free(ptr, "operator delete[]");
 }
 
 OWN void delete_one_aligned(void *ptr, size_t alignment)
@@ -242,38 +281,71 @@ OWN void delete_one_aligned(void *ptr, size_t alignment)
 
 OWN void delete_array_aligned(void *ptr, size_t alignment)
 {
-    _ZdlPvSt11align_val_t(ptr, alignment);
+    if (pm_unlikely(!IS_OWN(_ZdlPvSt11align_val_t, delete_one_aligned)))
+        _ZdlPvSt11align_val_t(ptr, alignment);
+    else
+        pm_thread_free(ptr, "operator delete[]");
+}
+
+/* Compilers call this form where they know the type. So it asks nothing: it goes on by one jump,
+ * as to the public name of another form, to what start-up chose. */
+static void sized_forward(void *ptr, size_t size)
+{
+    (void)size;
+    _ZdlPv(ptr);
+}
+
+static FAST void sized_ignored(void *ptr, size_t size)
+{
+    (void)size;
+    pm_thread_free(ptr, "operator delete");
+}
+
+static void sized_told(void *ptr, size_t size)
+{
+    free_told(ptr, 1, size, PM_MAKER_NEW, "operator delete");
+}
+
+/* Written by the constructor only. */
+static void (*sized_delete)(void *ptr, size_t size) = sized_forward;
+
+static __attribute__((constructor(102))) void choose_sized(void)
+{
+    if (IS_OWN(_ZdlPv, delete_one))
+        sized_delete = PM_CHECK || pm_watch_asked() != NULL ? sized_told : sized_ignored;
 }
 
 OWN void delete_one_sized(void *ptr, size_t size)
 {
-    if (PM_CHECK && IS_OWN(_ZdlPv, delete_one))
-        pm_free_sized(ptr, size);
-    else
-        _ZdlPv(ptr);
+    sized_delete(ptr, size);
+}
+
+static inline bool sizes_count(void)
+{
+    return PM_CHECK || pm_watch_asked() != NULL;
 }
 
 OWN void delete_array_sized(void *ptr, size_t size)
 {
-    if (PM_CHECK && IS_OWN(_ZdaPv, delete_array) && IS_OWN(_ZdlPv, delete_one))
-        pm_free_sized(ptr, size);
+    if (IS_OWN(_ZdaPv, delete_array) && IS_OWN(_ZdlPv, delete_one) && sizes_count())
+        free_told(ptr, 1, size, PM_MAKER_NEW_ARRAY, "operator delete[]");
     else
         _ZdaPv(ptr);
 }
 
 OWN void delete_one_sized_aligned(void *ptr, size_t size, size_t alignment)
 {
-    if (PM_CHECK && IS_OWN(_ZdlPvSt11align_val_t, delete_one_aligned))
-        pm_free_aligned_sized(ptr, alignment, size);
+    if (IS_OWN(_ZdlPvSt11align_val_t, delete_one_aligned) && sizes_count())
+        free_told(ptr, alignment, size, PM_MAKER_NEW, "operator delete");
     else
         _ZdlPvSt11align_val_t(ptr, alignment);
 }
 
 OWN void delete_array_sized_aligned(void *ptr, size_t size, size_t alignment)
 {
-    if (PM_CHECK && IS_OWN(_ZdaPvSt11align_val_t, delete_array_aligned) &&
-        IS_OWN(_ZdlPvSt11align_val_t, delete_one_aligned))
-        pm_free_aligned_sized(ptr, alignment, size);
+    if (IS_OWN(_ZdaPvSt11align_val_t, delete_array_aligned) &&
+        IS_OWN(_ZdlPvSt11align_val_t, delete_one_aligned) && sizes_count())
+        free_told(ptr, alignment, size, PM_MAKER_NEW_ARRAY, "operator delete[]");
     else
         _ZdaPvSt11align_val_t(ptr, alignment);
 }

@@ -117,14 +117,28 @@ static void *layered_realloc(void *context, void *ptr, size_t size)
         NULL, layered_malloc, layered_calloc, layered_realloc, layered_free                        \
     }
 
+#define RAW                                                                                        \
+    {                                                                                              \
+        NULL, raw_malloc, raw_calloc, raw_realloc, raw_free                                        \
+    }
+
 const struct pm_domain_set pm_domains_default = {
-    .of = {[PM_DOMAIN_RAW] = {NULL, raw_malloc, raw_calloc, raw_realloc, raw_free},
-           [PM_DOMAIN_MEM] = LAYERED,
-           [PM_DOMAIN_OBJECT] = LAYERED}};
+    .of = {[PM_DOMAIN_RAW] = RAW, [PM_DOMAIN_MEM] = LAYERED, [PM_DOMAIN_OBJECT] = LAYERED}};
+const struct pm_domain_set pm_domains_of_malloc = {
+    .of = {[PM_DOMAIN_RAW] = RAW, [PM_DOMAIN_MEM] = RAW, [PM_DOMAIN_OBJECT] = RAW}};
 
 /* ---- get and set ---- */
 
-struct pm_domains pm_domains;
+const struct pm_domain_set pm_domains_unset;
+struct pm_domains pm_domains = {.domains_now = &pm_domains_unset};
+
+void pm_domains_start(void)
+{
+    const struct pm_domain_set *unset = &pm_domains_unset;
+    pm_heap_process_init(); /* else the mode is not known; there is one even without memory */
+    /* Acquire-release: as in pm_set_allocator. Who is second finds it done. */
+    pm_cas_acq_rel(&pm_domains.domains_now, &unset, pm_domains_at_start());
+}
 
 static bool same_table(const struct pm_allocator *a, const struct pm_allocator *b)
 {
@@ -143,11 +157,11 @@ static bool same_set(const struct pm_domain_set *a, const struct pm_domain_set *
 
 /* The set that stays for good and says the same; NULL: no memory. Two threads that come with the
  * same new one at the same moment may leave it there twice. */
-static struct pm_domain_set *keep(const struct pm_domain_set *wanted)
+static const struct pm_domain_set *keep(const struct pm_domain_set *wanted)
 {
     /* Acquire pairs with the release below: the sets of the list are complete. */
-    struct pm_domain_set *newest = pm_load_acquire(&pm_domains.domains_made);
-    for (struct pm_domain_set *set = newest; set != NULL; set = set->made_before) {
+    const struct pm_domain_set *newest = pm_load_acquire(&pm_domains.domains_made);
+    for (const struct pm_domain_set *set = newest; set != NULL; set = set->made_before) {
         if (same_set(set, wanted))
             return set;
     }
@@ -173,6 +187,7 @@ bool pm_get_allocator(enum pm_domain domain, struct pm_allocator *table)
     *table = (struct pm_allocator){0};
     if ((unsigned)domain >= PM_DOMAINS)
         return refuse();
+    pm_domains_start();
     *table = *pm_domain_table(domain);
     return true;
 }
@@ -182,7 +197,8 @@ bool pm_set_allocator(enum pm_domain domain, const struct pm_allocator *table)
     if ((unsigned)domain >= PM_DOMAINS || table->malloc == NULL || table->calloc == NULL ||
         table->realloc == NULL || table->free == NULL)
         return refuse();
-    struct pm_domain_set *now = pm_load_acquire(&pm_domains.domains_now), *next;
+    pm_domains_start();
+    const struct pm_domain_set *now = pm_load_acquire(&pm_domains.domains_now), *next;
     do {
         struct pm_domain_set wanted = now != NULL ? *now : pm_domains_default;
         wanted.of[domain] = *table;

@@ -20,11 +20,19 @@ static PM_COLD void *refuse(void)
     return NULL;
 }
 
+static const struct pm_allocator *table_of(enum pm_domain domain)
+{
+    /* Relaxed: a constant's address; what it leads to is not read. */
+    if (pm_unlikely(pm_load_relaxed(&pm_domains.domains_now) == &pm_domains_unset))
+        pm_domains_start();
+    return pm_domain_table(domain);
+}
+
 static PM_NOINLINE void *hooked_malloc(enum pm_domain domain, size_t size)
 {
     if (size > PTRDIFF_MAX)
         return refuse();
-    const struct pm_allocator *table = pm_domain_table(domain);
+    const struct pm_allocator *table = table_of(domain);
     return table->malloc(table->context, size);
 }
 
@@ -33,7 +41,7 @@ static PM_NOINLINE void *hooked_calloc(enum pm_domain domain, size_t count, size
     size_t bytes;
     if (__builtin_mul_overflow(count, size, &bytes) || bytes > PTRDIFF_MAX)
         return refuse();
-    const struct pm_allocator *table = pm_domain_table(domain);
+    const struct pm_allocator *table = table_of(domain);
     return table->calloc(table->context, count, size);
 }
 
@@ -41,13 +49,13 @@ static PM_NOINLINE void *hooked_realloc(enum pm_domain domain, void *ptr, size_t
 {
     if (size > PTRDIFF_MAX)
         return refuse();
-    const struct pm_allocator *table = pm_domain_table(domain);
+    const struct pm_allocator *table = table_of(domain);
     return table->realloc(table->context, ptr, size);
 }
 
 static PM_NOINLINE void hooked_free(enum pm_domain domain, void *ptr)
 {
-    const struct pm_allocator *table = pm_domain_table(domain);
+    const struct pm_allocator *table = table_of(domain);
     table->free(table->context, ptr);
 }
 

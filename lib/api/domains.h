@@ -17,17 +17,26 @@
 
 struct pm_domain_set {
     struct pm_allocator of[PM_DOMAINS];
-    struct pm_domain_set *made_before; /* of the list of all sets; constant, too */
+    const struct pm_domain_set *made_before; /* of the list of all sets; constant, too */
 };
 
 /* On a line of its own: read by every call, written when a table is set. */
 struct pm_domains {
-    struct pm_domain_set *_Atomic domains_now;  /* NULL: every domain has its default table */
-    struct pm_domain_set *_Atomic domains_made; /* all sets that were ever in force, newest first */
+    const struct pm_domain_set *_Atomic domains_now; /* NULL: every domain has its default table */
+    const struct pm_domain_set
+        *_Atomic domains_made; /* all sets that were ever in force, newest first */
 } __attribute__((aligned(PM_LINE_BYTES)));
 
 extern struct pm_domains pm_domains PM_HIDDEN;
+/* In force until the first call of a domain: then it is known which set the mode of the process
+ * wants. */
+extern const struct pm_domain_set pm_domains_unset PM_HIDDEN;
+void pm_domains_start(void);
+/* By the tools layer: the tables from the start of the process on; NULL: the default ones. */
+const struct pm_domain_set *pm_domains_at_start(void);
 extern const struct pm_domain_set pm_domains_default PM_HIDDEN;
+/* Every domain by pm_malloc & co., whoever serves those. */
+extern const struct pm_domain_set pm_domains_of_malloc PM_HIDDEN;
 
 /* The table in charge of the domain. Any thread. */
 PM_INLINE const struct pm_allocator *pm_domain_table(enum pm_domain domain)

@@ -13,6 +13,17 @@ static void *alloc(pm_user_heap *heap, size_t size, size_t align, bool zero, con
 {
     if (size > PTRDIFF_MAX || align > PTRDIFF_MAX)
         return fail(ENOMEM);
+    const struct pm_watch *watch = pm_watch_asked();
+    if (pm_unlikely(watch != NULL)) {
+        struct pm_request request = {.bytes = padded(size),
+                                     .align = align,
+                                     .zero = zero,
+                                     .maker = PM_MAKER_HEAP,
+                                     .heap = heap,
+                                     .function = function};
+        void *made = pm_watch_make(watch, &request);
+        return zero ? told_zero(made, size) : told(made, size);
+    }
     void *block = pm_user_alloc(heap, padded(size), align, zero, function);
     return zero ? told_zero(block, size) : told(block, size);
 }
@@ -69,7 +80,16 @@ void *pm_heap_realloc(pm_user_heap *heap, void *ptr, size_t size)
 
 pm_user_heap *pm_heap_of(const void *ptr)
 {
-    return ptr ? pm_user_of(ptr, "pm_heap_of") : NULL;
+    char *start;
+    size_t bytes;
+    if (ptr == NULL)
+        return NULL;
+    if (pm_likely(pm_watch_asked() == NULL))
+        return pm_user_of(ptr, "pm_heap_of");
+    /* A watch may have put something before the block, or taken it from elsewhere. */
+    return pm_heap_block_at(pm_untagged(ptr), &start, &bytes) == PM_HEAP_BLOCK
+               ? pm_user_of(start, "pm_heap_of")
+               : NULL;
 }
 
 size_t pm_heap_bytes(pm_user_heap *heap)
@@ -82,8 +102,24 @@ void pm_heap_set_limit(pm_user_heap *heap, size_t limit_bytes)
     pm_user_set_limit(heap, limit_of(limit_bytes), "pm_heap_set_limit");
 }
 
+struct shown {
+    const struct pm_watch *watch;
+    bool (*visit)(void *block, size_t bytes, void *arg);
+    void *arg;
+};
+
+static bool visit_shown(void *block, size_t bytes, void *arg)
+{
+    const struct shown *shown = arg;
+    block = shown->watch->shown(block, &bytes);
+    return shown->visit(block, bytes, shown->arg);
+}
+
 bool pm_heap_walk(pm_user_heap *heap, bool (*visit)(void *block, size_t bytes, void *arg),
                   void *arg)
 {
+    struct shown shown = {pm_watch_asked(), visit, arg};
+    if (pm_unlikely(shown.watch != NULL))
+        return pm_user_walk(heap, visit_shown, &shown, "pm_heap_walk");
     return pm_user_walk(heap, visit, arg, "pm_heap_walk");
 }

@@ -5,7 +5,7 @@
 #include "api/alias.h"
 #include "api/blocks.h"
 #include "heap/fast.h"
-#include "heap/user.h"
+#include "poolmalloc/heap.h"
 #include "poolmalloc/poolmalloc.h"
 
 #include <errno.h>
@@ -27,6 +27,8 @@ static size_t good_size(size_t size, size_t alignment)
 {
     if (size > PTRDIFF_MAX || alignment > PM_WINDOW_MAX_BYTES)
         return 0;
+    if (pm_unlikely(pm_watch_asked() != NULL)) /* see pm_good_size */
+        return size;
     size_t room = padded(size ? size : 1);
     unsigned class = PM_CLASSES;
     if (alignment > PM_GRANULE_BYTES)
@@ -60,6 +62,9 @@ static void clear_from(void *block, size_t from)
 /* Large blocks lie on whole units, and what the system gave for them is zero: calloc knows. */
 static void *zeroed(size_t size, size_t alignment)
 {
+    const struct pm_watch *watch = pm_watch_asked();
+    if (pm_unlikely(watch != NULL))
+        return told(pm_watch_malloc(watch, padded(size), alignment, true), size);
     size_t all = good_size(size, alignment);
     if (all != 0 && (alignment <= PM_GRANULE_BYTES ||
                      (padded(all) > PM_BLOCK_MAX && alignment <= PM_UNIT_BYTES)))
@@ -79,10 +84,8 @@ void *pm_je_mallocx(size_t size, int flags)
 /* A block of a user heap stays in its heap. */
 static void *aligned_beside(const void *ptr, size_t size, size_t alignment)
 {
-    struct pm_user_heap *heap = pm_user_of(ptr, "rallocx");
-    if (heap == NULL || size > PTRDIFF_MAX || alignment > PTRDIFF_MAX)
-        return aligned(size, alignment);
-    return told(pm_user_alloc(heap, padded(size), alignment, false, "rallocx"), size);
+    pm_user_heap *heap = pm_heap_of(ptr);
+    return heap ? pm_heap_aligned_alloc(heap, alignment, size) : aligned(size, alignment);
 }
 
 static void *move_aligned(void *ptr, size_t size, size_t alignment, size_t have)
@@ -147,8 +150,7 @@ void pm_je_dallocx(void *ptr, int flags)
 
 void pm_je_sdallocx(void *ptr, size_t size, int flags)
 {
-    check_size(ptr, alignment_of(flags), size, "sdallocx");
-    pm_thread_free(ptr, "sdallocx");
+    free_told(ptr, alignment_of(flags), size, PM_MAKER_MALLOC, "sdallocx");
 }
 
 size_t pm_je_nallocx(size_t size, int flags)

@@ -111,6 +111,9 @@ static void *resize(void *ptr, size_t size, const char *function)
     }
     if (size > PTRDIFF_MAX)
         return fail(ENOMEM);
+    const struct pm_watch *watch = pm_watch_asked();
+    if (pm_unlikely(watch != NULL))
+        return told(pm_watch_resize(watch, ptr, padded(size), function), size);
     if (pm_heap_resize(ptr, padded(size), function))
         return told(ptr, size);
     return move(ptr, size, function);
@@ -180,14 +183,12 @@ size_t pm_malloc_usable_size(void *ptr)
 
 void pm_free_sized(void *ptr, size_t size)
 {
-    check_size(ptr, 1, size, "free_sized");
-    pm_thread_free(ptr, "free_sized");
+    free_told(ptr, 1, size, PM_MAKER_MALLOC, "free_sized");
 }
 
 void pm_free_aligned_sized(void *ptr, size_t alignment, size_t size)
 {
-    check_size(ptr, alignment, size, "free_aligned_sized");
-    pm_thread_free(ptr, "free_aligned_sized");
+    free_told(ptr, alignment, size, PM_MAKER_MALLOC, "free_aligned_sized");
 }
 
 bool pm_thread_idle(void)
@@ -234,8 +235,9 @@ void *tc_pvalloc(size_t size) SAME_AS(pm_pvalloc);
 size_t tc_malloc_size(void *ptr) SAME_AS(pm_malloc_usable_size);
 #endif
 
-/* Refers to the start-up file, to the rest of the C library's names, and to what options start of
- * the tools, so that a static link takes them along. */
+/* Refers to the start-up file, to the rest of the C library's names, to what options start of the
+ * tools, and to the modes, so that a static link takes them along. */
 extern const char pm_process_linked, pm_gnu_linked, pm_stats_report_linked;
 const void *const pm_malloc_needs[] PM_HIDDEN = {&pm_process_linked, &pm_gnu_linked,
-                                                 &pm_stats_report_linked};
+                                                 &pm_stats_report_linked,
+                                                 (const void *)pm_watch_at_start};

@@ -55,6 +55,8 @@ void pm_span_free(struct pm_window *w, void *ptr, const char *function);
 size_t pm_span_usable(struct pm_window *w, const void *ptr, const char *function);
 /* ptr lies in a unit whose route is void: the report says whether a large block covers it. */
 _Noreturn void pm_span_fatal_void(struct pm_window *w, const void *ptr, const char *function);
+/* The start of the live span that covers a unit whose route is void, or NULL. */
+void *pm_span_covering(struct pm_window *w, size_t unit);
 /* Changes the size in place; false: it cannot. */
 bool pm_span_resize(struct pm_window *w, void *ptr, size_t bytes, const char *function);
 

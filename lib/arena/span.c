@@ -229,8 +229,7 @@ static size_t dirty_end(const struct pm_span *span)
     return span->was_clean ? span->peak_units : SIZE_MAX;
 }
 
-/* The start of the live span that covers a unit whose route is void, or NULL: for error reports. */
-static void *covering_span(struct pm_window *w, size_t unit)
+void *pm_span_covering(struct pm_window *w, size_t unit)
 {
     for (size_t at = unit; at-- > (size_t)w->first_arena * PM_ARENA_UNITS;) {
         uint64_t route = pm_load_relaxed(pm_window_route(w, at));
@@ -245,7 +244,7 @@ static void *covering_span(struct pm_window *w, size_t unit)
 void pm_span_fatal_void(struct pm_window *w, const void *ptr, const char *function)
 {
     size_t unit = pm_window_index(w, ptr);
-    void *start = covering_span(w, unit);
+    void *start = pm_span_covering(w, unit);
     if (start == NULL)
         pm_fatal_not_allocated(function, ptr);
     pm_fatal_interior(function, ptr, start,

@@ -266,12 +266,25 @@ bool pm_options_parse_file(const char *path, const char *text, size_t length)
     return understood;
 }
 
+/* POOLMALLOC=debug is short for the option. As with PYTHONMALLOC, an empty one is none. */
+static void take_allocator(const char *mode)
+{
+    const struct origin origin = {"POOLMALLOC", PM_OPTION_ENVIRONMENT};
+    const struct pm_option *option = pm_option_find("allocator", strlen("allocator"));
+    if (mode == NULL || *mode == 0)
+        return;
+    enum outcome outcome = take(option, origin.source, mode, strlen(mode));
+    if (outcome != TAKEN)
+        warn_value(&origin, option, outcome, mode, strlen(mode));
+}
+
 void pm_options_init(void)
 {
     const char *text = secure_getenv("POOLMALLOC_OPTIONS");
     pm_lock_register(&pm_options_lock);
     if (text)
         pm_options_parse(text);
+    take_allocator(secure_getenv("POOLMALLOC"));
     if (help_wanted)
         pm_options_help();
     help_wanted = false;

@@ -4,10 +4,10 @@
  * are made of it.
  *
  * Sources, of which a later one wins: the default of the table; a file, /etc/poolmalloc.conf; the
- * environment, POOLMALLOC_OPTIONS="name=value,name=value"; calls of pm_option_set. The first three
- * are read once, in the first allocator call of the process, without allocating: os/config.c. What
- * is not understood is named in one line on stderr and ignored. Set-user-id programs have the
- * defaults.
+ * environment, POOLMALLOC_OPTIONS="name=value,name=value", and POOLMALLOC for the option
+ * `allocator`; calls of pm_option_set. The first three are read once, in the first allocator call
+ * of the process, without allocating: os/config.c. What is not understood is named in one line on
+ * stderr and ignored. Set-user-id programs have the defaults.
  */
 #ifndef PM_BASE_OPTIONS_H
 #define PM_BASE_OPTIONS_H
@@ -68,6 +68,10 @@
       "contents of blocks")                                                                        \
     X(CHOICE, mapping_names, "off", 0, 0, AT_START,                                                \
       "off|on: names in /proc/PID/maps for arenas, tables and heaps, where the kernel has them")   \
+    X(CHOICE, allocator, "default", 0, 0, AT_START,                                                \
+      "default|debug|malloc|malloc_debug|pool|pool_debug: who serves the program, and whether "    \
+      "debug hooks check each block; the same as the variable POOLMALLOC, which wins; malloc: "    \
+      "the C library's, where it can be reached")                                                  \
     X(TEXT, stats_at_exit, "", 0, 0, ANYTIME,                                                      \
       "a file to which the counters are appended at exit; stderr and stdout are known; empty: "    \
       "none")                                                                                      \

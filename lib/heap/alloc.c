@@ -7,6 +7,7 @@
 #include "heap/internal.h"
 #include "heap/sample.h"
 #include "heap/user.h"
+#include "heap/watch.h"
 
 #include <errno.h>
 #include <string.h>
@@ -43,7 +44,9 @@ static void *alloc_class_slow(unsigned class, bool *zero)
     pm_count_event(PM_EVENT_SLOW_PATH);
     if (pm_unlikely(pm_hook_depth != 0)) /* we are in the middle of something */
         return out_of_memory();
-    struct pm_heap *heap = pm_heap_get();
+    struct pm_heap *heap = pm_heap_self;
+    if (pm_unlikely(!heap->real)) /* the common case spares the call */
+        heap = pm_heap_get();
     if (pm_likely(heap != NULL)) {
         pm_heap_enter(heap);
         block = pm_unlikely(pm_sampling_on()) ? pm_sample_refill(heap, class, zero)
@@ -58,6 +61,9 @@ static void *alloc_class_slow(unsigned class, bool *zero)
 PM_NOINLINE void *pm_thread_malloc_slow(size_t n)
 {
     bool zero;
+    const struct pm_watch *watch = pm_watch_asked();
+    if (pm_unlikely(watch != NULL))
+        return pm_watch_malloc(watch, n, 1, false);
     return alloc_class_slow(pm_class_of(n), &zero);
 }
 
@@ -79,29 +85,55 @@ static PM_COLD void *alloc_span(size_t n, size_t align, bool *zero)
     return block;
 }
 
-/* *zero says whether the block reads as zero but for what a free list wrote: nothing. */
-PM_INLINE void *alloc_class(unsigned class, bool *zero)
+/* A block that the current pool of the class has at hand, or NULL. */
+PM_INLINE void *pop_current(unsigned class)
 {
     struct pm_pool *pool = pm_heap_self->current[class];
     void *block = pool->free;
-    if (pm_unlikely(block == NULL))
-        return alloc_class_slow(class, zero);
-    *zero = false;
-    return pm_heap_pop(pool, block);
+    return pm_likely(block != NULL) ? pm_heap_pop(pool, block) : NULL;
+}
+
+/* The class for it; PM_CLASSES: it becomes a span. */
+PM_INLINE unsigned class_for(size_t n, size_t align)
+{
+    if (align > PM_GRANULE_BYTES)
+        return pm_class_aligned(n, align);
+    return n <= PM_BLOCK_MAX ? pm_class_of(n) : PM_CLASSES;
+}
+
+/* *zero says whether the block reads as zero but for what a free list wrote: nothing. */
+static void *alloc_slow(size_t n, size_t align, bool *zero)
+{
+    unsigned class = class_for(n, align);
+    return class < PM_CLASSES ? alloc_class_slow(class, zero) : alloc_span(n, align, zero);
+}
+
+static PM_NOINLINE void *malloc_slow(size_t n, size_t align)
+{
+    bool zero;
+    const struct pm_watch *watch = pm_watch_asked();
+    if (pm_unlikely(watch != NULL))
+        return pm_watch_malloc(watch, n, align, false);
+    return alloc_slow(n, align, &zero);
 }
 
 PM_NOINLINE void *pm_thread_malloc_medium(size_t n)
 {
-    bool zero;
-    if (pm_likely(n <= PM_BLOCK_MAX))
-        return alloc_class(pm_class_medium(n), &zero);
-    return alloc_span(n, 1, &zero);
+    if (pm_likely(n <= PM_BLOCK_MAX)) {
+        void *block = pop_current(pm_class_medium(n));
+        if (pm_likely(block != NULL))
+            return block;
+    }
+    return malloc_slow(n, 1);
 }
 
-PM_NOINLINE void *pm_thread_calloc_medium(size_t n)
+static PM_NOINLINE void *calloc_slow(size_t n)
 {
     bool zero;
-    void *block = n <= PM_BLOCK_MAX ? alloc_class(pm_class_of(n), &zero) : alloc_span(n, 1, &zero);
+    const struct pm_watch *watch = pm_watch_asked();
+    if (pm_unlikely(watch != NULL))
+        return pm_watch_malloc(watch, n, 1, true);
+    void *block = alloc_slow(n, 1, &zero);
     if (pm_unlikely(block == NULL))
         return NULL;
     pm_valgrind_pause(); /* it is told of the block later, by the api layer */
@@ -112,13 +144,25 @@ PM_NOINLINE void *pm_thread_calloc_medium(size_t n)
     return block;
 }
 
+PM_NOINLINE void *pm_thread_calloc_medium(size_t n)
+{
+    void *block = n <= PM_BLOCK_MAX ? pop_current(pm_class_of(n)) : NULL;
+    if (pm_unlikely(block == NULL))
+        return calloc_slow(n);
+    pm_valgrind_pause(); /* see calloc_slow */
+    pm_asan_unpoison(block, n);
+    memset(block, 0, n);
+    pm_valgrind_resume();
+    return block;
+}
+
 void *pm_thread_malloc_aligned(size_t n, size_t align)
 {
-    bool zero;
     if (align <= PM_GRANULE_BYTES)
         return pm_thread_malloc(n);
     unsigned class = pm_class_aligned(n, align);
-    return class < PM_CLASSES ? alloc_class(class, &zero) : alloc_span(n, align, &zero);
+    void *block = class < PM_CLASSES ? pop_current(class) : NULL;
+    return pm_likely(block != NULL) ? block : malloc_slow(n, align);
 }
 
 /* Pops as many as the current pool's list has, up to the end. */
@@ -136,13 +180,11 @@ static void **pop_some(unsigned class, void **at, void **end)
 
 size_t pm_thread_malloc_batch(size_t n, size_t count, void **blocks)
 {
-    bool zero;
     void **at = blocks, **end = blocks + count;
     while (at < end) {
         if (n <= PM_BLOCK_MAX && (at = pop_some(pm_class_of(n), at, end)) == end)
             break;
-        void *block =
-            n <= PM_BLOCK_MAX ? alloc_class_slow(pm_class_of(n), &zero) : alloc_span(n, 1, &zero);
+        void *block = malloc_slow(n, 1);
         if (pm_unlikely(block == NULL))
             break;
         *at++ = block;
@@ -192,6 +234,9 @@ static size_t usable(struct found found, const void *ptr, const char *function)
 
 static PM_NOINLINE size_t usable_slow(const void *ptr, const char *function)
 {
+    const struct pm_watch *watch = pm_watch_asked();
+    if (pm_unlikely(watch != NULL))
+        return pm_watch_usable(watch, ptr, function);
     return usable(find(ptr, function), pm_untagged(ptr), function);
 }
 
@@ -227,6 +272,8 @@ bool pm_heap_in_small_pool(const void *ptr)
 
 bool pm_heap_resize(void *ptr, size_t n, const char *function)
 {
+    if (pm_unlikely(pm_watch_asked() != NULL)) /* realloc asks the watch itself */
+        return false;
     size_t have = pm_heap_usable(ptr, function);
     if (n <= have && n > have - have / 4) /* pymalloc's rule: less than a quarter to gain */
         return true;

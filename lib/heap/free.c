@@ -10,6 +10,7 @@
 #include "heap/internal.h"
 #include "heap/sample.h"
 #include "heap/user.h"
+#include "heap/watch.h"
 
 #include "base/asan.h"
 
@@ -149,6 +150,18 @@ PM_INLINE void batch_add(struct pm_batch *batch, struct pm_remote *remote, void 
         return batch_start_or_end(batch, ptr, function);
 }
 
+/* Of a thread that is watched, or has no heap. */
+static PM_NOINLINE void free_without_heap(void *ptr, const char *function)
+{
+    const struct pm_watch *watch = pm_watch_of_thread();
+    if (watch != NULL)
+        return pm_watch_free(watch, ptr, function);
+    struct pm_place_of at = pool_of(pm_window_find(ptr), ptr);
+    pm_remote_check_block(remote_of(at), pm_window_unit(at.window, at.unit), ptr, function);
+    asan_back(remote_of(at), ptr);
+    push_one(ptr, function);
+}
+
 /* A block of a pool that the slot does not stand for: a streak, if there was one, has ended. */
 static PM_NOINLINE void free_direct(void *ptr, struct pm_place_of at, uint64_t distance,
                                     const char *function)
@@ -158,11 +171,11 @@ static PM_NOINLINE void free_direct(void *ptr, struct pm_place_of at, uint64_t d
     struct pm_batch *batch = batch_of(heap, remote);
     char *base = pm_window_unit(at.window, at.unit);
     pm_count_event(PM_EVENT_SLOW_PATH);
+    if (pm_unlikely(!heap->real))
+        return free_without_heap(ptr, function);
     if (pm_unlikely(!pm_remote_is_block(remote, pm_pool_offset(ptr, distance))))
         return free_no_block(ptr, function);
     asan_back(remote, ptr);
-    if (pm_unlikely(!heap->real))
-        return push_one(ptr, function);
     if (pm_unlikely(batch->count != 0))
         flush_batch(heap, batch, function);
     batch->remote = remote;
@@ -190,6 +203,9 @@ static PM_NOINLINE void free_special(struct pm_window *w, void *ptr, const char 
     uint64_t route = pm_load_relaxed(pm_window_route(w, unit));
     uint64_t owner = route & ~PM_ROUTE_DISTANCE_MASK;
     pm_count_event(PM_EVENT_SLOW_PATH);
+    const struct pm_watch *watch = pm_watch_asked();
+    if (pm_unlikely(watch != NULL))
+        return pm_watch_free(watch, ptr, function);
     if (owner == PM_ROUTE_VOID)
         pm_span_fatal_void(w, ptr, function);
     if (pm_unlikely(pm_sampling_was_on()))
@@ -240,6 +256,9 @@ PM_NOINLINE void pm_thread_free_elsewhere(void *ptr, const char *function)
 {
     if (ptr == NULL)
         return;
+    const struct pm_watch *watch = pm_watch_asked();
+    if (pm_unlikely(watch != NULL))
+        return pm_watch_free(watch, ptr, function);
     size_t unit;
     struct pm_window *w = pm_window_locate(ptr, &unit);
     if (pm_unlikely(w == NULL))
@@ -268,6 +287,7 @@ PM_NOINLINE void pm_heap_pool_emptied(void *last, struct pm_pool *pool)
         pm_heap_tick_now();
         if (pm_unlikely(pm_sampling_on()))
             pm_sample_look(heap, pool);
+        pm_heap_leave(heap);
         return;
     }
     pm_heap_enter(heap);

@@ -14,6 +14,7 @@
  *   pm_heap_making   is getting its heap    the cold heap serves them (signal handlers, the C
  *                                           library below us)
  *   pm_heap_dead     ends, or cannot have   the cold heap serves them
+ *   pm_heap_watched  is watched             a service of the tools layer serves them (watch.h)
  */
 #ifndef PM_HEAP_HEAP_H
 #define PM_HEAP_HEAP_H
@@ -64,6 +65,7 @@ extern __thread struct pm_heap *pm_heap_self PM_HIDDEN __attribute__((tls_model(
 extern struct pm_heap pm_heap_none PM_HIDDEN;
 extern struct pm_heap pm_heap_making PM_HIDDEN;
 extern struct pm_heap pm_heap_dead PM_HIDDEN;
+extern struct pm_heap pm_heap_watched PM_HIDDEN;
 extern struct pm_pool pm_pool_none PM_HIDDEN;
 
 /* NULL with errno ENOMEM: out of memory. Blocks are aligned to the granule. */
@@ -82,6 +84,10 @@ void pm_heap_pool_emptied(void *last, struct pm_pool *pool);
 
 /* Bytes that the block at ptr holds; ptr is a live block or the error is named. */
 size_t pm_heap_usable(const void *ptr, const char *function);
+/* Where any address lies: in no memory of ours; in no block; or in a block, or where one of its
+ * pool may be, with the start and bytes of that. */
+enum pm_heap_where { PM_HEAP_FOREIGN, PM_HEAP_NO_BLOCK, PM_HEAP_BLOCK };
+enum pm_heap_where pm_heap_block_at(const void *ptr, char **start, size_t *bytes);
 /* Whether ptr lies in a live block of a pool of a small class, at its start or not. False also when
  * it lies in no memory of ours. */
 bool pm_heap_in_small_pool(const void *ptr);

@@ -3,6 +3,7 @@
 #include "base/report.h"
 #include "heap/internal.h"
 #include "heap/user.h"
+#include "heap/watch.h"
 #include "os/os.h"
 
 static void add_heap(struct pm_heap_stats *stats, const struct pm_heap *heap)
@@ -48,6 +49,18 @@ static void add_user_heaps(struct pm_heap_stats *stats)
     stats->lock_contended += user.lock_contended;
 }
 
+static void account_thread(void)
+{
+    pm_watch_suspend();
+    struct pm_heap *own = pm_heap_self;
+    if (own->real) {
+        pm_heap_enter(own);
+        account_own(own);
+        pm_heap_leave(own);
+    }
+    pm_watch_resume();
+}
+
 /* Acquire pairs with the release in new_shell: all heaps behind the first are complete. */
 static const struct pm_heap *all_heaps(void)
 {
@@ -67,6 +80,7 @@ void pm_heap_stats_brief(struct pm_heap_stats *stats)
     add_heap(stats, &pm_heap_none);
     add_heap(stats, &pm_heap_making);
     add_heap(stats, &pm_heap_dead);
+    add_heap(stats, &pm_heap_watched);
     for (unsigned i = 0; i < 2; i++) {
         add_heap(stats, &pm_heap_colds[i]);
         add_kept(stats, &pm_heap_colds[i]);
@@ -80,12 +94,7 @@ void pm_heap_stats_brief(struct pm_heap_stats *stats)
 
 void pm_heap_stats(struct pm_heap_stats *stats)
 {
-    struct pm_heap *own = pm_heap_self;
-    if (own->real) {
-        pm_heap_enter(own);
-        account_own(own);
-        pm_heap_leave(own);
-    }
+    account_thread();
     pm_lock_acquire(&pm_cold_lock);
     account_own(pm_heap_cold);
     pm_lock_release(&pm_cold_lock);
@@ -157,7 +166,7 @@ void pm_heap_each(void (*visit)(const struct pm_heap_view *view, void *arg), voi
 
 bool pm_heap_check(void)
 {
-    const struct pm_heap *heap = pm_heap_self;
+    const struct pm_heap *heap = pm_watch_heap_of_thread();
     for (unsigned class = 0; class < PM_CLASSES; class ++) {
         const struct pm_link *parked = &heap->parked[class];
         if (heap->current[class] != &pm_pool_none && !pm_pool_check(heap->current[class]))
@@ -172,4 +181,36 @@ bool pm_heap_check(void)
         }
     }
     return true;
+}
+
+/* In the head unit of its span, or further on. */
+static enum pm_heap_where in_span(struct pm_window *w, size_t unit, bool head, char **start,
+                                  size_t *bytes)
+{
+    *start = head ? pm_window_unit(w, unit) : pm_span_covering(w, unit);
+    if (*start == NULL)
+        return PM_HEAP_NO_BLOCK;
+    *bytes = pm_span_usable(w, *start, "");
+    return PM_HEAP_BLOCK;
+}
+
+enum pm_heap_where pm_heap_block_at(const void *ptr, char **start, size_t *bytes)
+{
+    size_t unit;
+    struct pm_window *w = pm_window_locate(ptr, &unit);
+    if (w == NULL)
+        return PM_HEAP_FOREIGN;
+    uint64_t route = pm_load_relaxed(pm_window_route(w, unit)); /* of a live block it stays */
+    uint64_t owner = route & ~PM_ROUTE_DISTANCE_MASK;
+    if (owner == PM_ROUTE_VOID || owner == PM_ROUTE_SPAN)
+        return in_span(w, unit, owner == PM_ROUTE_SPAN, start, bytes);
+    unit -= route & PM_ROUTE_DISTANCE_MASK;
+    const struct pm_remote *remote = pm_remote_at(w, unit);
+    char *first = (char *)pm_window_unit(w, unit) + remote->first;
+    size_t number = ((uintptr_t)ptr - (uintptr_t)first) / remote->block_bytes;
+    if (number >= remote->capacity) /* before the first one, too */
+        return PM_HEAP_NO_BLOCK;
+    *start = first + number * remote->block_bytes;
+    *bytes = remote->block_bytes;
+    return PM_HEAP_BLOCK;
 }

@@ -20,6 +20,11 @@ struct pm_registry {
 };
 extern struct pm_registry pm_registry PM_HIDDEN;
 
+/* Who watches; NULL: nobody. See watch.h. */
+extern const struct pm_watch *_Atomic pm_watch_now PM_HIDDEN;
+/* In place of the thread's heap. */
+struct pm_heap *pm_watch_join(struct pm_heap *heap);
+
 static inline uint64_t pm_heap_route(const struct pm_heap *heap)
 {
     return (uintptr_t)heap;
@@ -37,12 +42,15 @@ PM_INLINE void pm_heap_enter(struct pm_heap *heap)
     atomic_signal_fence(memory_order_seq_cst);
 }
 
+/* Here a thread joins those that are watched, if somebody began to watch. */
 PM_INLINE void pm_heap_leave(struct pm_heap *heap)
 {
     atomic_signal_fence(memory_order_seq_cst);
-    if (heap->real)
-        pm_heap_self = heap;
+    if (heap->real) /* relaxed: nothing is read through it */
+        pm_heap_self =
+            pm_likely(pm_load_relaxed(&pm_watch_now) == NULL) ? heap : pm_watch_join(heap);
 }
+
 /* Memory for heaps, zero, never given back. NULL: out of memory. */
 char *pm_heap_fresh_pages(size_t bytes);
 /* In the child of a fork: the other threads' heaps are nobody's. */

@@ -5,6 +5,7 @@
  */
 #include "heap/internal.h"
 #include "heap/user.h"
+#include "heap/watch.h"
 #include "os/pages.h"
 
 #include <pthread.h>
@@ -21,6 +22,7 @@ struct pm_pool pm_pool_none;
 struct pm_heap pm_heap_none = SENTINEL;
 struct pm_heap pm_heap_making = SENTINEL;
 struct pm_heap pm_heap_dead = SENTINEL;
+struct pm_heap pm_heap_watched = SENTINEL;
 struct pm_heap pm_heap_colds[2] = {SENTINEL, SENTINEL};
 struct pm_heap *pm_heap_cold = &pm_heap_colds[0];
 
@@ -70,11 +72,21 @@ static void give_shell(struct pm_heap *heap)
 static void thread_exit(void *arg)
 {
     struct pm_heap *heap = arg;
-    if (heap != pm_heap_self)
+    if (heap != pm_watch_heap_of_thread())
         return;
     pm_heap_self = &pm_heap_dead; /* what comes later in this thread is served by the cold heap */
     pm_heap_dissolve(heap);
     give_shell(heap);
+}
+
+/* Who has this layer alone, as its unit tests, does without: malloc.c pulls the tools layer in. */
+#pragma weak pm_watch_at_start
+
+/* Release: see pm_watch_set. */
+static void watch_from_the_start(void)
+{
+    if (pm_watch_at_start != NULL)
+        pm_store_release(&pm_watch_now, pm_watch_at_start());
 }
 
 static bool init_once(void)
@@ -89,6 +101,7 @@ static bool init_once(void)
     if (!pm_arena_init())
         return false;
     have_exit_key = pthread_key_create(&exit_key, thread_exit) == 0;
+    watch_from_the_start();
     return true;
 }
 
@@ -258,9 +271,8 @@ void pm_heap_dissolve(struct pm_heap *heap)
     pm_heap_give_kept(heap);
 }
 
-bool pm_heap_idle(void)
+static bool let_go_of_all(struct pm_heap *heap)
 {
-    struct pm_heap *heap = pm_heap_self;
     if (!heap->real)
         return false;
     bool some = (heap->used_classes[0] | heap->used_classes[1]) != 0 || heap->batch_slots != 0 ||
@@ -268,6 +280,14 @@ bool pm_heap_idle(void)
     pm_heap_enter(heap);
     pm_heap_dissolve(heap);
     pm_heap_leave(heap);
+    return some;
+}
+
+bool pm_heap_idle(void)
+{
+    pm_watch_suspend();
+    bool some = let_go_of_all(pm_heap_self);
+    pm_watch_resume();
     return some;
 }
 

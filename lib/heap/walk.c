@@ -7,6 +7,7 @@
 #include "heap/internal.h"
 #include "heap/sample.h"
 #include "heap/user.h"
+#include "heap/watch.h"
 
 struct walk {
     bool (*visit)(const struct pm_live_block *, void *);
@@ -80,6 +81,7 @@ static void visit_run(struct pm_window *w, size_t unit, uint64_t route, void *ar
 bool pm_heap_walk_blocks(bool mine_only, bool (*visit)(const struct pm_live_block *, void *),
                          void *arg)
 {
+    pm_watch_suspend();
     struct pm_heap *own = pm_heap_self;
     struct walk walk = {visit, arg, own->real ? pm_heap_route(own) : PM_ROUTE_VOID, mine_only,
                         true};
@@ -88,6 +90,7 @@ bool pm_heap_walk_blocks(bool mine_only, bool (*visit)(const struct pm_live_bloc
         pm_heap_flush(own);
         pm_heap_leave(own);
     }
+    pm_watch_resume();
     if (own->real || !mine_only)
         pm_arena_walk(visit_run, &walk);
     return walk.goes_on;

@@ -4,7 +4,7 @@
     mutant NAME
     why    one line: the guard that is taken away
     traps  1 3            (the numbers of the list of traps, lowest first; or invariants of
-                           docs/design.md, I1 to I13; or "asan", "cxx")
+                           docs/design.md, I1 to I13; or "asan", "cxx", "debug")
     builds check release  (kinds of build that show it: KINDS)
     test   PROGRAM [ARGUMENT]...     (or of this folder a SCRIPT.py; or a FOLDER/SCRIPT.sh of
                            stress/, with the program as its first argument)

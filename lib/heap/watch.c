@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/* Who watches, and the way to it and back: see watch.h. Any thread. */
+#include "heap/watch.h"
+#include "heap/internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+const struct pm_watch *_Atomic pm_watch_now;
+
+static __thread struct pm_heap *put_by; /* while pm_heap_self is pm_heap_watched */
+static __thread unsigned suspended;
+
+void pm_watch_set(const struct pm_watch *watch)
+{
+    /* Release: the table, and what its functions need, is complete. */
+    pm_store_release(&pm_watch_now, watch);
+    pm_watch_suspend();
+    pm_watch_resume();
+}
+
+/* Nobody watches any more, or not what the thread is doing just now. */
+static void stop_watching(void)
+{
+    if (pm_heap_self == &pm_heap_watched)
+        pm_heap_self = put_by;
+}
+
+const struct pm_watch *pm_watch_of_thread(void)
+{
+    if (suspended != 0 || !pm_heap_process_init())
+        return NULL;
+    /* Acquire pairs with the release in pm_watch_set. */
+    const struct pm_watch *watch = pm_load_acquire(&pm_watch_now);
+    if (pm_unlikely(watch == NULL))
+        stop_watching();
+    return watch;
+}
+
+PM_COLD struct pm_heap *pm_watch_join(struct pm_heap *heap)
+{
+    if (suspended != 0)
+        return heap;
+    put_by = heap;
+    atomic_signal_fence(memory_order_seq_cst);
+    return &pm_heap_watched;
+}
+
+struct pm_heap *pm_watch_heap_of_thread(void)
+{
+    return pm_heap_self == &pm_heap_watched ? put_by : pm_heap_self;
+}
+
+/* A signal handler that comes between two of the stores below finds a sentinel, and is served by
+ * the cold heap. */
+void pm_watch_suspend(void)
+{
+    suspended++;
+    atomic_signal_fence(memory_order_seq_cst);
+    stop_watching();
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
+void pm_watch_resume(void)
+{
+    atomic_signal_fence(memory_order_seq_cst);
+    /* Relaxed: nothing is read through it. */
+    if (suspended == 1 && pm_load_relaxed(&pm_watch_now) != NULL) {
+        put_by = pm_heap_self;
+        atomic_signal_fence(memory_order_seq_cst);
+        pm_heap_self = &pm_heap_watched;
+    }
+    atomic_signal_fence(memory_order_seq_cst);
+    suspended--;
+}
+
+static void *out_of_memory(void)
+{
+    errno = ENOMEM;
+    return NULL;
+}
+
+PM_COLD void *pm_watch_make(const struct pm_watch *watch, const struct pm_request *request)
+{
+    if (request->bytes > PTRDIFF_MAX || request->align > PTRDIFF_MAX)
+        return out_of_memory();
+    int saved_errno = errno;
+    pm_watch_suspend();
+    void *block = watch->make(request);
+    pm_watch_resume();
+    errno = saved_errno;
+    return block != NULL ? block : out_of_memory();
+}
+
+PM_COLD void *pm_watch_malloc(const struct pm_watch *watch, size_t bytes, size_t align, bool zero)
+{
+    struct pm_request request = {.bytes = bytes,
+                                 .align = align,
+                                 .zero = zero,
+                                 .maker = PM_MAKER_MALLOC,
+                                 .function = "malloc"};
+    return pm_watch_make(watch, &request);
+}
+
+PM_COLD void *pm_watch_resize(const struct pm_watch *watch, void *ptr, size_t bytes,
+                              const char *function)
+{
+    int saved_errno = errno;
+    pm_watch_suspend();
+    void *block = watch->resize(ptr, bytes, function);
+    pm_watch_resume();
+    errno = saved_errno;
+    return block != NULL ? block : out_of_memory();
+}
+
+PM_COLD size_t pm_watch_usable(const struct pm_watch *watch, const void *ptr, const char *function)
+{
+    pm_watch_suspend();
+    size_t bytes = watch->usable(ptr, function);
+    pm_watch_resume();
+    return bytes;
+}
+
+PM_COLD void pm_watch_give_back(const struct pm_watch *watch, void *ptr,
+                                const struct pm_return *how)
+{
+    int saved_errno = errno;
+    pm_watch_suspend();
+    watch->give_back(ptr, how);
+    pm_watch_resume();
+    errno = saved_errno;
+}
+
+static enum pm_maker maker_of(const char *function)
+{
+    if (strcmp(function, "operator delete") == 0)
+        return PM_MAKER_NEW;
+    if (strcmp(function, "operator delete[]") == 0)
+        return PM_MAKER_NEW_ARRAY;
+    return PM_MAKER_MALLOC;
+}
+
+PM_COLD void pm_watch_free(const struct pm_watch *watch, void *ptr, const char *function)
+{
+    struct pm_return how = {.function = function, .maker = maker_of(function), .align = 1};
+    pm_watch_give_back(watch, ptr, &how);
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Modes: who watches from the start of the process on, by the option `allocator`, which POOLMALLOC
+ * sets. The names mean what PYTHONMALLOC's mean.
+ *
+ *   default, pool         the pools, and nobody watches
+ *   debug, pool_debug     debug hooks before the pools
+ *   malloc                the C library's
+ *   malloc_debug          debug hooks before that
+ */
+#include "api/domains.h"
+#include "base/options.h"
+#include "base/report.h"
+#include "heap/watch.h"
+#include "tools/debug_domains.h"
+#include "tools/quarantine.h"
+#include "tools/system.h"
+
+#include <string.h>
+
+static const struct mode {
+    char name[PM_OPTION_CHOICE_BYTES];
+    bool debug, system;
+} modes[] = {
+    {"default", false, false},   {"pool", false, false},  {"debug", true, false},
+    {"pool_debug", true, false}, {"malloc", false, true}, {"malloc_debug", true, true},
+};
+
+/* Written once, under the lock of start-up. */
+static struct mode mode_now;
+
+static struct mode mode_wanted(void)
+{
+    size_t i = 0;
+    while (strcmp(modes[i].name, pm_options.allocator) != 0) /* the option takes no other names */
+        i++;
+    struct mode mode = modes[i];
+    if (PM_VALGRIND && (mode.debug || mode.system)) {
+        pm_warn("allocator %s: not in a build for valgrind, whose tools check more", mode.name);
+        return modes[0];
+    }
+    if (mode.system && !pm_system_is_there()) {
+        pm_warn(
+            "allocator %s: the C library's malloc cannot be reached in this program: its C library "
+            "does not export it; the pools serve in its place",
+            mode.name);
+        mode.system = false;
+    }
+    return mode;
+}
+
+const struct pm_watch *pm_watch_at_start(void)
+{
+    mode_now = mode_wanted();
+    if (mode_now.debug) {
+        pm_debug_init(mode_now.system ? &pm_system_below : NULL);
+        return &pm_debug_watch;
+    }
+    return mode_now.system ? &pm_system_watch : NULL;
+}
+
+const struct pm_domain_set *pm_domains_at_start(void)
+{
+    if (mode_now.debug)
+        return &pm_debug_domains;
+    return mode_now.system ? &pm_domains_of_malloc : NULL;
+}
+
+/* Before the C library gives back its own; blocks that are freed later are not looked at. */
+static __attribute__((destructor)) void look_at_the_end(void)
+{
+    if (mode_now.debug)
+        pm_quarantine_check();
+}
