@@ -81,7 +81,7 @@ static PM_COLD void *alloc_span(size_t n, size_t align, bool *zero)
     else
         pm_count_shared(&heap->mallocs, 1);
     if (pm_unlikely(pm_sampling_on()))
-        pm_sample_span(block, n);
+        pm_sample_span(block, pm_span_good_bytes(n));
     return block;
 }
 
@@ -288,7 +288,7 @@ bool pm_heap_resize(void *ptr, size_t n, const char *function)
             : !pm_span_resize(found.window, ptr, n, function))
         return false;
     pm_asan_unpoison(ptr, pm_align_up(n, PM_UNIT_BYTES));
-    pm_sample_lay(pm_sample_lift(ptr), ptr, n);
+    pm_sample_lay(pm_sample_lift(ptr), ptr, pm_span_good_bytes(n));
     return true;
 }
 
@@ -305,7 +305,7 @@ void *pm_heap_move_large(void *ptr, size_t n, const char *function)
         return NULL;
     void *record = pm_sample_lift(ptr); /* before: somebody may get its old place at once */
     void *moved = pm_span_move(found.window, ptr, n, function);
-    pm_sample_lay(record, moved ? moved : ptr, moved ? n : 0);
+    pm_sample_lay(record, moved ? moved : ptr, moved ? pm_span_good_bytes(n) : 0);
     return moved;
 }
 

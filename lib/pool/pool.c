@@ -106,6 +106,22 @@ static unsigned blocks_in_page(const char *first, uint32_t block_bytes)
     return (unsigned)((rest + block_bytes - 1) / block_bytes);
 }
 
+/* Two a turn, since each allocation pays for a turn. */
+static void link_blocks(char *block, unsigned n, size_t block_bytes)
+{
+    for (; n > 2; n -= 2) {
+        char *next = block + block_bytes, *after = next + block_bytes;
+        pm_block_set_next(block, next);
+        pm_block_set_next(next, after);
+        block = after;
+    }
+    if (n == 2) {
+        pm_block_set_next(block, block + block_bytes);
+        block += block_bytes;
+    }
+    pm_block_set_next(block, NULL);
+}
+
 /* Not beyond the page, so that no further one is touched before it is needed. */
 bool pm_pool_carve(struct pm_pool *pool)
 {
@@ -117,10 +133,7 @@ bool pm_pool_carve(struct pm_pool *pool)
     unsigned in_page = blocks_in_page(first, pool->block_bytes);
     n = n < in_page ? n : in_page;
     n = n < PM_CARVE_BATCH_BLOCKS ? n : PM_CARVE_BATCH_BLOCKS;
-    char *block = first, *last = first + (n - 1) * block_bytes;
-    for (; block != last; block += block_bytes)
-        pm_block_set_next(block, block + block_bytes);
-    pm_block_set_next(last, NULL);
+    link_blocks(first, n, block_bytes);
     pool->carved += (uint16_t)n;
     pool->free = first;
     return true;

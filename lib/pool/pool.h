@@ -45,7 +45,7 @@
 /* While a pool is its heap's current one, `count` starts here (or lower: see heap/sample.h) and
  * goes down with each local free. At zero it starts anew, which also makes a thread that needs no
  * other slow path look at the clock now and then. So the fast free needs one test for all pools. */
-#define PM_COUNT_CURRENT 16384u
+#define PM_COUNT_CURRENT 32768u
 
 enum pm_place { PM_PLACE_NONE, PM_PLACE_CURRENT, PM_PLACE_PARKED, PM_PLACE_KEPT };
 
