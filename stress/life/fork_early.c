@@ -8,6 +8,7 @@
  * Usage: fork_early [forks]
  */
 #include "life.h"
+#include "poolmalloc/heap.h"
 #include "poolmalloc/poolmalloc.h"
 
 #include <stdatomic.h>
@@ -29,6 +30,7 @@ static void allocate(void)
     struct pm_stats stats;
     use_heap(&rng, 1);
     CHECK(pm_stats_get(&stats), "no statistics in a fork handler");
+    pm_heap_destroy(pm_heap_new(0)); /* under the lock of the shells of heaps */
 }
 
 static void on_prepare(void)
