@@ -140,10 +140,6 @@ void pm_heap_stats(struct pm_heap_stats *stats);
  * the caller's. Takes no lock: also from a signal handler, or inside the allocator. */
 void pm_heap_stats_brief(struct pm_heap_stats *stats);
 
-/* Whether nothing at all is on its way: the process has one thread, which is not inside the
- * allocator, and lost none by fork. It costs a system call: for assertions. */
-bool pm_heap_is_at_rest(void);
-
 /* A heap as others see it. */
 struct pm_heap_view {
     uint64_t owner;     /* as in struct pm_pool_view */

@@ -4,7 +4,6 @@
 #include "heap/internal.h"
 #include "heap/user.h"
 #include "heap/watch.h"
-#include "os/os.h"
 
 static void add_heap(struct pm_heap_stats *stats, const struct pm_heap *heap)
 {
@@ -99,24 +98,6 @@ void pm_heap_stats(struct pm_heap_stats *stats)
     account_own(pm_heap_cold);
     pm_lock_release(&pm_cold_lock);
     pm_heap_stats_brief(stats);
-}
-
-static bool holds_lock(void)
-{
-    for (unsigned rank = 0; rank < PM_RANK_COUNT; rank++) {
-        for (struct pm_lock *lock = pm_lock_of_rank(rank); lock != NULL; lock = lock->next) {
-            enum pm_lock_fork state = pm_lock_state(lock);
-            if (state == PM_LOCK_INTERRUPTED || state == PM_LOCK_FOR_FORK)
-                return true;
-        }
-    }
-    return false;
-}
-
-bool pm_heap_is_at_rest(void)
-{
-    return !pm_registry.in_child && pm_heap_self != &pm_heap_making && !holds_lock() &&
-           pm_os_thread_count() == 1;
 }
 
 /* Blocks in the batch that its thread may be adding to: at worst an older number. */

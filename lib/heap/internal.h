@@ -16,7 +16,6 @@ extern struct pm_lock pm_registry_lock PM_HIDDEN;
 struct pm_registry {
     struct pm_heap *_Atomic heaps; /* all ever made, by `next`; written under the registry lock */
     _Atomic uint64_t shell_bytes;  /* the same; read by anybody */
-    bool in_child;                 /* of a fork; written where no other thread is */
 };
 extern struct pm_registry pm_registry PM_HIDDEN;
 

@@ -307,7 +307,6 @@ void pm_heap_forget_threads_in_child(void)
 {
     uintptr_t thread = (uintptr_t)&pm_heap_self;
     struct pm_heap *own = heap_of_thread(thread); /* our own; it may be entered just now */
-    pm_registry.in_child = true;
     struct pm_heap *heap = pm_load_relaxed(&pm_registry.heaps);
     for (; heap != NULL; heap = heap->next) { /* a store of ours that was interrupted may find it */
         heap->thread = heap == own ? thread : 0;

@@ -26,8 +26,6 @@ uint64_t pm_os_now_ns(void);
 unsigned pm_os_process_id(void);
 /* Of the calling thread, without a system call. 0: the C library does not tell. */
 unsigned pm_os_thread_id(void);
-/* How many threads the process has. 0: the system does not tell. */
-unsigned pm_os_thread_count(void);
 
 /* Address space without memory, aligned to `align` (a power of two). An access traps. */
 void *pm_os_reserve(size_t bytes, size_t align);

@@ -12,7 +12,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -24,16 +23,6 @@ unsigned pm_os_thread_id(void)
     if (pthread_getcpuclockid(pthread_self(), &clock) != 0)
         return 0;
     return ~(unsigned)clock >> 3;
-}
-
-/* A folder for each. */
-unsigned pm_os_thread_count(void)
-{
-    int saved_errno = errno;
-    struct stat folder;
-    bool known = stat("/proc/self/task", &folder) == 0 && folder.st_nlink > 2;
-    errno = saved_errno;
-    return known ? (unsigned)folder.st_nlink - 2 : 0;
 }
 
 int pm_os_open_append(const char *path)
