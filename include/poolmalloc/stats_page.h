@@ -34,6 +34,7 @@ extern "C" {
 #define PM_STATS_PAGE_CLASSES 128
 #define PM_STATS_PAGE_THREADS 120
 #define PM_STATS_PAGE_FIELDS 64
+#define PM_STATS_PAGE_LOCKS 16
 
 /* A size class that has pools. */
 struct pm_stats_page_class {
@@ -48,6 +49,12 @@ struct pm_stats_page_thread {
     uint64_t mallocs, frees, remote_frees; /* counted on its slow paths */
 };
 
+/* A kind of lock. */
+struct pm_stats_page_lock {
+    char name[16]; /* with a final 0 */
+    uint64_t acquisitions, contended;
+};
+
 struct pm_stats_page {
     uint64_t magic, version, bytes; /* PM_STATS_PAGE_...; of the whole page */
     uint64_t sequence;              /* odd: being written */
@@ -58,12 +65,14 @@ struct pm_stats_page {
     uint64_t fields;                /* of `stats` that the process knows */
     uint64_t classes, threads;      /* rows in use */
     uint64_t threads_left_out;      /* for which there are no rows */
+    uint64_t locks;                 /* rows in use */
     union {
         struct pm_stats stats;
         uint64_t words[PM_STATS_PAGE_FIELDS];
     } stats;
     struct pm_stats_page_class class_rows[PM_STATS_PAGE_CLASSES];
     struct pm_stats_page_thread thread_rows[PM_STATS_PAGE_THREADS];
+    struct pm_stats_page_lock lock_rows[PM_STATS_PAGE_LOCKS];
 };
 
 /*

@@ -25,6 +25,7 @@ static struct pm_report report;
 
 _Static_assert(PM_STATS_PAGE_CLASSES >= PM_CLASSES, "a row for each class");
 _Static_assert(PM_STATS_PAGE_THREADS == PM_FIGURES_THREADS, "a row for each thread of a look");
+_Static_assert(PM_STATS_PAGE_LOCKS >= PM_RANK_COUNT, "a row for each kind of lock");
 _Static_assert(sizeof draft.stats == sizeof draft.stats.words, "the fields fit");
 _Static_assert(sizeof draft % sizeof(uint64_t) == 0, "whole words");
 
@@ -67,6 +68,18 @@ static void fill_threads(const struct pm_threads_figures *threads)
             .frees = row->heap.frees,
             .remote_frees = row->heap.remote_frees,
         };
+    }
+}
+
+static void fill_locks(void)
+{
+    draft.locks = PM_RANK_COUNT;
+    for (unsigned rank = 0; rank < PM_RANK_COUNT; rank++) {
+        struct pm_stats_lock lock = pm_stats_lock_of(rank);
+        struct pm_stats_page_lock *row = &draft.lock_rows[rank];
+        pm_format(row->name, sizeof row->name, "%s", lock.name);
+        row->acquisitions = lock.acquisitions;
+        row->contended = lock.contended;
     }
 }
 
@@ -114,6 +127,7 @@ static void fill(uint64_t now_ns)
     draft.fields = sizeof draft.stats.stats / sizeof(uint64_t);
     fill_classes(&report.figures);
     fill_threads(&report.threads);
+    fill_locks();
     uint64_t took_ns = pm_os_now_ns() - now_ns;
     if (took_ns * PM_STATS_PAGE_REST > rest_ns)
         rest_ns = took_ns * PM_STATS_PAGE_REST;

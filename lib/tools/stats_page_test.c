@@ -75,6 +75,12 @@ static void require_sound(const struct pm_stats_page *page)
             pool_bytes);
     require(s->mallocs >= s->frees + s->remote_frees + s->batched_blocks);
     require(s->dirty_bytes <= s->free_bytes && s->free_bytes <= s->arenas * s->arena_bytes);
+    require(page->locks > 0 && page->locks <= PM_STATS_PAGE_LOCKS);
+    for (uint64_t i = 0; i < page->locks; i++) {
+        const struct pm_stats_page_lock *row = &page->lock_rows[i];
+        require(row->name[0] != 0 && memchr(row->name, 0, sizeof row->name) != NULL);
+        require(row->contended <= row->acquisitions);
+    }
     for (size_t i = 0; i < page->fields; i++)
         require(page->stats.words[i] <= INT64_MAX);
 }
