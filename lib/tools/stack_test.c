@@ -119,6 +119,7 @@ ISOLATED(a_chain_is_followed_outwards_within_the_stack_and_no_further)
     require(with_caller(&elsewhere, frames) == least);
     require(with_caller((struct frame *)(uintptr_t)-16, frames) == least);
     require(with_caller((struct frame *)(uintptr_t)0x1234567, frames) == least);
+    require(with_caller((struct frame *)(UINTPTR_MAX / 2 - 15), frames) == least);
     require(with_caller((struct frame *)((uintptr_t)&frames[3] + 1), frames) == least);
     struct frame round = {&round, 0x5555};
     require(with_caller(&round, frames) <= least + 1);

@@ -80,7 +80,7 @@ static bool load(void)
     void *(*open)(const char *name, int mode);
     if (dlsym == NULL || !find(RTLD_DEFAULT, "dlopen", &open))
         return false;
-    /* What it does at a thread's exit comes after ThreadSanitizer's part, which cannot bear that. */
+    /* At a thread's exit it takes a lock after ThreadSanitizer's part, which cannot bear that. */
     void *library = PM_TSAN ? NULL : open("libunwind.so.8", RTLD_NOW | RTLD_LOCAL);
     if (library != NULL && find(library, "unw_backtrace", &unwinder.backtrace))
         return true;
