@@ -41,8 +41,8 @@ struct pm_profile_row {
     uint64_t published;  /* 0: not, and nothing below means anything */
     uint64_t mean_bytes; /* one byte in so many was sampled; 1: each block */
     uint64_t live_blocks, live_bytes, all_blocks, all_bytes; /* as sampled, in usable bytes */
-    uint64_t spare[1];
-    uint64_t depth;                     /* frames in use; 0: the stack could not be taken */
+    uint64_t step;  /* the same for blocks of about one size: four to a doubling */
+    uint64_t depth; /* frames in use; 0: the stack could not be taken */
     uint64_t frames[PM_PROFILE_FRAMES]; /* return addresses, innermost first */
 };
 
@@ -96,7 +96,7 @@ static inline bool pm_profile_page_read(const struct pm_profile_page *page, uint
     copy->live_bytes = __atomic_load_n(&row->live_bytes, __ATOMIC_RELAXED);
     copy->all_blocks = __atomic_load_n(&row->all_blocks, __ATOMIC_RELAXED);
     copy->all_bytes = __atomic_load_n(&row->all_bytes, __ATOMIC_RELAXED);
-    copy->spare[0] = 0;
+    copy->step = row->step;
     copy->depth = row->depth < PM_PROFILE_FRAMES ? row->depth : PM_PROFILE_FRAMES;
     for (uint64_t i = 0; i < copy->depth; i++)
         copy->frames[i] = row->frames[i];
