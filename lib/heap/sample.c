@@ -41,6 +41,8 @@ static uint64_t minus_ln(uint64_t word)
 static uint64_t draw_bytes(void)
 {
     uint64_t mean = pm_load_relaxed(&pm_sampling.mean_bytes), product;
+    if (mean == 1) /* each block, without a chance to miss one */
+        return 0;
     if (__builtin_mul_overflow(minus_ln(random_word()), mean, &product))
         return UINT64_MAX;
     return product >> FRACTION_BITS;
@@ -63,16 +65,25 @@ static bool chosen_at_once(size_t bytes)
 
 /* ---- start and end ---- */
 
-bool pm_sampling_start(uint64_t mean_bytes, const struct pm_sampler *sampler)
+bool pm_sampling_prepare(const struct pm_sampler *sampler)
 {
+    struct pm_user_heap *none = NULL, *heap;
     if (!pm_heap_process_init())
         return false;
-    if (pm_sampling.heap == NULL && (pm_sampling.heap = pm_user_new(SIZE_MAX)) == NULL)
-        return false;
+    if (pm_load_acquire(&pm_sampling.heap) == NULL) {
+        if ((heap = pm_user_new(SIZE_MAX)) == NULL)
+            return false;
+        if (!pm_cas_acq_rel(&pm_sampling.heap, &none, heap)) /* another thread was faster */
+            pm_user_destroy(heap);
+    }
     pm_store_release(&pm_sampling.sampler, sampler);
+    return true;
+}
+
+void pm_sampling_start(uint64_t mean_bytes)
+{
     pm_add_relaxed(&pm_sampling.epoch, 1);
     pm_store_relaxed(&pm_sampling.mean_bytes, mean_bytes);
-    return true;
 }
 
 void pm_sampling_stop(void)
@@ -87,7 +98,8 @@ static void *take_sample(unsigned class)
 {
     size_t bytes = pm_class_bytes(class);
     const struct pm_sampler *sampler = pm_load_acquire(&pm_sampling.sampler);
-    void *block = pm_user_alloc(pm_sampling.heap, bytes, 1, false, "malloc");
+    struct pm_user_heap *heap = pm_load_acquire(&pm_sampling.heap);
+    void *block = pm_user_alloc(heap, bytes, 1, false, "malloc");
     if (block != NULL)
         sampler->taken(block, bytes);
     return block;
@@ -129,10 +141,20 @@ void *pm_sample_lift(void *block)
     return pm_load_acquire(&pm_sampling.sampler)->lifted(block);
 }
 
-void pm_sample_lay(void *record, void *block, size_t bytes)
+void pm_sample_lay(void *record, void *block, void *moved, size_t bytes)
 {
     if (pm_unlikely(record != NULL))
-        pm_load_acquire(&pm_sampling.sampler)->laid(record, block, bytes);
+        pm_load_acquire(&pm_sampling.sampler)->laid(record, moved == NULL ? block : NULL);
+    if (moved != NULL && pm_unlikely(pm_sampling_on()))
+        pm_sample_span(moved, bytes);
+}
+
+void pm_sample_resized(void *block, size_t bytes)
+{
+    if (pm_unlikely(pm_sampling_was_on()))
+        pm_sample_freed(block);
+    if (pm_unlikely(pm_sampling_on()))
+        pm_sample_span(block, bytes);
 }
 
 /* ---- bounds ---- */

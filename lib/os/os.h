@@ -95,8 +95,15 @@ void pm_os_options_init(void);
  * false, may be called in signal handlers, and are no cancellation points. */
 #define PM_OS_STDERR 2
 int pm_os_open_append(const char *path);
+/* The same of a file that is written anew, from its start. */
+int pm_os_open_anew(const char *path);
 bool pm_os_write(int file, const char *text, size_t bytes);
 void pm_os_close(int file);
+
+/* The same for who has to say why: the errno value, 0 for success; of the first two, what is below
+ * 0 is one with its sign changed. pm_os_read gives how many bytes it read, 0 at the end. */
+int pm_os_open_read(const char *path);
+long pm_os_read(int file, char *text, size_t room);
 
 /* Memory that other processes can map: a file without a place, open in this process under that name
  * (/proc/PID/fd), closed by exec. Nobody can change its size, nor, where the system knows how to

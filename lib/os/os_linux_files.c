@@ -43,13 +43,13 @@ void pm_os_thread_name(unsigned thread, char name[PM_OS_THREAD_NAME_BYTES])
     errno = saved_errno;
 }
 
-int pm_os_open_append(const char *path)
+static int open_to_write(const char *path, int how)
 {
     if (strcmp(path, "stderr") == 0)
         return STDERR_FILENO;
     if (strcmp(path, "stdout") == 0)
         return STDOUT_FILENO;
-    int saved_errno = errno, flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC;
+    int saved_errno = errno, flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | how;
     int file = (int)syscall(SYS_openat, AT_FDCWD, path, flags, 0666);
     if (file >= 0 && file <= STDERR_FILENO) { /* the program closed one of them */
         int higher = (int)syscall(SYS_fcntl, file, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
@@ -58,6 +58,39 @@ int pm_os_open_append(const char *path)
     }
     errno = saved_errno;
     return file;
+}
+
+int pm_os_open_append(const char *path)
+{
+    return open_to_write(path, O_APPEND);
+}
+
+int pm_os_open_anew(const char *path)
+{
+    return open_to_write(path, O_TRUNC);
+}
+
+int pm_os_open_read(const char *path)
+{
+    int saved_errno = errno;
+    int file = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (file < 0)
+        file = -errno;
+    errno = saved_errno;
+    return file;
+}
+
+long pm_os_read(int file, char *text, size_t room)
+{
+    int saved_errno = errno;
+    long got;
+    do
+        got = syscall(SYS_read, file, text, room);
+    while (got < 0 && errno == EINTR);
+    if (got < 0)
+        got = -errno;
+    errno = saved_errno;
+    return got;
 }
 
 bool pm_os_write(int file, const char *text, size_t bytes)
