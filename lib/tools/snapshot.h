@@ -8,9 +8,9 @@
 /*
  * Writes what is traced now to a file, in the form of pm_snapshot_write, straight from the traces:
  * it allocates nothing and needs some KiB of the stack. Async-signal-safe, as far as pm_trace_each
- * is. A stack may have several lines, and there is no line `stacks`. 0, or the errno value of what
- * failed; errno is preserved.
+ * is. A stack may have several lines, and there is no line `stacks`. False: errno says why; else it
+ * is preserved.
  */
-int pm_snapshot_write_now(int file);
+bool pm_snapshot_write_now(int file);
 
 #endif
