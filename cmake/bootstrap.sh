@@ -12,7 +12,8 @@
 
 set -eu
 
-group_build="cmake ninja-build gcc g++ libc6-dev pkg-config python3"
+group_build="cmake ninja-build gcc g++ libc6-dev pkg-config python3
+    libdw-dev zlib1g-dev libprotobuf-c-dev protobuf-c-compiler"
 group_test="libcmocka-dev valgrind git perl sqlite3 redis-server redis-tools spin
     chromium chromium-driver python3-selenium clang libclang-rt-dev llvm
     debhelper lintian abigail-tools mandoc gdb systemtap-sdt-dev"
