@@ -49,7 +49,8 @@ struct screen {
 /* repeats: there will be several pictures. */
 void open_screen(struct screen *screen, bool repeats);
 void begin_picture(struct screen *screen);
-/* A line of ASCII, without its end; what does not fit a picture in place is left out. */
+/* A line, without its end, in which '?' stands for what is not printable ASCII; what does not fit a
+ * picture in place is left out. */
 void put_line(struct screen *screen, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void put_heading(struct screen *screen, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -241,6 +241,134 @@ def test_stats_exec():
         assert re.search(r"process \d+ \((load|sleep).*\) does not use poolmalloc", errors), errors
 
 
+# ---- top ----
+
+KEPT_SMALL, KEPT_LARGE = THREADS * COUNT * CLASS, THREADS * LARGE * (5 << 20)
+
+
+def pictures_of_top(text):
+    """Of each: functions {name: (flat, with callees)}, stacks {text: (bytes, blocks, all)}."""
+    pictures = []
+    for picture in text.split("Process ")[1:]:
+        functions, stacks = picture.split("\n\n")[1:3]
+        rows = re.findall(r"^ *([\d,]+) +[\d.]+% +([\d,]+) +[\d.]+%  (.*)$", functions, re.M)
+        pictures.append((
+            {row[2]: (whole(row[0]), whole(row[1])) for row in rows},
+            [(whole(row[0]), whole(row[1]), whole(row[2]), row[3]) for row in re.findall(
+                r"^ *([\d,]+) +([\d,]+) +([\d,]+) [ \d,+-]+  (.*)$", stacks, re.M)]))
+    return pictures
+
+
+def whole(text):
+    return int(text.replace(",", ""))
+
+
+def top(*arguments):
+    output, errors = run("top", *arguments)
+    if "libdw" in errors:
+        skip("the command was built without libdw: it does not know functions")
+    assert errors == "", errors
+    return pictures_of_top(output)
+
+
+def test_top_known():
+    """With every block sampled, figures are exact while eight threads work."""
+    with Load(options="profile=1,profile_page=on") as load:
+        functions, stacks = top(load.pid, "--count=1", "--depth=3")[0]
+        assert functions["keep_block"] == 2 * (KEPT_SMALL + KEPT_LARGE,), functions
+        assert functions["keep_all"] == (0, KEPT_SMALL + KEPT_LARGE), functions
+        assert functions["work"][1] >= functions["keep_all"][1] + functions["work"][0]
+        kept = [row[:3] for row in stacks if row[3] == "keep_block < keep_all < work"]
+        assert kept == [(KEPT_LARGE, THREADS * LARGE, KEPT_LARGE),
+                        (KEPT_SMALL, THREADS * COUNT, KEPT_SMALL)], stacks
+    with Load(options="profile=1,profile_page=on", program=STATIC) as load:
+        # Frames of the library are functions of the program here.
+        functions, _ = top(load.pid, "--count=1", "--cumulative")[0]
+        for name in ("keep_block", "keep_all"):
+            assert functions[name][1] == KEPT_SMALL + KEPT_LARGE, functions
+
+
+def test_top_estimates():
+    """What is sampled is scaled: twelve deviations off is what the test cannot bear."""
+    with Load(options="profile=4096,profile_page=on") as load:
+        functions, stacks = top(load.pid, "--count=1", "--depth=2")[0]
+        large, small = [row for row in stacks if row[3] == "keep_block < keep_all"]
+        assert large[:2] == (KEPT_LARGE, THREADS * LARGE), large
+        deviation = 1 / (KEPT_SMALL / 4096) ** 0.5
+        assert abs(small[0] / KEPT_SMALL - 1) < 12 * deviation, (small, deviation)
+        assert abs(small[1] / (THREADS * COUNT) - 1) < 12 * deviation, (small, deviation)
+        assert functions["keep_block"][0] in range(large[0] + small[0] - 2,
+                                                   large[0] + small[0] + 3)
+
+
+def test_top_sorts():
+    with Load(options="profile=1,profile_page=on") as load:
+        for key, column in (("live", 0), ("blocks", 1), ("all", 2)):
+            functions, stacks = top(load.pid, "--count=1", "--sort=" + key)[0]
+            values = [row[column] for row in stacks]
+            assert values == sorted(values, reverse=True) and len(values) >= 3, stacks
+            flats = [flat for flat, _ in functions.values()]
+            assert flats == sorted(flats, reverse=True) and flats[0] > 0, functions
+        functions, _ = top(load.pid, "--count=1", "--cumulative")[0]
+        sums = [callees for _, callees in functions.values()]
+        assert sums == sorted(sums, reverse=True) and len(sums) >= 4, functions
+        assert all(" < " not in row[3] for row in top(load.pid, "--count=1", "--depth=1")[0][1])
+        pictures = top(load.pid, "--count=3", "--interval=0.02", "--sort=all", "--depth=1")
+        totals = [sum(row[2] for row in stacks) for _, stacks in pictures]
+        assert totals == sorted(totals) and totals[0] < totals[2], totals
+
+
+def test_top_ends():
+    """A look at what there was in the end, and who cannot be looked at."""
+    with Load(options="profile=1,profile_page=on") as load:
+        watching = start("top", load.pid, "--interval=600", "--depth=3")
+        assert b"Process %d (load): about " % load.pid in watching.stdout.readline()
+        load.tell("exit", "bye")
+        load.process.wait()
+        output, errors = ends(watching)
+        assert errors.endswith("process %d (load) has ended\n" % load.pid), errors
+        assert output.count("Process %d" % load.pid) == 1, output
+        if "libdw" not in errors:
+            assert "  keep_block < keep_all < work\n" in output, output
+    with Load() as load:
+        refused("top", load.pid, words=r"process %d \(load\) has no profile page: start it by "
+                r"'poolmalloc run --profile', or with POOLMALLOC_OPTIONS=profile=on,profile_page=on"
+                % load.pid)
+    refused("top", os.getpid(), words=r"process %d \(.*\) does not use poolmalloc, or .*"
+            % os.getpid())
+
+
+def test_top_pages():
+    """Truncated, future, empty, foreign and damaged pages."""
+    name = "poolmalloc-profile"
+    with Load(options="profile=1,profile_page=on,profile_stacks=16", threads=1) as load:
+        page = word(real_page(load, name), 3, os.getpid())
+    size = len(page)
+    said, _, header, row, room, rows = struct.unpack_from("=6Q", page, 16)
+    assert said <= size and header + row * room <= said and 0 < rows <= room
+    check_fakes("top", name, "profile page", [
+        (b"", SEAL_SHRINK, "is truncated: 0 bytes, where .* were expected"),
+        (page[:size // 2], SEAL_SHRINK, "is damaged: it has %d bytes and speaks of %d"
+         % (size // 2, said)),
+        (bytes(size), SEAL_SHRINK, "is empty"),
+        (word(page, 0, 7), SEAL_SHRINK, "was not made by poolmalloc: it starts with 0x0+7"),
+        (word(page, 1, 2), SEAL_SHRINK, "has version 2, this command knows version 1: .*"),
+        (page, 0, "was not made by poolmalloc: its size can change"),
+        (word(page, 4, size + 8), SEAL_SHRINK, "is damaged"),  # header_bytes
+        (word(page, 4, 8), SEAL_SHRINK, "is damaged"),
+        (word(page, 5, 8), SEAL_SHRINK, "is damaged"),  # row_bytes
+        (word(page, 5, row + 1), SEAL_SHRINK, "is damaged"),
+        (word(page, 6, 1 << 60), SEAL_SHRINK, "is damaged"),  # rows_room
+    ])
+    for good in (page, word(page, 7, 1 << 60), word(page, 8, 0), word(page, 9, 5),
+                 word(page, header // 8 + 7, 1 << 60)):  # rows, mean_bytes, dropped, a row's depth
+        file = fake(name, good)
+        output, _ = run("top", os.getpid(), "--count=1")
+        os.close(file)
+        assert ("is stopped" in output) == (good[64:72] == bytes(8)), output
+        assert ("no room for 5 samples" in output) == (good[72] == 5), output
+
+
 # ---- who cannot be watched ----
 
 def test_refused():
@@ -458,11 +586,21 @@ def test_terminal():
         terminal.read_until("\narena ", 1)  # a single one is whole
         assert terminal.end() == 0
         assert "\033[H" not in terminal.text and "\033[1m" in terminal.text
-    assert "\033" not in run("stats", os.getpid(), status=1)[1]
+    with Load(options="profile=64k,profile_page=on") as load:
+        terminal = Terminal("top", load.pid, "--interval=0.05", rows=14, columns=70)
+        terminal.read_until("\033[J", 3)
+        pictures = check_pictures(terminal.text, 14, 70)
+        assert "function" in pictures[1] and "  stack" in pictures[1], pictures[1]
+        terminal.press(b"\x03")
+        assert terminal.end() == 0
 
 
 def test_usage():
-    for command in ("stats",):
+    for word_, words in (("--sort=size", "'size' is nothing to sort by: live, all, blocks"),
+                         ("--depth=0", "'0' is no depth"), ("--depth=65", "'65' is no depth"),
+                         ("--depth=x", "'x' is no depth")):
+        assert words in run("top", word_, "1", status=2)[1]
+    for command in ("stats", "top"):
         for arguments, words in ((["1", "2"], "unexpected argument '2'"),
                                  ([], "the number of a process is missing"),
                                  (["x"], "'x' is not the number of a process"),

@@ -51,6 +51,7 @@ static void put(struct screen *screen, bool is_heading, const char *format, va_l
     if (rows_left(screen) == 0)
         return;
     vsnprintf(text, sizeof text, format, arguments);
+    clean(text); /* names in it are of files that may have anything in them */
     if (screen->in_place && strlen(text) > screen->columns)
         text[screen->columns] = 0;
     printf("%s%s%s%s\n", is_bold ? "\033[1m" : "", text, is_bold ? "\033[0m" : "",
