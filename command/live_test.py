@@ -595,6 +595,25 @@ def test_terminal():
         assert terminal.end() == 0
 
 
+def test_run_tells():
+    """Where it will be written, to who sits at a terminal, and nobody else."""
+    folder = os.getcwd()
+    for flags, words in ((["--profile"], "the profile at exit goes to %s/poolmalloc.%%d.heap"),
+                         (["--trace"], "the snapshot at exit goes to %s/poolmalloc.%%d.snap"),
+                         (["--stats", "--output=/dev/null"],
+                          "the statistics at exit go to /dev/null%s")):
+        words %= folder if "%s/" in words else ""
+        # The program ends without writing anything.
+        terminal = Terminal("run", *flags, "--options=profile=off", "sh", "-c",
+                            "echo; echo $$; kill -9 $$")
+        terminal.read_until("\n", 3)
+        assert terminal.end() == -9
+        said = [line for line in terminal.text.splitlines() if line.startswith("poolmalloc run: ")]
+        assert said == ["poolmalloc run: " + (words % terminal.pid if "%d" in words else words)], \
+            terminal.text
+    assert "goes to" not in run("run", "--profile", "sh", "-c", "kill -9 $$", status=-9)[1]
+
+
 def test_usage():
     for word_, words in (("--sort=size", "'size' is nothing to sort by: live, all, blocks"),
                          ("--depth=0", "'0' is no depth"), ("--depth=65", "'65' is no depth"),

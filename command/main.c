@@ -85,8 +85,11 @@ static int dispatch(int count, char **arguments)
 int main(int count, char **arguments)
 {
     int status = dispatch(count, arguments);
-    if (fclose(stdout) != 0 && status == 0) {
-        complain("write error: %s", strerror(errno));
+    int error = ferror(stdout) ? errno : 0; /* what did not fit the buffer was written before */
+    if (fclose(stdout) != 0)
+        error = errno;
+    if (error != 0 && status == 0) {
+        complain("write error: %s", strerror(error));
         status = STATUS_FAILED;
     }
     return status;
