@@ -278,9 +278,10 @@ def test_top_known():
         assert functions["keep_block"] == 2 * (KEPT_SMALL + KEPT_LARGE,), functions
         assert functions["keep_all"] == (0, KEPT_SMALL + KEPT_LARGE), functions
         assert functions["work"][1] >= functions["keep_all"][1] + functions["work"][0]
+        # Two stacks, as there are two calls, and shown as one.
         kept = [row[:3] for row in stacks if row[3] == "keep_block < keep_all < work"]
-        assert kept == [(KEPT_LARGE, THREADS * LARGE, KEPT_LARGE),
-                        (KEPT_SMALL, THREADS * COUNT, KEPT_SMALL)], stacks
+        assert kept == [(KEPT_LARGE + KEPT_SMALL, THREADS * (LARGE + COUNT),
+                         KEPT_LARGE + KEPT_SMALL)], stacks
     with Load(options="profile=1,profile_page=on", program=STATIC) as load:
         # Frames of the library are functions of the program here.
         functions, _ = top(load.pid, "--count=1", "--cumulative")[0]
@@ -289,16 +290,16 @@ def test_top_known():
 
 
 def test_top_estimates():
-    """What is sampled is scaled: twelve deviations off is what the test cannot bear."""
+    """What is sampled is scaled: large blocks are known, and of small ones the sum is; twelve
+    deviations off is what the test cannot bear."""
     with Load(options="profile=4096,profile_page=on") as load:
         functions, stacks = top(load.pid, "--count=1", "--depth=2")[0]
-        large, small = [row for row in stacks if row[3] == "keep_block < keep_all"]
-        assert large[:2] == (KEPT_LARGE, THREADS * LARGE), large
+        held, blocks = [row[:2] for row in stacks if row[3] == "keep_block < keep_all"][0]
+        small, small_blocks = held - KEPT_LARGE, blocks - THREADS * LARGE
         deviation = 1 / (KEPT_SMALL / 4096) ** 0.5
-        assert abs(small[0] / KEPT_SMALL - 1) < 12 * deviation, (small, deviation)
-        assert abs(small[1] / (THREADS * COUNT) - 1) < 12 * deviation, (small, deviation)
-        assert functions["keep_block"][0] in range(large[0] + small[0] - 2,
-                                                   large[0] + small[0] + 3)
+        assert abs(small / KEPT_SMALL - 1) < 12 * deviation, (small, deviation)
+        assert abs(small_blocks / (THREADS * COUNT) - 1) < 12 * deviation, (blocks, deviation)
+        assert functions["keep_block"] == (held, held), functions
 
 
 def test_top_sorts():
@@ -306,7 +307,7 @@ def test_top_sorts():
         for key, column in (("live", 0), ("blocks", 1), ("all", 2)):
             functions, stacks = top(load.pid, "--count=1", "--sort=" + key)[0]
             values = [row[column] for row in stacks]
-            assert values == sorted(values, reverse=True) and len(values) >= 3, stacks
+            assert values == sorted(values, reverse=True) and len(values) >= 2, stacks
             flats = [flat for flat, _ in functions.values()]
             assert flats == sorted(flats, reverse=True) and flats[0] > 0, functions
         functions, _ = top(load.pid, "--count=1", "--cumulative")[0]

@@ -16,8 +16,10 @@ struct amounts {
     double live_bytes, live_blocks, all_bytes;
 };
 
+/* A stack, and then those that do not differ in the frames that are shown. */
 struct top_stack {
     const struct pm_profile_row *row; /* one of its rows, for the frames */
+    size_t shown;                     /* a number for the names of these frames */
     struct amounts amounts;
     double was_bytes; /* live, at the look before */
 };
@@ -51,7 +53,7 @@ struct top {
     double looked_s, seconds; /* when, and since the look before; 0: there was none */
 
     struct top_stack *stacks;
-    size_t stack_count, stack_room;
+    size_t stack_count, stack_room, different_stacks;
     struct top_function *functions;
     size_t function_count, function_room;
     struct amounts total;

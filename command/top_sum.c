@@ -82,33 +82,79 @@ static void sum_stacks(struct top *top)
         add(&top->total, &amounts);
         stack->was_bytes += exchange_bytes(top, row, amounts.live_bytes);
     }
+    top->different_stacks = top->stack_count;
+}
+
+static int by_shown(const void *a, const void *b)
+{
+    const struct top_stack *one = a, *other = b;
+    return one->shown < other->shown ? -1 : one->shown > other->shown;
+}
+
+/* What looks the same becomes one. */
+static void merge_stacks(struct top *top)
+{
+    size_t kept = 0;
+    if (top->stack_count != 0)
+        qsort(top->stacks, top->stack_count, sizeof *top->stacks, by_shown);
+    for (size_t i = 0; i < top->stack_count; i++) {
+        const struct top_stack *stack = &top->stacks[i];
+        if (kept == 0 || by_shown(&top->stacks[kept - 1], stack) != 0) {
+            top->stacks[kept++] = *stack;
+            continue;
+        }
+        add(&top->stacks[kept - 1].amounts, &stack->amounts);
+        top->stacks[kept - 1].was_bytes += stack->was_bytes;
+    }
+    top->stack_count = kept;
 }
 
 /* ---- functions ---- */
 
-static struct top_function *function_called(struct top *top, struct numbers *places,
-                                            const char *name)
+/* Where things are while they are added up. */
+struct places {
+    struct numbers functions; /* by name: equal ones are one */
+    struct numbers stacks;    /* by the number of the frames before, and the function's */
+};
+
+static size_t function_called(struct top *top, struct places *places, const char *name)
 {
     bool is_new;
-    size_t *place = numbers_at(places, (uint64_t)(uintptr_t)name, &is_new); /* equal ones are one */
+    size_t *place = numbers_at(&places->functions, (uint64_t)(uintptr_t)name, &is_new);
     if (is_new) {
         *place = top->function_count;
         top->functions = get_room(top->functions, &top->function_room, top->function_count + 1,
                                   sizeof *top->functions);
         top->functions[top->function_count++] = (struct top_function){.name = name};
     }
-    return &top->functions[*place];
+    return *place;
+}
+
+/* A number, from 1, for the frames so far and one more. */
+static size_t with_frame(struct places *places, size_t before, size_t function)
+{
+    bool is_new;
+    size_t *number = numbers_at(&places->stacks, (uint64_t)before << 32 | function, &is_new);
+    if (is_new)
+        *number = places->stacks.count;
+    return *number;
 }
 
 /* A function that is in the stack several times has its bytes once. */
-static void add_stack(struct top *top, struct numbers *places, size_t number)
+static void add_stack(struct top *top, struct places *places, size_t number)
 {
-    const struct top_stack *stack = &top->stacks[number];
+    struct top_stack *stack = &top->stacks[number];
+    unsigned left = top->depth;
     for (uint64_t i = 0; i < stack->row->depth; i++) {
         const struct symbol_frame *frames;
         size_t count = symbols_find(top->symbols, stack->row->frames[i], &frames);
         for (size_t j = 0; j < count; j++) {
-            struct top_function *function = function_called(top, places, frames[j].name);
+            size_t place = function_called(top, places, frames[j].name);
+            struct top_function *function = &top->functions[place];
+            if (left > 0) {
+                stack->shown = with_frame(places, stack->shown, place);
+                left--;
+            }
             if (i == 0 && j == 0)
                 add(&function->flat, &stack->amounts);
             if (function->seen != number + 1)
@@ -146,12 +192,14 @@ static int by_function_amount(const void *a, const void *b)
 
 void sum_rows(struct top *top)
 {
-    struct numbers places = {0};
+    struct places places = {0};
     sum_stacks(top);
     top->function_count = 0;
     for (size_t i = 0; i < top->stack_count; i++)
         add_stack(top, &places, i);
-    numbers_clear(&places);
+    numbers_clear(&places.functions);
+    numbers_clear(&places.stacks);
+    merge_stacks(top);
     sorted = top;
     if (top->stack_count != 0)
         qsort(top->stacks, top->stack_count, sizeof *top->stacks, by_stack_amount);

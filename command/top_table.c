@@ -28,7 +28,7 @@ static void put_head(struct top *top)
     char bytes[NUMBER_BYTES], blocks[NUMBER_BYTES], mean[NUMBER_BYTES];
     put_heading(&top->screen, "Process %d (%s): about %s bytes in %s blocks, from %zu stacks",
                 (int)w->pid, w->name, rounded(bytes, top->total.live_bytes),
-                rounded(blocks, top->total.live_blocks), top->stack_count);
+                rounded(blocks, top->total.live_blocks), top->different_stacks);
     if (top->page->mean_bytes == 0)
         put_line(&top->screen, "The profiler is stopped; what was sampled before is shown.");
     else if (top->page->mean_bytes == 1)

@@ -8,6 +8,7 @@
 #define PM_COMMAND_WATCHED_H
 
 #include <dirent.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
