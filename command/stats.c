@@ -103,11 +103,16 @@ static bool take_sample(void)
         complain("the statistics page of process %d (%s) is damaged", (int)w->pid, w->name);
         return false;
     }
-    samples.before = same_page ? samples.now : copy;
-    samples.now = copy;
+    samples.has_news = !same_page || copy.updates != samples.now.updates;
+    if (samples.has_news) {
+        samples.before = same_page ? samples.now : copy;
+        samples.now = copy;
+    }
     inode = w->inode;
-    samples.seconds = (double)(int64_t)(copy.updated_ns - samples.before.updated_ns) * 1e-9;
     samples.age_s = age_of(&copy);
+    samples.seconds = (double)(int64_t)(copy.updated_ns - samples.before.updated_ns) * 1e-9;
+    if (samples.seconds > 0 && samples.seconds < samples.age_s) /* nothing happens since then */
+        samples.seconds = samples.age_s;
     return true;
 }
 
@@ -116,7 +121,7 @@ static bool show(void *arg, enum look look)
     (void)arg;
     if (!take_sample())
         return false;
-    if (look != LOOK_ENDED || !only_news || samples.now.updates != samples.before.updates)
+    if (look != LOOK_ENDED || !only_news || samples.has_news)
         form(&samples);
     return true;
 }

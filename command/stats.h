@@ -9,9 +9,11 @@
 struct samples {
     struct watched watched;
     struct screen screen;
-    struct pm_stats_page now, before;
-    double seconds; /* of the process's own updates between the two; 0: rates are not known */
-    double age_s;   /* of the present one */
+    struct pm_stats_page now, before; /* the last two updates that were seen */
+    bool has_news;                    /* `now` is of this look */
+    double seconds;                   /* between the two, or since the last if that is longer; 0:
+                                         rates are not known */
+    double age_s;                     /* of the last one */
     unsigned long looks;
 };
 

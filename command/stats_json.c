@@ -138,7 +138,7 @@ void show_json(struct samples *s)
     putchar(',');
     put_text("program", s->watched.name);
     put_number("updates", s->now.updates);
-    printf(",\"age_s\":%.3f,\"seconds\":%.3f", s->age_s, s->seconds);
+    printf(",\"age_s\":%.3f,\"seconds\":%.6f", s->age_s, s->seconds);
     put_counters(&s->now);
     put_rates(s);
     put_classes(&s->now);

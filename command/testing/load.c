@@ -28,7 +28,13 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-enum { threads_max = 64, slots = 500, large_bytes = 5 << 20, filler_bytes = 3000, tries = 100000 };
+enum {
+    threads_max = 64,
+    slots = 500,
+    large_bytes = 5 << 20,
+    filler_bytes = 3000,
+    tries = 20000000
+};
 
 static unsigned long threads, count, size, large;
 static _Atomic int enough;
@@ -126,6 +132,18 @@ static bool go_back(const struct pm_stats_page *page, void ***last, struct pm_st
     return false;
 }
 
+static void **free_all(void **last)
+{
+    while (last != NULL) {
+        void **next = last;
+        last = *next;
+        free(next);
+    }
+    return NULL;
+}
+
+/* Until there was an update: if one was kept from its processor, the next one may be seconds away.
+ */
 static bool take_slow_paths(const struct pm_stats_page *page, struct pm_stats *stats)
 {
     void **last = NULL;
@@ -135,6 +153,10 @@ static bool take_slow_paths(const struct pm_stats_page *page, struct pm_stats *s
         if (__atomic_load_n(&page->updates, __ATOMIC_RELAXED) != updates &&
             go_back(page, &last, stats))
             return true;
+        if (i % slots == 0) {
+            last = free_all(last);
+            usleep(1000);
+        }
     }
     return false;
 }

@@ -11,10 +11,11 @@
  * process, that with the most updates is the one in use.
  *
  * How old: updated_ns says it. The process updates the page on slow paths of malloc and free, each
- * 16th of which looks at the clock, and no more often than each rest_ns: stats_page_ms, or 50 times
- * as long as an update takes, whichever is longer. So what happened since then is missing, and of
- * what happened before, what each thread's pools had since its last slow path (at most one pool of
- * each size class). A process that does not allocate does not update; then little changed.
+ * 16th of which looks at the clock, and no more often than each rest_ns: stats_page_ms, at first
+ * the age of the page if that is less, or 50 times as long as an update took lately, whichever is
+ * longer. So what happened since then is missing, and of what happened before, what each thread's
+ * pools had since its last slow path (at most one pool of each size class). A process that does not
+ * allocate does not update; then little changed.
  *
  * Layout: words of 64 bits in the machine's order. Within a version fields keep their place and
  * meaning, and room that is zero may get one; a reader refuses versions that it does not know.

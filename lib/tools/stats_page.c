@@ -19,7 +19,8 @@ static _Atomic uint64_t updating;
 
 /* The updater's. */
 static struct pm_os_shared shared; /* of process `owner` */
-static uint64_t owner;
+static uint64_t owner, made_ns;    /* the time of its first update */
+static uint64_t cost_ns; /* of an update, a moving average: any may be kept from its processor */
 static struct pm_stats_page draft;
 static struct pm_report report;
 
@@ -102,7 +103,7 @@ static void publish(struct pm_stats_page *page)
 }
 
 /* The first one, or in a child: an earlier one is the parent's. False: the system refuses. */
-static bool make_page(uint64_t process)
+static bool make_page(uint64_t process, uint64_t now_ns)
 {
     if (owner != 0)
         pm_os_unshare(&shared);
@@ -111,6 +112,7 @@ static bool make_page(uint64_t process)
         return false;
     struct pm_stats_page *page = shared.start;
     owner = process;
+    made_ns = now_ns;
     draft.process_id = process;
     page->version = PM_STATS_PAGE_VERSION;
     page->bytes = sizeof draft;
@@ -121,16 +123,20 @@ static bool make_page(uint64_t process)
 
 static void fill(uint64_t now_ns)
 {
+    /* A process may have all that it needs soon, and wait from then on: at first a page is brought
+     * up to date when it is twice as old as it was. */
     uint64_t rest_ns = pm_load_relaxed(&pm_options.stats_page_ms) * 1000000;
+    if (now_ns - made_ns < rest_ns)
+        rest_ns = now_ns - made_ns;
     pm_figures_look(PM_LOOK_BRIEFLY, &report.figures, &report.threads);
     draft.stats.stats = report.figures.stats;
     draft.fields = sizeof draft.stats.stats / sizeof(uint64_t);
     fill_classes(&report.figures);
     fill_threads(&report.threads);
     fill_locks();
-    uint64_t took_ns = pm_os_now_ns() - now_ns;
-    if (took_ns * PM_STATS_PAGE_REST > rest_ns)
-        rest_ns = took_ns * PM_STATS_PAGE_REST;
+    cost_ns = (7 * cost_ns + pm_os_now_ns() - now_ns) / 8;
+    if (cost_ns * PM_STATS_PAGE_REST > rest_ns)
+        rest_ns = cost_ns * PM_STATS_PAGE_REST;
     draft.updates++;
     draft.updated_ns = now_ns;
     draft.rest_ns = rest_ns;
@@ -138,7 +144,7 @@ static void fill(uint64_t now_ns)
 
 static bool update_page(uint64_t process, uint64_t now_ns)
 {
-    if (owner != process && !make_page(process)) {
+    if (owner != process && !make_page(process, now_ns)) {
         pm_warn("no statistics page (option stats_page): the system gives no shared memory");
         return false;
     }
