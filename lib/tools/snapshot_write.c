@@ -60,6 +60,12 @@ static void put_number(struct writer *w, const char *key, uint64_t number)
     put_text(w, "\n");
 }
 
+static void put_known(struct writer *w, const char *key, uint64_t number)
+{
+    if (number != 0)
+        put_number(w, key, number);
+}
+
 static void put_time(struct writer *w, uint64_t time_s)
 {
     put_text(w, "time ");
@@ -75,9 +81,9 @@ static void put_head(struct writer *w, const struct pm_snapshot_about *about)
     put_number(w, PM_SNAPSHOT_FIRST_LINE, PM_SNAPSHOT_VERSION);
     put_number(w, "pid ", about->process_id);
     put_time(w, about->time_s);
-    put_number(w, "traceback_limit ", about->traceback_limit);
-    put_number(w, "traced_bytes ", about->traced_bytes);
-    put_number(w, "peak_bytes ", about->peak_bytes);
+    put_known(w, "traceback_limit ", about->traceback_limit);
+    put_known(w, "traced_bytes ", about->traced_bytes);
+    put_known(w, "peak_bytes ", about->peak_bytes);
 }
 
 static void put_stack(unsigned domain, const uintptr_t *frames, unsigned count, uint64_t blocks,
