@@ -7,6 +7,7 @@
 #include "os/os.h"
 #include "tools/snapshot.h"
 #include "tools/snapshot_internal.h"
+#include "tools/trace.h"
 
 #include <errno.h>
 #include <string.h>
@@ -175,11 +176,12 @@ static void put_maps_now(struct writer *w)
 bool pm_snapshot_write_now(int file)
 {
     struct writer w = {.file = file};
-    struct pm_snapshot_about about = {.process_id = pm_os_process_id(), .time_s = pm_os_time_s()};
+    struct pm_snapshot_about about = {.process_id = pm_os_process_id(),
+                                      .time_s = pm_os_time_s(),
+                                      .traceback_limit = pm_trace_limit()};
     put_head(&w, &about);
     put_program(&w);
-    if (pm_trace_each != NULL)
-        pm_trace_each(put_stack, &w);
+    pm_trace_each(put_stack, &w);
     put_maps_head(&w);
     put_maps_now(&w);
     return put_end(&w);
