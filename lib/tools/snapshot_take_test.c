@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -276,6 +277,64 @@ ISOLATED(a_full_disk_is_told_by_a_dump_too)
     pm_free(site_a(10));
 }
 
+/* ---- dumps in signal handlers ---- */
+
+enum { SIGNALS = PM_TSAN ? 20 : 200 };
+
+static _Atomic int dumped;
+static int dump_files[SIGNALS];
+
+static void dump(int signal)
+{
+    int saved_errno = errno;
+    (void)signal;
+    require(pm_snapshot_write_now(dump_files[dumped]));
+    dumped++;
+    errno = saved_errno;
+}
+
+static void *allocate(void *arg)
+{
+    static void *blocks[SLOTS];
+    uint64_t random = 1;
+    (void)arg;
+    while (dumped < SIGNALS) {
+        void **block = &blocks[test_random_below(&random, SLOTS)];
+        pm_free(*block);
+        *block = site_a(test_random_below(&random, 3000));
+    }
+    for (int i = 0; i < SLOTS; i++)
+        pm_free(blocks[i]);
+    return NULL;
+}
+
+/* The handler interrupts malloc, free and the tracing, wherever they are. */
+ISOLATED(a_dump_by_a_signal_is_whole_whatever_it_interrupted)
+{
+    pthread_t thread;
+    char error[200];
+    const struct sigaction action = {.sa_handler = dump};
+    require(sigaction(SIGUSR1, &action, NULL) == 0 && pm_trace_start(FRAMES));
+    for (int i = 0; i < SIGNALS; i++)
+        require((dump_files[i] = fileno(tmpfile())) >= 0);
+    require(pthread_create(&thread, NULL, allocate, NULL) == 0);
+    for (int i = 0; i < SIGNALS; i++) {
+        require(pthread_kill(thread, SIGUSR1) == 0);
+        while (dumped <= i)
+            sched_yield();
+    }
+    require(pthread_join(thread, NULL) == 0);
+    for (int i = 0; i < SIGNALS; i++) {
+        struct pm_snapshot_about about;
+        require(lseek(dump_files[i], 0, SEEK_SET) == 0);
+        pm_snapshot *snapshot = pm_snapshot_read_fd(dump_files[i], "dump", error, sizeof error);
+        require(snapshot != NULL);
+        pm_snapshot_get_about(snapshot, &about);
+        require(about.blocks <= SLOTS + 100 && about.traceback_limit == FRAMES);
+        pm_snapshot_free(snapshot);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -285,6 +344,7 @@ int main(void)
         cmocka_unit_test(the_figures_of_the_tracing_are_told),
         cmocka_unit_test(without_a_resolver_exported_functions_are_known_in_the_process_itself),
         cmocka_unit_test(a_full_disk_is_told_by_a_dump_too),
+        cmocka_unit_test(a_dump_by_a_signal_is_whole_whatever_it_interrupted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
