@@ -296,6 +296,94 @@ static inline double pm_profile_row_scale(const struct pm_profile_row *row)
 }
 #endif
 #endif
+#ifndef POOLMALLOC_SNAPSHOT_H
+#define POOLMALLOC_SNAPSHOT_H
+#ifdef __cplusplus
+extern "C" {
+#endif
+typedef struct pm_snapshot pm_snapshot;
+PM_API pm_snapshot *pm_snapshot_take(void);
+PM_API pm_snapshot *pm_snapshot_new(void);
+PM_API void pm_snapshot_free(pm_snapshot *snapshot);
+PM_API bool pm_snapshot_add(pm_snapshot *snapshot, unsigned domain, const uintptr_t *frames,
+                            unsigned count, uint64_t blocks, uint64_t bytes);
+PM_API bool pm_snapshot_add_maps(pm_snapshot *snapshot, const char *text, size_t bytes);
+struct pm_snapshot_about {
+    uint64_t process_id;
+    const char *program;
+    uint64_t time_s;
+    uint64_t traceback_limit;
+    uint64_t traced_bytes;
+    uint64_t peak_bytes;
+    uint64_t stacks;
+    uint64_t blocks, bytes;
+};
+PM_API void pm_snapshot_get_about(const pm_snapshot *snapshot, struct pm_snapshot_about *about);
+PM_API bool pm_snapshot_set_about(pm_snapshot *snapshot, const struct pm_snapshot_about *about);
+PM_API bool pm_snapshot_each(const pm_snapshot *snapshot,
+                             bool (*visit)(unsigned domain, const uint64_t *frames, unsigned count,
+                                           uint64_t blocks, uint64_t bytes, void *arg),
+                             void *arg);
+struct pm_snapshot_frame {
+    uint64_t address;
+    const char *module;
+    uint64_t offset;
+    const char *function;
+    const char *file;
+    uint64_t line;
+};
+PM_API bool pm_snapshot_frame_of(const pm_snapshot *snapshot, uint64_t address,
+                                 struct pm_snapshot_frame *frame);
+struct pm_snapshot_resolver {
+    void (*resolve)(void *arg, struct pm_snapshot_frame *frame);
+    void *arg;
+};
+enum pm_snapshot_group {
+    PM_SNAPSHOT_BY_ADDRESS,
+    PM_SNAPSHOT_BY_FUNCTION,
+    PM_SNAPSHOT_BY_FILE,
+    PM_SNAPSHOT_BY_LINE,
+    PM_SNAPSHOT_BY_MODULE,
+    PM_SNAPSHOT_BY_TRACEBACK,
+    PM_SNAPSHOT_BY_DOMAIN,
+};
+struct pm_snapshot_row {
+    uint64_t bytes, blocks;
+    int64_t bytes_diff, blocks_diff;
+    const struct pm_snapshot_frame *frames;
+    unsigned frame_count;
+    unsigned domain;
+};
+struct pm_snapshot_table {
+    size_t count;
+    const struct pm_snapshot_row *rows;
+};
+PM_API struct pm_snapshot_table *
+pm_snapshot_statistics(const pm_snapshot *snapshot, enum pm_snapshot_group group, bool cumulative,
+                       const struct pm_snapshot_resolver *resolver);
+PM_API struct pm_snapshot_table *pm_snapshot_compare(const pm_snapshot *snapshot,
+                                                     const pm_snapshot *old,
+                                                     enum pm_snapshot_group group, bool cumulative,
+                                                     const struct pm_snapshot_resolver *resolver);
+PM_API void pm_snapshot_table_free(struct pm_snapshot_table *table);
+struct pm_snapshot_filter {
+    bool inclusive;
+    bool all_frames;
+    bool by_domain;
+    unsigned domain;
+    const char *module, *function, *file;
+    uint64_t line;
+};
+PM_API pm_snapshot *pm_snapshot_filter(const pm_snapshot *snapshot,
+                                       const struct pm_snapshot_filter *filters, size_t count,
+                                       const struct pm_snapshot_resolver *resolver);
+PM_API bool pm_snapshot_write(const pm_snapshot *snapshot, int file);
+PM_API pm_snapshot *pm_snapshot_read(const char *path, char *error, size_t room);
+PM_API pm_snapshot *pm_snapshot_read_fd(int file, const char *name, char *error, size_t room);
+#ifdef __cplusplus
+}
+#endif
+#endif
 #ifndef POOLMALLOC_STATS_PAGE_H
 #define POOLMALLOC_STATS_PAGE_H
 #ifdef __cplusplus
@@ -349,6 +437,39 @@ static inline bool pm_stats_page_read(const struct pm_stats_page *page, struct p
     }
     return false;
 }
+#ifdef __cplusplus
+}
+#endif
+#endif
+#ifndef POOLMALLOC_TRACE_H
+#define POOLMALLOC_TRACE_H
+#ifdef __cplusplus
+extern "C" {
+#endif
+#define PM_TRACE_FRAMES_MAX 128
+enum pm_trace_domain {
+    PM_TRACE_RAW = PM_DOMAIN_RAW,
+    PM_TRACE_MEM = PM_DOMAIN_MEM,
+    PM_TRACE_OBJECT = PM_DOMAIN_OBJECT,
+    PM_TRACE_MALLOC,
+    PM_TRACE_NEW,
+    PM_TRACE_NEW_ARRAY,
+    PM_TRACE_HEAP,
+    PM_TRACE_DOMAINS
+};
+PM_API bool pm_trace_start(unsigned frames);
+PM_API void pm_trace_stop(void);
+PM_API bool pm_trace_is_on(void);
+PM_API void pm_trace_clear(void);
+PM_API unsigned pm_trace_limit(void);
+#define PM_TRACE_SLACK_BYTES 16384
+PM_API void pm_trace_memory(size_t *current, size_t *peak);
+PM_API void pm_trace_reset_peak(void);
+PM_API size_t pm_trace_own_bytes(void);
+PM_API unsigned pm_trace_of(unsigned domain, const void *ptr, uintptr_t *frames, unsigned most,
+                            size_t *bytes);
+PM_API bool pm_trace_track(unsigned domain, const void *ptr, size_t bytes);
+PM_API bool pm_trace_untrack(unsigned domain, const void *ptr);
 #ifdef __cplusplus
 }
 #endif
