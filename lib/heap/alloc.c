@@ -63,7 +63,7 @@ PM_NOINLINE void *pm_thread_malloc_slow(size_t n)
     bool zero;
     const struct pm_watch *watch = pm_watch_asked();
     if (pm_unlikely(watch != NULL))
-        return pm_watch_malloc(watch, n, 1, false);
+        return pm_watch_malloc_any(watch, n);
     return alloc_class_slow(pm_class_of(n), &zero);
 }
 

@@ -155,7 +155,7 @@ static PM_NOINLINE void free_without_heap(void *ptr, const char *function)
 {
     const struct pm_watch *watch = pm_watch_of_thread();
     if (watch != NULL)
-        return pm_watch_free(watch, ptr, function);
+        return pm_watch_free_any(watch, ptr, function);
     struct pm_place_of at = pool_of(pm_window_find(ptr), ptr);
     pm_remote_check_block(remote_of(at), pm_window_unit(at.window, at.unit), ptr, function);
     asan_back(remote_of(at), ptr);

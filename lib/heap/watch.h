@@ -64,6 +64,22 @@ struct pm_watch {
     void *(*shown)(void *block, size_t *bytes);
 };
 
+/*
+ * Shorter ways of one watch for most calls, a malloc of so many bytes and a free: nothing is put
+ * away for them. They are called while the thread is watched, and may do all that a fast path does
+ * with the heap pm_watch_put_by; for the rest they call pm_watch_malloc and pm_watch_free. errno
+ * has to stay. Defined by the tools layer, constant; who has the heap layer alone does without.
+ */
+struct pm_watch_short {
+    const struct pm_watch *of;
+    void *(*malloc)(size_t bytes);
+    void (*free)(void *ptr, const char *function);
+};
+extern const struct pm_watch_short pm_watch_short PM_HIDDEN __attribute__((weak));
+/* The heap of the thread, as long as that is watched; else it means nothing. */
+extern __thread struct pm_heap *pm_watch_put_by PM_HIDDEN
+    __attribute__((tls_model("initial-exec")));
+
 /* By the tools layer: who watches from the start of the process on, or NULL. Called once, when the
  * options are known, under the lock of start-up; before constructors, so it must not allocate. */
 const struct pm_watch *pm_watch_at_start(void);
@@ -96,6 +112,9 @@ void *pm_watch_malloc(const struct pm_watch *watch, size_t bytes, size_t align, 
 void *pm_watch_resize(const struct pm_watch *watch, void *ptr, size_t bytes, const char *function);
 size_t pm_watch_usable(const struct pm_watch *watch, const void *ptr, const char *function);
 void pm_watch_give_back(const struct pm_watch *watch, void *ptr, const struct pm_return *how);
+/* As malloc and free; the shorter way if there is one. */
+void *pm_watch_malloc_any(const struct pm_watch *watch, size_t bytes);
+void pm_watch_free_any(const struct pm_watch *watch, void *ptr, const char *function);
 /* By a function whose name says by which family. */
 void pm_watch_free(const struct pm_watch *watch, void *ptr, const char *function);
 
