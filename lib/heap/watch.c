@@ -9,7 +9,7 @@
 const struct pm_watch *_Atomic pm_watch_now;
 
 __thread struct pm_heap *pm_watch_put_by; /* while pm_heap_self is pm_heap_watched */
-static __thread unsigned suspended;
+__thread unsigned pm_watch_suspended;
 
 void pm_watch_set(const struct pm_watch *watch)
 {
@@ -26,28 +26,20 @@ PM_INLINE void stop_watching(void)
         pm_heap_self = pm_watch_put_by;
 }
 
-static PM_NOINLINE const struct pm_watch *watch_of_thread(void)
+const struct pm_watch *pm_watch_of_thread(void)
 {
-    if (suspended != 0 || !pm_heap_process_init())
+    if (pm_watch_suspended != 0 || !pm_heap_process_init())
         return NULL;
-    const struct pm_watch *watch = pm_load_acquire(&pm_watch_now); /* as below */
+    /* Acquire pairs with the release in pm_watch_set. */
+    const struct pm_watch *watch = pm_load_acquire(&pm_watch_now);
     if (pm_unlikely(watch == NULL))
         stop_watching();
     return watch;
 }
 
-const struct pm_watch *pm_watch_of_thread(void)
-{
-    /* Acquire pairs with the release in pm_watch_set. */
-    const struct pm_watch *watch = pm_load_acquire(&pm_watch_now);
-    if (pm_likely(watch != NULL && suspended == 0 && pm_heap_self == &pm_heap_watched))
-        return watch;
-    return watch_of_thread();
-}
-
 PM_COLD struct pm_heap *pm_watch_join(struct pm_heap *heap)
 {
-    if (suspended != 0)
+    if (pm_watch_suspended != 0)
         return heap;
     pm_watch_put_by = heap;
     atomic_signal_fence(memory_order_seq_cst);
@@ -63,7 +55,7 @@ struct pm_heap *pm_watch_heap_of_thread(void)
  * the cold heap. */
 PM_INLINE void suspend(void)
 {
-    suspended++;
+    pm_watch_suspended++;
     atomic_signal_fence(memory_order_seq_cst);
     stop_watching();
     atomic_signal_fence(memory_order_seq_cst);
@@ -73,13 +65,13 @@ PM_INLINE void resume(void)
 {
     atomic_signal_fence(memory_order_seq_cst);
     /* Relaxed: nothing is read through it. */
-    if (suspended == 1 && pm_load_relaxed(&pm_watch_now) != NULL) {
+    if (pm_watch_suspended == 1 && pm_load_relaxed(&pm_watch_now) != NULL) {
         pm_watch_put_by = pm_heap_self;
         atomic_signal_fence(memory_order_seq_cst);
         pm_heap_self = &pm_heap_watched;
     }
     atomic_signal_fence(memory_order_seq_cst);
-    suspended--;
+    pm_watch_suspended--;
 }
 
 void pm_watch_suspend(void)
@@ -177,25 +169,4 @@ PM_NOINLINE void pm_watch_free(const struct pm_watch *watch, void *ptr, const ch
 {
     struct pm_return how = {.function = function, .maker = maker_of(function), .align = 1};
     give_back(watch, ptr, &how);
-}
-
-PM_INLINE bool has_short(const struct pm_watch *watch)
-{
-    return &pm_watch_short != NULL && watch == pm_watch_short.of &&
-           pm_heap_self == &pm_heap_watched;
-}
-
-PM_NOINLINE void *pm_watch_malloc_any(const struct pm_watch *watch, size_t bytes)
-{
-    if (pm_likely(has_short(watch)))
-        return pm_watch_short.malloc(bytes);
-    return pm_watch_malloc(watch, bytes, 1, false);
-}
-
-PM_NOINLINE void pm_watch_free_any(const struct pm_watch *watch, void *ptr, const char *function)
-{
-    if (pm_likely(has_short(watch)))
-        pm_watch_short.free(ptr, function);
-    else
-        pm_watch_free(watch, ptr, function);
 }

@@ -76,9 +76,21 @@ struct pm_watch_short {
     void (*free)(void *ptr, const char *function);
 };
 extern const struct pm_watch_short pm_watch_short PM_HIDDEN __attribute__((weak));
-/* The heap of the thread, as long as that is watched; else it means nothing. */
-extern __thread struct pm_heap *pm_watch_put_by PM_HIDDEN
-    __attribute__((tls_model("initial-exec")));
+
+/* Who watches; NULL: nobody. */
+extern const struct pm_watch *_Atomic pm_watch_now PM_HIDDEN;
+/* Of the thread: its heap while it is watched, and how often it was suspended. */
+#define PM_WATCH_THREAD PM_HIDDEN __attribute__((tls_model("initial-exec")))
+extern __thread struct pm_heap *pm_watch_put_by PM_WATCH_THREAD;
+extern __thread unsigned pm_watch_suspended PM_WATCH_THREAD;
+
+/* The calling thread is watched by the watch that has shorter ways. */
+PM_INLINE bool pm_watch_is_short(void)
+{
+    /* Acquire: see pm_watch_of_thread. */
+    return &pm_watch_short != NULL && pm_heap_self == &pm_heap_watched &&
+           pm_load_acquire(&pm_watch_now) == pm_watch_short.of && pm_watch_suspended == 0;
+}
 
 /* By the tools layer: who watches from the start of the process on, or NULL. Called once, when the
  * options are known, under the lock of start-up; before constructors, so it must not allocate. */
@@ -112,9 +124,6 @@ void *pm_watch_malloc(const struct pm_watch *watch, size_t bytes, size_t align, 
 void *pm_watch_resize(const struct pm_watch *watch, void *ptr, size_t bytes, const char *function);
 size_t pm_watch_usable(const struct pm_watch *watch, const void *ptr, const char *function);
 void pm_watch_give_back(const struct pm_watch *watch, void *ptr, const struct pm_return *how);
-/* As malloc and free; the shorter way if there is one. */
-void *pm_watch_malloc_any(const struct pm_watch *watch, size_t bytes);
-void pm_watch_free_any(const struct pm_watch *watch, void *ptr, const char *function);
 /* By a function whose name says by which family. */
 void pm_watch_free(const struct pm_watch *watch, void *ptr, const char *function);
 
