@@ -9,14 +9,16 @@
 
 #include <unistd.h>
 
-/* The bounds of this shared library; static ones lack the second (lib/CMakeLists.txt). */
+/* The linker's bounds of the module's code, and whether that is the shared library (lib/shared.c).
+ * Where the library is linked statically nothing is known of its bounds. */
 extern const char __ehdr_start[] PM_HIDDEN;
-extern const char pm_shared_end[] __attribute__((weak)) PM_HIDDEN;
+extern const char etext[] PM_HIDDEN;
+extern const char pm_in_shared_library __attribute__((weak)) PM_HIDDEN;
 
 bool pm_stack_is_own(uintptr_t address)
 {
-    return pm_shared_end != NULL && address >= (uintptr_t)__ehdr_start &&
-           address < (uintptr_t)pm_shared_end;
+    return &pm_in_shared_library != NULL && address >= (uintptr_t)__ehdr_start &&
+           address < (uintptr_t)etext;
 }
 
 /* ---- bounds of stacks ---- */
