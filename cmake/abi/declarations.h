@@ -448,6 +448,39 @@ static inline bool pm_stats_page_read(const struct pm_stats_page *page, struct p
 }
 #endif
 #endif
+#ifndef POOLMALLOC_TRACE_H
+#define POOLMALLOC_TRACE_H
+#ifdef __cplusplus
+extern "C" {
+#endif
+#define PM_TRACE_FRAMES_MAX 128
+enum pm_trace_domain {
+    PM_TRACE_RAW = PM_DOMAIN_RAW,
+    PM_TRACE_MEM = PM_DOMAIN_MEM,
+    PM_TRACE_OBJECT = PM_DOMAIN_OBJECT,
+    PM_TRACE_MALLOC,
+    PM_TRACE_NEW,
+    PM_TRACE_NEW_ARRAY,
+    PM_TRACE_HEAP,
+    PM_TRACE_DOMAINS
+};
+PM_API bool pm_trace_start(unsigned frames);
+PM_API void pm_trace_stop(void);
+PM_API bool pm_trace_is_on(void);
+PM_API void pm_trace_clear(void);
+PM_API unsigned pm_trace_limit(void);
+#define PM_TRACE_SLACK_BYTES 16384
+PM_API void pm_trace_memory(size_t *current, size_t *peak);
+PM_API void pm_trace_reset_peak(void);
+PM_API size_t pm_trace_own_bytes(void);
+PM_API unsigned pm_trace_of(unsigned domain, const void *ptr, uintptr_t *frames, unsigned most,
+                            size_t *bytes);
+PM_API bool pm_trace_track(unsigned domain, const void *ptr, size_t bytes);
+PM_API bool pm_trace_untrack(unsigned domain, const void *ptr);
+#ifdef __cplusplus
+}
+#endif
+#endif
 #ifndef POOLMALLOC_WALK_H
 #define POOLMALLOC_WALK_H
 #ifdef __cplusplus

@@ -61,9 +61,13 @@ static void *alloc_class_slow(unsigned class, bool *zero)
 PM_NOINLINE void *pm_thread_malloc_slow(size_t n)
 {
     bool zero;
-    const struct pm_watch *watch = pm_watch_asked();
-    if (pm_unlikely(watch != NULL))
-        return pm_watch_malloc(watch, n, 1, false);
+    if (pm_unlikely(!pm_heap_self->real)) {
+        if (pm_watch_is_short())
+            return pm_watch_short.malloc(n);
+        const struct pm_watch *watch = pm_watch_of_thread();
+        if (watch != NULL)
+            return pm_watch_malloc(watch, n, 1, false);
+    }
     return alloc_class_slow(pm_class_of(n), &zero);
 }
 

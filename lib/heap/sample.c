@@ -159,12 +159,24 @@ void pm_sample_resized(void *block, size_t bytes)
 
 /* ---- bounds ---- */
 
-enum { FEW = 16 }; /* bounds that are halved on and on cost more than slow paths */
+/* Blocks that the list keeps at most while bounds are near: what it has more is counted when it is
+ * looked at, one by one. */
+enum { KEEP_MAX = 64, KEEP_PART = 3 };
 
 static void set_bound(struct pm_pool *pool, uint32_t frees)
 {
     pool->count = frees < PM_COUNT_CURRENT ? frees : PM_COUNT_CURRENT;
     pool->start = (uint16_t)pool->count;
+}
+
+/* A third of what may pass stays on the list, the rest is frees: a program that allocates and frees
+ * in turn comes to the end in few steps, one that only allocates, or only frees, in some more. */
+static unsigned blocks_to_keep(uint32_t may_pass, unsigned local)
+{
+    if (may_pass >= 2 * local)
+        return local;
+    unsigned keep = may_pass / KEEP_PART < KEEP_MAX ? may_pass / KEEP_PART : KEEP_MAX;
+    return keep < local ? keep : local;
 }
 
 /* `passed` allocations are not accounted for yet. */
@@ -173,17 +185,13 @@ static void bound(struct pm_heap *heap, unsigned class, uint32_t passed)
     struct pm_pool *pool = heap->current[class];
     if (pool == &pm_pool_none)
         return;
-    unsigned local = pool->carved - pm_pool_live_base(pool) - passed, keep = local;
+    unsigned local = pool->carved - pm_pool_live_base(pool) - passed;
     int32_t left = (int32_t)(heap->until[class] - 1 - passed); /* before the chosen one */
     uint32_t may_pass = left > 0 ? (uint32_t)left : 0;
+    unsigned keep = blocks_to_keep(may_pass, local);
     pm_assert(local == pm_pool_count_local(pool));
-    if (may_pass < 2 * local) {
-        keep = may_pass > FEW ? may_pass / 2 : may_pass;
-        if (keep < local)
-            pm_pool_withhold(pool, keep, local);
-        else
-            keep = local;
-    }
+    if (keep < local)
+        pm_pool_withhold(pool, keep, local);
     set_bound(pool, may_pass - keep + 1);
 }
 

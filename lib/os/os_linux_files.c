@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -50,7 +51,7 @@ static int open_to_write(const char *path, int how)
         return STDERR_FILENO;
     if (strcmp(path, "stdout") == 0)
         return STDOUT_FILENO;
-    int saved_errno = errno, flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | how;
+    int saved_errno = errno, flags = O_WRONLY | O_CREAT | O_CLOEXEC | how;
     int file = (int)syscall(SYS_openat, AT_FDCWD, path, flags, 0666);
     if (file >= 0 && file <= STDERR_FILENO) { /* the program closed one of them */
         int higher = (int)syscall(SYS_fcntl, file, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
