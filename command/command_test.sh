@@ -65,7 +65,8 @@ test_usage()
     says errors "Try 'poolmalloc options --help'"
     expect 2 "$command" options --more
     says errors "poolmalloc options: unrecognized option '--more'"
-    for help in "--help" "run --help" "options --help"; do
+    for help in "--help" "run --help" "options --help" "report --help" "diff --help" \
+        "convert --help"; do
         # shellcheck disable=SC2086 # one word or two
         expect 0 "$command" $help
         says output "Usage: poolmalloc"
@@ -284,13 +285,23 @@ test_completion()
 {
     command -v bash >/dev/null || { echo "skipped: bash is missing"; exit $skipped; }
     offers poolmalloc ""
-    prints "run options --help --version"
+    prints "run options report diff convert --help --version"
     offers poolmalloc ru
     prints run
     offers poolmalloc run --o
     prints --options=
     offers poolmalloc options -
     prints --help
+    offers poolmalloc report --
+    prints "--output= --text --by= --cumulative --all --filter= --top= --help"
+    offers poolmalloc convert --t
+    prints --to=
+    offers poolmalloc report --by=t
+    prints traceback
+    offers poolmalloc report --by = t
+    prints traceback
+    offers poolmalloc convert --to=p
+    prints pprof
     offers poolmalloc options x
     prints ""
     offers poolmalloc run poolmal
