@@ -8,6 +8,7 @@
 #include "base/bits.h"
 #include "os/os.h"
 #include "tools/snapshot_internal.h"
+#include "tools/trace.h"
 
 #include <errno.h>
 #include <string.h>
@@ -214,10 +215,13 @@ static bool take_maps(pm_snapshot *snapshot)
 static bool take_about(pm_snapshot *snapshot)
 {
     char path[4096];
-    size_t length = pm_os_program_path(path, sizeof path);
+    size_t current, peak, length = pm_os_program_path(path, sizeof path);
     snapshot->about.process_id = pm_os_process_id();
     snapshot->about.time_s = pm_os_time_s();
-    snapshot->about.traced_bytes = snapshot->about.bytes;
+    pm_trace_memory(&current, &peak);
+    snapshot->about.traceback_limit = pm_trace_limit();
+    snapshot->about.traced_bytes = current;
+    snapshot->about.peak_bytes = peak;
     return pm_snapshot_set_program(snapshot, path, length);
 }
 
@@ -227,8 +231,7 @@ pm_snapshot *pm_snapshot_take(void)
     if (taking.snapshot == NULL)
         return NULL;
     taking.snapshot->is_own = true;
-    if (pm_trace_each != NULL)
-        pm_trace_each(take_stack, &taking);
+    pm_trace_each(take_stack, &taking);
     /* The maps come last, so that they have what was loaded meanwhile. */
     if (!taking.failed && take_about(taking.snapshot) && take_maps(taking.snapshot))
         return taking.snapshot;

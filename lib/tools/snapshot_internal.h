@@ -7,14 +7,8 @@
 #ifndef PM_TOOLS_SNAPSHOT_INTERNAL_H
 #define PM_TOOLS_SNAPSHOT_INTERNAL_H
 
-#include "base/bits.h"
 #include "poolmalloc/snapshot.h"
 #include "tools/snapshot_memory.h"
-
-/* tools/trace.h */
-extern bool pm_trace_each(void (*visit)(unsigned domain, const uintptr_t *frames, unsigned count,
-                                        uint64_t blocks, uint64_t bytes, void *arg),
-                          void *arg) PM_HIDDEN __attribute__((weak));
 
 struct pm_snapshot_stack {
     uint64_t blocks, bytes;

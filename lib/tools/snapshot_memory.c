@@ -19,6 +19,12 @@ static void *take(size_t bytes)
     return start;
 }
 
+static void give(void *start, size_t bytes)
+{
+    pm_memory_mark(start, bytes, bytes); /* for who maps something else there */
+    pm_os_release(start, bytes);
+}
+
 /* ---- an array that grows ---- */
 
 static bool grow(struct pm_vector *vector, size_t needed_bytes)
@@ -33,9 +39,10 @@ static bool grow(struct pm_vector *vector, size_t needed_bytes)
     if (vector->used_bytes != 0)
         memcpy(start, vector->start, vector->used_bytes);
     if (vector->room_bytes != 0)
-        pm_os_release(vector->start, vector->room_bytes);
+        give(vector->start, vector->room_bytes);
     vector->start = start;
     vector->room_bytes = room;
+    pm_memory_mark(start, vector->used_bytes, room);
     return true;
 }
 
@@ -48,13 +55,14 @@ void *pm_vector_add(struct pm_vector *vector, size_t bytes)
         return NULL;
     void *place = (char *)vector->start + vector->used_bytes;
     vector->used_bytes = needed;
+    pm_memory_mark(place, bytes, bytes);
     return place;
 }
 
 void pm_vector_free(struct pm_vector *vector)
 {
     if (vector->room_bytes != 0)
-        pm_os_release(vector->start, vector->room_bytes);
+        give(vector->start, vector->room_bytes);
     *vector = (struct pm_vector){0};
 }
 
@@ -78,6 +86,7 @@ static struct pm_store_chunk *add_chunk(struct pm_store *store, size_t bytes)
         return NULL;
     *chunk = (struct pm_store_chunk){store->chunks, sizeof *chunk, room};
     store->chunks = chunk;
+    pm_memory_mark(chunk, sizeof *chunk, room);
     return chunk;
 }
 
@@ -93,6 +102,7 @@ void *pm_store_add(struct pm_store *store, size_t bytes)
         return NULL;
     void *place = (char *)chunk + chunk->used_bytes;
     chunk->used_bytes += bytes;
+    pm_memory_mark(place, bytes, bytes);
     return place;
 }
 
@@ -110,7 +120,7 @@ void pm_store_free(struct pm_store *store)
     store->chunks = NULL;
     for (; chunk != NULL; chunk = next) {
         next = chunk->next;
-        pm_os_release(chunk, chunk->room_bytes);
+        give(chunk, chunk->room_bytes);
     }
 }
 

@@ -8,9 +8,22 @@
 #ifndef PM_TOOLS_SNAPSHOT_MEMORY_H
 #define PM_TOOLS_SNAPSHOT_MEMORY_H
 
+#include "base/asan.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/* Of the room, only the first bytes are in use: AddressSanitizer reports accesses to the rest. */
+static inline void pm_memory_mark(const void *room, size_t used_bytes, size_t room_bytes)
+{
+#if PM_ASAN
+    pm_asan_unpoison(room, used_bytes);
+    pm_asan_poison((const char *)room + used_bytes, room_bytes - used_bytes);
+#else
+    (void)room, (void)used_bytes, (void)room_bytes;
+#endif
+}
 
 struct pm_vector {
     void *start; /* moves when it grows */

@@ -83,6 +83,7 @@ static bool refill(struct reader *r, bool *ended)
         return fail(r, (int)-got, r->offset + r->used, strerror((int)-got), "");
     *ended = got == 0;
     r->used += (size_t)got;
+    pm_memory_mark(r->buffer, r->used, BUFFER_BYTES);
     return true;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Statistics, differences and filters of snapshots. Those that begin with "f12" are the tests of
- * CPython's Lib/test/test_tracemalloc.py (TestSnapshot, TestFilters), with stacks for its traces:
- * the same rows in the same order.
+ * Statistics of snapshots, and differences. Those that begin with "f12" are the tests of CPython's
+ * Lib/test/test_tracemalloc.py (TestSnapshot), with stacks for its traces: the same rows in the
+ * same order.
  */
 #include "tools/snapshot_testing.h"
 
@@ -132,151 +132,15 @@ static void f12_statistics_cumulative(void **state)
     assert_int_equal(errno, EINVAL);
 }
 
-static bool add_domain(unsigned domain, const uint64_t *frames, unsigned count, uint64_t blocks,
-                       uint64_t bytes, void *arg)
-{
-    char *text = arg;
-    (void)frames, (void)count, (void)blocks, (void)bytes;
-    text[strlen(text)] = (char)('0' + domain);
-    return true;
-}
-
-static const char *domains_of(const pm_snapshot *snapshot)
-{
-    static char text[16];
-    memset(text, 0, sizeof text);
-    assert_true(pm_snapshot_each(snapshot, add_domain, text));
-    return text;
-}
-
-/* The domains of the stacks that pass; each stack of `first` has another domain. */
-static const char *passing(const struct pm_snapshot_filter *filters, size_t count)
-{
-    pm_snapshot *some = pm_snapshot_filter(first, filters, count, &test_lines);
-    assert_non_null(some);
-    const char *text = domains_of(some);
-    pm_snapshot_free(some);
-    return text;
-}
-
-static void f12_filters_of_files_and_lines(void **state)
-{
-    (void)state;
-    const struct pm_snapshot_filter not_b = {.file = "b.py"};
-    const struct pm_snapshot_filter two_lines[] = {
-        {.inclusive = true, .file = "a.py", .line = 2},
-        {.inclusive = true, .file = "a.py", .line = 5},
-    };
-    pm_snapshot *some = pm_snapshot_filter(first, &not_b, 1, &test_lines);
-    assert_string_equal(domains_of(some), "013");
-    assert_string_equal(domains_of(first), "0123"); /* as it was */
-    pm_snapshot *fewer = pm_snapshot_filter(some, two_lines, 2, &test_lines);
-    assert_string_equal(domains_of(fewer), "01");
-    struct pm_snapshot_about about;
-    pm_snapshot_get_about(fewer, &about);
-    assert_int_equal(about.stacks, 2);
-    assert_int_equal(about.blocks, 4);
-    assert_int_equal(about.bytes, 32);
-    pm_snapshot_free(fewer);
-    pm_snapshot_free(some);
-    assert_string_equal(passing(NULL, 0), "0123");
-}
-
-static void f12_filters_of_domains(void **state)
-{
-    (void)state;
-    const struct pm_snapshot_filter not_a_of_1 = {.file = "a.py", .by_domain = true, .domain = 1};
-    const struct pm_snapshot_filter a_of_1 = {
-        .inclusive = true, .file = "a.py", .by_domain = true, .domain = 1};
-    const struct pm_snapshot_filter not_3 = {.by_domain = true, .domain = 3};
-    const struct pm_snapshot_filter only_3 = {.inclusive = true, .by_domain = true, .domain = 3};
-    assert_string_equal(passing(&not_a_of_1, 1), "023");
-    assert_string_equal(passing(&a_of_1, 1), "1");
-    assert_string_equal(passing(&not_3, 1), "012");
-    assert_string_equal(passing(&only_3, 1), "3");
-}
-
-/* t1, t2, t3 of test_filter_match_trace and an unknown one, in domains 0 to 3. */
-static void f12_filters_of_any_frame(void **state)
-{
-    (void)state;
-    static const struct test_stack stacks[] = {
-        {0, 1, 1, 2, {TEST_LINE('a', 2), TEST_LINE('b', 3)}},
-        {1, 1, 1, 2, {TEST_LINE('b', 4), TEST_LINE('b', 5)}},
-        {2, 1, 1, 2, {TEST_LINE('c', 5), 0}},
-        {3, 1, 1, 1, {0}},
-    };
-    static const struct {
-        struct pm_snapshot_filter filter;
-        const char *passing;
-    } cases[] = {
-        {{.inclusive = true, .file = "b.py", .all_frames = true}, "01"},
-        {{.inclusive = true, .file = "b.py"}, "1"},
-        {{.file = "b.py", .all_frames = true}, "23"},
-        {{.file = "b.py"}, "023"},
-        {{.inclusive = true, .file = "<unknown>"}, "3"},
-        {{.inclusive = true, .file = "<unknown>", .all_frames = true}, "23"},
-        {{.file = "<unknown>"}, "012"},
-        {{.file = "<unknown>", .all_frames = true}, "01"},
-    };
-    pm_snapshot_free(first);
-    first = test_snapshot_of(stacks, 4);
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        assert_string_equal(passing(&cases[i].filter, 1), cases[i].passing);
-}
-
 /* ---- our own ---- */
-
-static void patterns_are_those_of_fnmatch(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *pattern;
-        bool fits; /* "a.py" */
-    } cases[] = {
-        {"a.py", true},      {"*", true},       {"a*", true},      {"*y", true},
-        {"*.p?", true},      {"a?py", true},    {"**p**y*", true}, {"[a-c].py", true},
-        {"[!b]*", true},     {"[ab].py", true}, {"", false},       {"a", false},
-        {"a.pyc", false},    {"A.py", false},   {"?.??y", false},  {"[!a]*", false},
-        {"[b-z].py", false}, {"*.pyx", false},  {"[a", false},     {"[]a].py", true},
-        {"a[.]py", true},    {"*a*a*", false},  {"?*?*?*?", true}, {"?*?*?*?*?", false},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        const struct pm_snapshot_filter filter = {.inclusive = true, .file = cases[i].pattern};
-        bool fits = strchr(passing(&filter, 1), '0') != NULL;
-        if (fits != cases[i].fits)
-            print_error("pattern %s\n", cases[i].pattern);
-        assert_int_equal(fits, cases[i].fits);
-    }
-}
-
-static void filters_look_at_modules_and_functions_too(void **state)
-{
-    (void)state;
-    static const char maps[] = "000186a0-00030d40 r-xp 00000000 08:01 7    /lib/a.so\n"
-                               "00030d40-000493e0 r-xp 00000000 08:01 8    /lib/b.so\n";
-    const struct pm_snapshot_filter in_a = {.inclusive = true, .module = "*/a.so"};
-    const struct pm_snapshot_filter through_b = {
-        .inclusive = true, .module = "*/b.so", .all_frames = true};
-    const struct pm_snapshot_filter not_f = {.function = "a_*"};
-    const struct pm_snapshot_filter both = {
-        .inclusive = true, .module = "*/a.so", .function = "b_*"};
-    assert_true(pm_snapshot_add_maps(first, maps, sizeof maps - 1));
-    assert_string_equal(passing(&in_a, 1), "01");
-    assert_string_equal(passing(&through_b, 1), "012");
-    assert_string_equal(passing(&not_f, 1), "23");
-    assert_string_equal(passing(&both, 1), "");
-}
 
 static void a_domain_or_module_is_a_row(void **state)
 {
     (void)state;
-    static const char maps[] = "000186a0-00030d40 r-xp 00000000 08:01 7    /lib/a.so\n"
-                               "00030d40-000493e0 r-xp 00000000 08:01 8    /lib/b.so\n";
     static const uint64_t bytes[] = {66, 30, 7, 2};
     static const unsigned domains[] = {2, 0, 3, 1};
-    assert_true(pm_snapshot_add_maps(first, maps, sizeof maps - 1));
-    struct pm_snapshot_table *table = by(first, PM_SNAPSHOT_BY_DOMAIN);
+    pm_snapshot *mapped = test_mapped_snapshot();
+    struct pm_snapshot_table *table = by(mapped, PM_SNAPSHOT_BY_DOMAIN);
     assert_int_equal(table->count, 4);
     for (size_t i = 0; i < 4; i++) {
         assert_int_equal(table->rows[i].bytes, bytes[i]);
@@ -284,18 +148,19 @@ static void a_domain_or_module_is_a_row(void **state)
         assert_int_equal(table->rows[i].frame_count, 0);
     }
     pm_snapshot_table_free(table);
-    table = by(first, PM_SNAPSHOT_BY_MODULE);
+    table = by(mapped, PM_SNAPSHOT_BY_MODULE);
     assert_int_equal(table->count, 3);
     assert_string_equal(table->rows[0].frames[0].module, "/lib/b.so");
     assert_string_equal(table->rows[1].frames[0].module, "/lib/a.so");
     assert_null(table->rows[2].frames[0].module);
     assert_int_equal(table->rows[1].bytes, 32);
     pm_snapshot_table_free(table);
-    table = by(first, PM_SNAPSHOT_BY_FUNCTION);
+    table = by(mapped, PM_SNAPSHOT_BY_FUNCTION);
     assert_string_equal(table->rows[1].frames[0].function, "a_f");
     assert_string_equal(table->rows[1].frames[0].module, "/lib/a.so");
     assert_int_equal(table->rows[1].blocks, 4);
     pm_snapshot_table_free(table);
+    pm_snapshot_free(mapped);
 }
 
 /* Unlike tracemalloc, which counts a frame as often as it comes: sums would exceed all there is. */
@@ -435,21 +300,16 @@ static void many_stacks_are_kept_apart_and_sorted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(f12_statistics_by_line, make, unmake),
-        cmocka_unit_test_setup_teardown(f12_statistics_by_file, make, unmake),
-        cmocka_unit_test_setup_teardown(f12_statistics_by_traceback, make, unmake),
-        cmocka_unit_test_setup_teardown(f12_statistics_cumulative, make, unmake),
-        cmocka_unit_test_setup_teardown(f12_filters_of_files_and_lines, make, unmake),
-        cmocka_unit_test_setup_teardown(f12_filters_of_domains, make, unmake),
-        cmocka_unit_test_setup_teardown(f12_filters_of_any_frame, make, unmake),
-        cmocka_unit_test_setup_teardown(patterns_are_those_of_fnmatch, make, unmake),
-        cmocka_unit_test_setup_teardown(filters_look_at_modules_and_functions_too, make, unmake),
-        cmocka_unit_test_setup_teardown(a_domain_or_module_is_a_row, make, unmake),
+        cmocka_unit_test(f12_statistics_by_line),
+        cmocka_unit_test(f12_statistics_by_file),
+        cmocka_unit_test(f12_statistics_by_traceback),
+        cmocka_unit_test(f12_statistics_cumulative),
+        cmocka_unit_test(a_domain_or_module_is_a_row),
         cmocka_unit_test(a_recursion_counts_once),
         cmocka_unit_test(places_are_the_same_wherever_their_module_is_mapped),
         cmocka_unit_test(a_module_is_that_of_the_call),
         cmocka_unit_test(what_is_wrong_is_refused_and_changes_nothing),
         cmocka_unit_test(many_stacks_are_kept_apart_and_sorted),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, make, unmake);
 }

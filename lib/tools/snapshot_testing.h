@@ -64,4 +64,14 @@ static inline pm_snapshot *test_second_snapshot(void)
     return test_snapshot_of(stacks, sizeof stacks / sizeof *stacks);
 }
 
+/* The first one, with modules where the lines of "a.py" and "b.py" are. */
+static inline pm_snapshot *test_mapped_snapshot(void)
+{
+    static const char maps[] = "000186a0-00030d40 r-xp 00000000 08:01 7    /lib/a.so\n"
+                               "00030d40-000493e0 r-xp 00000000 08:01 8    /lib/b.so\n";
+    pm_snapshot *snapshot = test_first_snapshot();
+    require(pm_snapshot_add_maps(snapshot, maps, sizeof maps - 1));
+    return snapshot;
+}
+
 #endif

@@ -7,6 +7,7 @@
 #include "os/os.h"
 #include "tools/snapshot.h"
 #include "tools/snapshot_internal.h"
+#include "tools/trace.h"
 
 #include <errno.h>
 #include <string.h>
@@ -60,6 +61,12 @@ static void put_number(struct writer *w, const char *key, uint64_t number)
     put_text(w, "\n");
 }
 
+static void put_known(struct writer *w, const char *key, uint64_t number)
+{
+    if (number != 0)
+        put_number(w, key, number);
+}
+
 static void put_time(struct writer *w, uint64_t time_s)
 {
     put_text(w, "time ");
@@ -75,9 +82,9 @@ static void put_head(struct writer *w, const struct pm_snapshot_about *about)
     put_number(w, PM_SNAPSHOT_FIRST_LINE, PM_SNAPSHOT_VERSION);
     put_number(w, "pid ", about->process_id);
     put_time(w, about->time_s);
-    put_number(w, "traceback_limit ", about->traceback_limit);
-    put_number(w, "traced_bytes ", about->traced_bytes);
-    put_number(w, "peak_bytes ", about->peak_bytes);
+    put_known(w, "traceback_limit ", about->traceback_limit);
+    put_known(w, "traced_bytes ", about->traced_bytes);
+    put_known(w, "peak_bytes ", about->peak_bytes);
 }
 
 static void put_stack(unsigned domain, const uintptr_t *frames, unsigned count, uint64_t blocks,
@@ -169,11 +176,12 @@ static void put_maps_now(struct writer *w)
 bool pm_snapshot_write_now(int file)
 {
     struct writer w = {.file = file};
-    struct pm_snapshot_about about = {.process_id = pm_os_process_id(), .time_s = pm_os_time_s()};
+    struct pm_snapshot_about about = {.process_id = pm_os_process_id(),
+                                      .time_s = pm_os_time_s(),
+                                      .traceback_limit = pm_trace_limit()};
     put_head(&w, &about);
     put_program(&w);
-    if (pm_trace_each != NULL)
-        pm_trace_each(put_stack, &w);
+    pm_trace_each(put_stack, &w);
     put_maps_head(&w);
     put_maps_now(&w);
     return put_end(&w);
