@@ -81,7 +81,7 @@ void view_print_about(const struct recording *recording);
 void view_print_table(const struct pm_snapshot_table *table, const struct view_options *options,
                       const struct pm_snapshot_about *sums, bool is_diff);
 
-/* "raw", "mem" and "object", else "domain N"; good until the next call. */
+/* "raw", "malloc" and so on; a program's own are "domain N". Good until the next call. */
 const char *view_domain_name(unsigned domain);
 
 /* Of a time in seconds since 1970, as ISO 8601, UTC; "" for 0. Good until the next call. */

@@ -5,6 +5,7 @@
 #include "view.h"
 
 #include <getopt.h>
+#include <poolmalloc/trace.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,11 +48,9 @@ static bool set_top(struct view_options *options, const char *text)
 /* A domain by its name or number. */
 static bool set_domain(struct pm_snapshot_filter *filter, const char *text)
 {
-    static const char *const names[] = {"raw", "mem", "object"};
     filter->by_domain = true;
-    for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
-        filter->domain = i;
-        if (strcmp(names[i], text) == 0)
+    for (filter->domain = 0; filter->domain < PM_TRACE_DOMAINS; filter->domain++) {
+        if (strcmp(view_domain_name(filter->domain), text) == 0)
             return true;
     }
     char *end;

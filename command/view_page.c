@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poolmalloc/trace.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -206,14 +207,25 @@ static void put_places(struct page *page)
     fputs("]", page->file);
 }
 
+/* The names of those that the library knows; a profile has no domains. */
+static void put_domains(struct page *page)
+{
+    bool has = page->recordings[0].kind == RECORDING_SNAPSHOT;
+    fputs("\"domains\":[", page->file);
+    for (unsigned i = 0; has && i < PM_TRACE_DOMAINS; i++) {
+        fputs(i > 0 ? "," : "", page->file);
+        put_json(page->file, view_domain_name(i));
+    }
+    fputs("],", page->file);
+}
+
 static void put_data(struct page *page)
 {
     const struct view_options *options = page->options;
     fprintf(page->file, "{\"diff\":%s,\"first\":%d,\"group\":\"%s\",\"cumulative\":%s,",
             page->is_diff ? "true" : "false", page->is_diff || options->all ? 1 : 0,
             options->group_name, options->cumulative ? "true" : "false");
-    fprintf(page->file, "\"domains\":%s,",
-            page->recordings[0].kind == RECORDING_SNAPSHOT ? "true" : "false");
+    put_domains(page);
     put_facts(page);
     put_sets(page);
     put_places(page);

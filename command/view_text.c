@@ -5,7 +5,7 @@
 #include "view.h"
 
 #include <inttypes.h>
-#include <poolmalloc/domains.h>
+#include <poolmalloc/trace.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,18 +14,17 @@
 
 const char *view_domain_name(unsigned domain)
 {
+    static const char *const names[PM_TRACE_DOMAINS] = {
+        [PM_TRACE_RAW] = "raw",       [PM_TRACE_MEM] = "mem",
+        [PM_TRACE_OBJECT] = "object", [PM_TRACE_MALLOC] = "malloc",
+        [PM_TRACE_NEW] = "new",       [PM_TRACE_NEW_ARRAY] = "new[]",
+        [PM_TRACE_HEAP] = "heap",
+    };
     static char text[32];
-    switch (domain) {
-    case PM_DOMAIN_RAW:
-        return "raw";
-    case PM_DOMAIN_MEM:
-        return "mem";
-    case PM_DOMAIN_OBJECT:
-        return "object";
-    default:
-        snprintf(text, sizeof text, "domain %u", domain);
-        return text;
-    }
+    if (domain < PM_TRACE_DOMAINS)
+        return names[domain];
+    snprintf(text, sizeof text, "domain %u", domain);
+    return text;
 }
 
 const char *view_time_text(uint64_t time)

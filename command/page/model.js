@@ -46,7 +46,7 @@ function sum(set) {
 }
 
 function domain_name(number) {
-  return ["raw", "mem", "object"][number] || "domain " + number;
+  return data.domains[number] || "domain " + number;
 }
 function place_text(place) {
   return place.name + (place.file ? " " + place.file + (place.line ? ":" + place.line : "") : "");

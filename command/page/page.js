@@ -45,7 +45,7 @@ choices("measures", [[BYTES, "bytes"], [BLOCKS, "blocks"]], BYTES, function (mea
   redraw_graph();
 });
 choices("groups", ["function", "file", "line", "module", "traceback"]
-  .concat(data.domains ? ["domain"] : []).map(function (name) {
+  .concat(data.domains.length ? ["domain"] : []).map(function (name) {
     return [name, name];
   }), data.group, function (group) {
   shown.group = group;

@@ -12,11 +12,11 @@ from common import FORMS, FilesTest, gperftools, jemalloc, scaled, snapshot
 
 class SumsTest(FilesTest):
     def test_each_group_of_a_snapshot_has_its_sums(self):
-        path = self.write("snapshot", snapshot())
+        path = self.write("snapshot", snapshot(domains=(0, 5, 7)))
         for group, wanted in {
                 "function": {"0x1001": [3400, 8], "0x9001": [7, 1]},
                 "module": {"[unknown]": [3407, 9]},
-                "domain": {"raw": [3000, 3], "mem": [400, 5], "object": [7, 1]},
+                "domain": {"raw": [3000, 3], "new[]": [400, 5], "domain 7": [7, 1]},
                 "traceback": {"0x1001": [400, 5], "0x9001": [7, 1]}}.items():
             with self.subTest(group):
                 rows = self.rows("report", "--by=" + group, path)
@@ -57,7 +57,7 @@ class SumsTest(FilesTest):
         for words, wanted in (
                 (["function=0x9*"], 7), (["!function=0x9*"], 3400), (["function=0x2*"], 0),
                 (["any-function=0x2002"], 400), (["!any-function=0x2002"], 3007),
-                (["domain=raw"], 3000), (["!domain=raw"], 407), (["domain=2"], 7),
+                (["domain=raw"], 3000), (["!domain=raw"], 407), (["domain=2"], 7), (["domain=new"], 0),
                 (["domain=raw", "domain=mem"], 3400), (["domain=raw", "!function=0x1*"], 0),
                 (["module=[[]unknown]"], 3407), (["file=*"], 3407), (["file=?.c"], 0)):
             with self.subTest(words):
