@@ -97,7 +97,7 @@ class TextTest(FilesTest):
     @needs(("google-pprof", "google-perftools"))
     def test_google_pprof_reads_what_is_written(self):
         program = self.recorder("-g")
-        for form, mean in (("snapshot", 1), ("jemalloc", 64), ("gperftools", 64)):
+        for form, mean in (("snapshot", 1), ("jemalloc", 64)):
             path = self.record(program, form, mean)
             self.check_by("google-pprof", program, path, "gperftools", ("--inuse_space", []))
             if form != "snapshot":
