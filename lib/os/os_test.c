@@ -276,6 +276,9 @@ static void who_reads_or_writes_is_told_why_it_failed_and_errno_stays(void **sta
     int file = pm_os_open_read("/proc/self/maps");
     assert_true(file > STDERR_FILENO);
     assert_true(pm_os_read(file, text, sizeof text) > 0);
+    pm_os_close(file);
+    file = pm_os_open_read("/dev/null");
+    assert_int_equal(pm_os_read(file, text, sizeof text), 0);
     assert_int_equal(pm_os_try_write(file, "x", 1), EBADF); /* it is open to be read */
     pm_os_close(file);
     assert_true(readlink("/proc/self/exe", expected, sizeof expected - 1) > 0);

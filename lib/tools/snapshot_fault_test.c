@@ -90,10 +90,12 @@ static bool set_one(void)
     return done;
 }
 
-/* Of address space, in pages. */
+/* Of address space, in pages. An emulator tells its own. */
 static unsigned long size_of_process(void)
 {
     char text[64] = "";
+    if (test_emulated())
+        return 0;
     int statm = open("/proc/self/statm", O_RDONLY);
     require(statm >= 0 && read(statm, text, sizeof text - 1) > 0);
     close(statm);

@@ -325,8 +325,10 @@ static void a_full_disk_is_told_and_the_program_goes_on(void **state)
     (void)state;
     static char text[TEXT_BYTES];
     int full = open("/dev/full", O_WRONLY);
-    if (full < 0)
-        skip();
+    if (full < 0) {
+        fprintf(stderr, "skipped: there is no /dev/full\n");
+        return;
+    }
     pm_snapshot *snapshot = read_text(whole, sizeof whole - 1);
     errno = 0;
     assert_false(pm_snapshot_write(snapshot, full));

@@ -141,7 +141,7 @@ static void patterns_are_those_of_fnmatch(void **state)
         const struct pm_snapshot_filter filter = {.inclusive = true, .file = cases[i].pattern};
         bool fits = strchr(passing(first, &filter, 1), '0') != NULL;
         if (fits != cases[i].fits)
-            print_error("pattern %s\n", cases[i].pattern);
+            fprintf(stderr, "pattern %s\n", cases[i].pattern);
         assert_int_equal(fits, cases[i].fits);
     }
 }
