@@ -72,6 +72,9 @@ test_usage()
         says output "Usage: poolmalloc"
         silent errors
     done
+    # Of the library it has the reader of snapshots, not an allocator that heeds options.
+    expect 0 env POOLMALLOC_OPTIONS=help,stats_at_exit=stderr "$command" --version
+    silent errors
     expect 0 "$command" --version
     grep -qx 'poolmalloc [0-9.]*' "$folder/output" || wrong "no version"
     for help in --help --version options; do
