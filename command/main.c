@@ -85,8 +85,15 @@ static int dispatch(int count, char **arguments)
 int main(int count, char **arguments)
 {
     int status = dispatch(count, arguments);
-    if (fclose(stdout) != 0 && status == 0) {
-        complain("write error: %s", strerror(errno));
+    /* What failed when a part was written may have left nothing for fclose to fail with. */
+    bool failed = ferror(stdout) != 0;
+    int error = errno;
+    if (fclose(stdout) != 0) {
+        failed = true;
+        error = errno;
+    }
+    if (failed && status == 0) {
+        complain("write error: %s", strerror(error));
         status = STATUS_FAILED;
     }
     return status;

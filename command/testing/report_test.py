@@ -57,9 +57,9 @@ class SumsTest(FilesTest):
         for words, wanted in (
                 (["function=0x9*"], 7), (["!function=0x9*"], 3400), (["function=0x2*"], 0),
                 (["any-function=0x2002"], 400), (["!any-function=0x2002"], 3007),
-                (["domain=raw"], 3000), (["!domain=raw"], 407), (["domain=2"], 7), (["domain=new"], 0),
-                (["domain=raw", "domain=mem"], 3400), (["domain=raw", "!function=0x1*"], 0),
-                (["module=[[]unknown]"], 3407), (["file=*"], 3407), (["file=?.c"], 0)):
+                (["domain=raw"], 3000), (["!domain=raw"], 407), (["domain=2"], 7),
+                (["domain=new"], 0), (["domain=raw", "domain=mem"], 3400),
+                (["domain=raw", "!function=0x1*"], 0), (["module=[[]unknown]"], 3407), (["file=*"], 3407), (["file=?.c"], 0)):
             with self.subTest(words):
                 rows = self.rows("report", path, *("--filter=" + word for word in words))
                 self.assertEqual(rows["total"][0], wanted)
@@ -229,6 +229,11 @@ class RefusedTest(FilesTest):
                                                        "/dev/full"]):
             _, errors = self.run_command(*words, path, status=1)
             self.assertIn("/dev/full: No space left on device", errors)
+        for group in ("function", "traceback"):
+            _, errors = self.run_command(
+                "-c", 'exec "$0" report --by=$2 "$1" >/dev/full', common.COMMAND, path, group,
+                command="sh", status=1)
+            self.assertIn("write error: No space left on device", errors)
         done = subprocess.run(["sh", "-c", 'cat "$1" | "$0" report /dev/stdin', common.COMMAND,
                                path], stdout=subprocess.PIPE, text=True, check=True)
         self.assertEqual(common.rows_of(done.stdout)["total"], [3407, 9])
