@@ -59,7 +59,8 @@ class SumsTest(FilesTest):
                 (["any-function=0x2002"], 400), (["!any-function=0x2002"], 3007),
                 (["domain=raw"], 3000), (["!domain=raw"], 407), (["domain=2"], 7),
                 (["domain=new"], 0), (["domain=raw", "domain=mem"], 3400),
-                (["domain=raw", "!function=0x1*"], 0), (["module=[[]unknown]"], 3407), (["file=*"], 3407), (["file=?.c"], 0)):
+                (["domain=raw", "!function=0x1*"], 0), (["module=[[]unknown]"], 3407),
+                (["file=*"], 3407), (["file=?.c"], 0)):
             with self.subTest(words):
                 rows = self.rows("report", path, *("--filter=" + word for word in words))
                 self.assertEqual(rows["total"][0], wanted)
@@ -237,6 +238,31 @@ class RefusedTest(FilesTest):
         done = subprocess.run(["sh", "-c", 'cat "$1" | "$0" report /dev/stdin', common.COMMAND,
                                path], stdout=subprocess.PIPE, text=True, check=True)
         self.assertEqual(common.rows_of(done.stdout)["total"], [3407, 9])
+
+
+class RealTest(FilesTest):
+    """What the library itself wrote."""
+
+    def build(self):
+        library = os.path.join(os.path.dirname(os.path.dirname(common.COMMAND)), "lib")
+        subprocess.run(["cc", "-g", "-O1", "-I" + os.path.join(common.HERE, "../../include"), "-o",
+                        self.path("holder"), os.path.join(common.HERE, "holder.c"), "-L" + library,
+                        "-lpoolmalloc", "-Wl,-rpath," + library], check=True)
+        return self.path("holder")
+
+    @common.needs(("cc", "gcc"))
+    def test_traced_blocks_are_where_the_program_made_them(self):
+        one, two = self.path("one"), self.path("two")
+        subprocess.run([self.build(), one, two], check=True)
+        first = sum(100 + i % 7 for i in range(1000))
+        wanted = {"take": [first, 1000], "parse": [first, 1000], "load": [first, 1000]}
+        self.assertEqual(self.rows("report", one)["take"], wanted["take"])
+        rows = self.rows("report", "--cumulative", one)
+        self.assertEqual({name: rows[name] for name in wanted}, wanted)
+        self.assertEqual(self.rows("report", "--by=domain", one)["malloc"], wanted["take"])
+        grown = sum(100 + i % 7 for i in range(1000, 4000))
+        self.assertEqual(self.rows("diff", one, two)["take"],
+                         [grown, first + grown, 3000, 4000])
 
 
 class PlainTest(FilesTest):
