@@ -15,9 +15,8 @@
 const char *view_domain_name(unsigned domain)
 {
     static const char *const names[PM_TRACE_DOMAINS] = {
-        [PM_TRACE_RAW] = "raw",       [PM_TRACE_MEM] = "mem",
-        [PM_TRACE_OBJECT] = "object", [PM_TRACE_MALLOC] = "malloc",
-        [PM_TRACE_NEW] = "new",       [PM_TRACE_NEW_ARRAY] = "new[]",
+        [PM_TRACE_RAW] = "raw",       [PM_TRACE_MEM] = "mem", [PM_TRACE_OBJECT] = "object",
+        [PM_TRACE_MALLOC] = "malloc", [PM_TRACE_NEW] = "new", [PM_TRACE_NEW_ARRAY] = "new[]",
         [PM_TRACE_HEAP] = "heap",
     };
     static char text[32];
