@@ -23,18 +23,29 @@ _poolmalloc_processes()
     find /proc/[0-9]*/fd -lname "/memfd:poolmalloc-$1 *" 2>/dev/null | cut -d / -f 3 | sort -un
 }
 
-# What comes behind "=", where bash has cut the word.
+# What the options take that take words, into `words`; true: the word is such a value, whose start
+# goes to `value`. Bash may split at the =, or not.
 _poolmalloc_value()
 {
-    local option=${COMP_WORDS[COMP_CWORD - 1]}
-    [ "$1" = = ] || option=${COMP_WORDS[COMP_CWORD - 2]}
-    [ "$option" != --sort ] ||
-        mapfile -t COMPREPLY < <(compgen -W "live all blocks" -- "${1#=}")
+    local option=$word
+    value=${word#*=}
+    if [ "$word" = = ]; then
+        option=${COMP_WORDS[COMP_CWORD - 1]}= value=
+    elif [ "${COMP_WORDS[COMP_CWORD - 1]}" = = ]; then
+        option=${COMP_WORDS[COMP_CWORD - 2]}=
+    fi
+    case $option in
+    --by=*) words="function file line module traceback domain" ;;
+    --to=*) words="pprof gperftools jemalloc" ;;
+    --sort=*) words="live all blocks" ;;
+    *) words= ;;
+    esac
+    [[ $option == -*=* ]]
 }
 
 _poolmalloc()
 {
-    local word=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]} words
+    local word=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]} words value
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
         words=$(poolmalloc --help 2>/dev/null |
@@ -45,14 +56,10 @@ _poolmalloc()
     if [ "$command" = run ] && _poolmalloc_program; then
         return
     fi
-    case $command in
-    stats | top)
-        if [ "$word" = = ] || [ "${COMP_WORDS[COMP_CWORD - 1]}" = = ]; then
-            _poolmalloc_value "$word"
-            return
-        fi
-        ;;
-    esac
+    if _poolmalloc_value; then
+        [ -z "$words" ] || mapfile -t COMPREPLY < <(compgen -W "$words" -- "$value")
+        return
+    fi
     case $word in
     -*)
         words=$(poolmalloc "$command" --help 2>/dev/null |

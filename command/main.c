@@ -12,8 +12,9 @@
 #include <string.h>
 
 /* All subcommands, in the order in which they are listed. */
-static const struct command *const commands[] = {&command_run, &command_options, &command_stats,
-                                                 &command_top};
+static const struct command *const commands[] = {&command_run,    &command_options, &command_stats,
+                                                 &command_top,    &command_report,  &command_diff,
+                                                 &command_convert};
 enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
 
 /* "poolmalloc", and the subcommand once it is known. */
@@ -85,10 +86,14 @@ static int dispatch(int count, char **arguments)
 int main(int count, char **arguments)
 {
     int status = dispatch(count, arguments);
-    int error = ferror(stdout) ? errno : 0; /* what did not fit the buffer was written before */
-    if (fclose(stdout) != 0)
+    /* What failed when a part was written may have left nothing for fclose to fail with. */
+    bool failed = ferror(stdout) != 0;
+    int error = errno;
+    if (fclose(stdout) != 0) {
+        failed = true;
         error = errno;
-    if (error != 0 && status == 0) {
+    }
+    if (failed && status == 0) {
         complain("write error: %s", strerror(error));
         status = STATUS_FAILED;
     }

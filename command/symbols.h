@@ -80,6 +80,17 @@ const struct symbol_module *symbols_module(struct symbols *symbols, uint64_t add
 /* All modules by address, with their files looked at; how many goes to count. As long as above. */
 const struct symbol_module *symbols_modules(struct symbols *symbols, size_t *count);
 
+/* A mapping of code, in which return addresses lie. */
+struct symbol_code {
+    uint64_t start, end; /* addresses */
+    uint64_t offset;     /* in the file, of start */
+    const struct symbol_module *module;
+};
+
+/* The mapping of code with this number, in the order of addresses, from 0. False: there are not so
+ * many. The module's file was looked at, and stays as above. */
+bool symbols_code(struct symbols *symbols, size_t number, struct symbol_code *code);
+
 /* Says on stderr, once in the life of the command, that it was built without libdw; else nothing.
  * For a command that is about to show functions. */
 void symbols_warn_if_blind(void);
