@@ -117,6 +117,16 @@ void pm_os_unshare(struct pm_os_shared *shared);
  * none, or it cannot be read. Some system calls for each group. */
 size_t pm_os_group_limit_bytes(void);
 
+/* What is mapped in this process, in the order of addresses, as long as visit returns true. May be
+ * called in signal handlers; visit must not map or unmap. False: the system does not tell. */
+struct pm_os_mapping {
+    uintptr_t start, end;
+    uint64_t offset; /* of the file that `name` names */
+    bool executable;
+    const char *name; /* or "[stack]" and its like; empty: none; for this call alone */
+};
+bool pm_os_each_mapping(bool (*visit)(const struct pm_os_mapping *mapping, void *arg), void *arg);
+
 /* Appends to a file, or writes to "stderr" or "stdout". */
 bool pm_os_append_file(const char *path, const char *text, size_t bytes);
 
