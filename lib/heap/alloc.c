@@ -218,7 +218,7 @@ static struct found find(const void *ptr, const char *function)
     uint64_t route = pm_load_relaxed(pm_window_route(found.window, found.unit));
     uint64_t owner = route & ~PM_ROUTE_DISTANCE_MASK;
     if (pm_unlikely(owner == PM_ROUTE_VOID))
-        pm_span_fatal_void(found.window, plain, function);
+        pm_harden_fatal_void(found.window, plain, function);
     found.span = owner == PM_ROUTE_SPAN;
     found.unit -= found.span ? 0 : route & PM_ROUTE_DISTANCE_MASK;
     return found;

@@ -29,6 +29,14 @@ static uint64_t mix(uint64_t word)
     return word ^ word >> 31;
 }
 
+/* And back: the factors are the inverses modulo 2^64. */
+static uint64_t unmix(uint64_t word)
+{
+    word = (word ^ word >> 31 ^ word >> 62) * 0x319642b2d24d8ec3u;
+    word = (word ^ word >> 27 ^ word >> 54) * 0x96de1b173f119089u;
+    return word ^ word >> 30 ^ word >> 60;
+}
+
 static uint64_t next_random(struct pm_user_heap *heap)
 {
     heap->random += 0x9e3779b97f4a7c15u;
@@ -98,20 +106,20 @@ bool pm_harden_canary_is_whole(const struct pm_user_heap *heap, const char *from
 
 /* ---- links ---- */
 
-/* A link is encoded by where it stands, so that it is none elsewhere. */
-static uint64_t link_key(const struct pm_user_heap *heap, const void *block)
-{
-    return pm_harden_now->links ? mix(heap->key + (uintptr_t)block) : 0;
-}
-
+/* A link is encoded by where it stands, so that it is none elsewhere; who changes a bit of it
+ * changes about half of what it leads to. */
 static void *get_link(const struct pm_user_heap *heap, const void *block)
 {
-    return (void *)(uintptr_t)(get(block) ^ link_key(heap, block)); /* NOLINT: decoded */
+    uint64_t word = get(block);
+    if (pm_harden_now->links)
+        word = unmix(word) ^ key_at(heap, block);
+    return (void *)(uintptr_t)word;
 }
 
 static void put_link(const struct pm_user_heap *heap, void *block, const void *next)
 {
-    put(block, (uintptr_t)next ^ link_key(heap, block));
+    uint64_t word = (uintptr_t)next;
+    put(block, pm_harden_now->links ? mix(word ^ key_at(heap, block)) : word);
 }
 
 static bool is_block_of(const struct pm_pool *pool, const void *ptr)

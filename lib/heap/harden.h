@@ -82,6 +82,8 @@ bool pm_harden_find(void *ptr, const char *function, struct pm_harden_block *fou
 /* Changes what was asked for, where the block has room and a new one would not be smaller, or, if
  * `any`, whenever it has room. False: it stays as it is. The block is a live hardened one. */
 bool pm_harden_resize(void *ptr, size_t bytes, bool any, const char *function);
+/* As pm_span_fatal_void, and knows where hardened large blocks start. */
+_Noreturn void pm_harden_fatal_void(struct pm_window *w, const void *ptr, const char *function);
 /* For walks: the live hardened block that starts there, or that the span with that start has;
  * false: there is none now. */
 bool pm_harden_live_at(struct pm_place_of at, void **block, size_t *bytes);

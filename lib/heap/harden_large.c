@@ -103,6 +103,16 @@ void pm_harden_check_large(const struct pm_user_heap *heap, struct pm_window *w,
         pm_harden_fail(PM_HARDEN_BEHIND, function, block, note->bytes, 0);
 }
 
+void pm_harden_fatal_void(struct pm_window *w, const void *ptr, const char *function)
+{
+    void *start = pm_span_covering(w, pm_window_index(w, ptr));
+    size_t unit = start != NULL ? pm_window_index(w, start) : 0;
+    const struct pm_user_heap *heap = start != NULL ? pm_user_of_run(w, unit) : NULL;
+    if (pm_hardened() && heap != NULL)
+        pm_harden_check_large(heap, w, unit, ptr, function);
+    pm_span_fatal_void(w, ptr, function);
+}
+
 /* Less than a page can be left behind the block: of more, some would be no canary. */
 bool pm_harden_resize_large(const struct pm_user_heap *heap, struct pm_window *w, size_t unit,
                             size_t bytes)

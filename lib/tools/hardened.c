@@ -3,6 +3,7 @@
  * meanwhile: what is called here by its pm_ name does its plain work. Any thread. */
 #include "tools/hardened.h"
 #include "tools/hardened_report.h"
+#include "tools/stack.h"
 
 #include "base/options.h"
 #include "os/os.h"
@@ -31,6 +32,13 @@ void pm_hardened_init(void)
         .fatal = pm_hardened_fatal,
     };
     pm_harden_set(&parts);
+}
+
+/* For the reports. Here, since it may allocate. */
+static __attribute__((constructor)) void load_unwinder(void)
+{
+    if (pm_harden_now == &parts)
+        pm_stack_start();
 }
 
 /* ---- the heaps ---- */

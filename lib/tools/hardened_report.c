@@ -3,8 +3,11 @@
 #include "tools/hardened_report.h"
 
 #include "base/report.h"
+#include "tools/stack.h"
 
 #include <stdlib.h>
+
+enum { FRAMES = 32 };
 
 static void say_behind(const struct pm_harden_report *report)
 {
@@ -41,21 +44,29 @@ static void say(const struct pm_harden_report *report)
     }
 }
 
+/* The stack of the call that found it, and the end. */
+static _Noreturn void end(void)
+{
+    uintptr_t frames[FRAMES];
+    pm_stack_report(frames, pm_stack_take(frames, FRAMES));
+    abort();
+}
+
 _Noreturn void pm_hardened_fatal(const struct pm_harden_report *report)
 {
     say(report);
-    abort();
+    end();
 }
 
 _Noreturn void pm_hardened_fatal_size(const char *function, const void *ptr, size_t told,
                                       size_t asked)
 {
     pm_warn("%s(%p): wrong size: %zu bytes told, %zu asked for", function, ptr, told, asked);
-    abort();
+    end();
 }
 
 _Noreturn void pm_hardened_fatal_alignment(const char *function, const void *ptr, size_t told)
 {
     pm_warn("%s(%p): wrong alignment: the block is not aligned to %zu", function, ptr, told);
-    abort();
+    end();
 }

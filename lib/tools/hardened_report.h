@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fatal reports of mode hardened: one line that says what is wrong, then SIGABRT. Nothing is
+ * Fatal reports of mode hardened: one line that says what is wrong, the stack of the call that
+ * found it, then SIGABRT. Nothing is
  * allocated, no lock is taken. Any thread, also one that holds the lock of a heap. docs/hardened.md
  * has the messages.
  */
