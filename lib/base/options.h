@@ -72,6 +72,12 @@
       "default|debug|malloc|malloc_debug|pool|pool_debug: who serves the program, and whether "    \
       "debug hooks check each block; the same as the variable POOLMALLOC, which wins; malloc: "    \
       "the C library's, where it can be reached")                                                  \
+    X(NUMBER, guarded_one_in, PM_GUARDED_ONE_IN_DEFAULT, 0, PM_GUARDED_ONE_IN_MAX, AT_START,       \
+      "in mode hardened, one allocation in so many gets pages of its own, so that overflow and "   \
+      "use after free trap at the access; 0: none")                                                \
+    X(NUMBER, guarded_slots, PM_GUARDED_SLOTS_DEFAULT, 1, PM_GUARDED_SLOTS_MAX, AT_START,          \
+      "so many guarded blocks are live at a time at most; as many of those freed last are "        \
+      "watched")                                                                                   \
     X(TEXT, stats_at_exit, "", 0, 0, ANYTIME,                                                      \
       "a file to which the counters are appended at exit; stderr and stdout are known; empty: "    \
       "none")                                                                                      \

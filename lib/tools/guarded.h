@@ -17,11 +17,11 @@
  * stops within, costs a slot at most.
  *
  *   state of a slot   its pages     leaves by
- *   FREE              untouchable   FREE -> BUSY   pm_guarded_make, the one that was freed first
- *   BUSY              either        BUSY -> LIVE, BUSY -> FREE (BUSY -> LOST: it cannot be made
- *                                   untouchable), by the thread that made it busy
- *   LIVE              its block's   LIVE -> BUSY   pm_guarded_give_back
- *   LOST              either        never; also of a slot that a report was about
+ *   FREE              untouchable   FREE -> BUSY  pm_guarded_make, the one that was freed first
+ *   BUSY              either        BUSY -> LIVE, BUSY -> FREE, BUSY -> LOST: the thread that made
+ *                                   it busy, and never else; so a report keeps a slot as it is
+ *   LIVE              its block's   LIVE -> BUSY  pm_guarded_give_back; a report, which puts it
+ * back LOST              either        a report only: the system refused to make it untouchable
  *
  * Guarded blocks lie in no window: they are in no statistics of arenas, and under no limit of
  * them. The heap layer knows them as guests (heap/guests.h), so that every function of the
