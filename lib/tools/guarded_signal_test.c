@@ -24,6 +24,11 @@ static bool ended_by(int status, int signal)
     return WIFSIGNALED(status) && WTERMSIG(status) == signal;
 }
 
+static bool nothing_is_said(void)
+{
+    return text[0] == 0 || (test_emulated() && strncmp(text, "qemu: ", 6) == 0);
+}
+
 static unsigned reports(void)
 {
     unsigned count = 0;
@@ -73,11 +78,11 @@ static void other_faults_end_as_without(void **state)
 {
     (void)state;
     assert_true(ended_by(run(touch_elsewhere), SIGSEGV));
-    assert_string_equal(text, "");
+    assert_true(nothing_is_said());
     assert_true(ended_by(run(send_one), SIGSEGV));
-    assert_string_equal(text, "");
+    assert_true(nothing_is_said());
     assert_int_equal(run(ignore_one_sent), 0);
-    assert_string_equal(text, "");
+    assert_true(nothing_is_said());
 }
 
 /* ---- handlers of the program ---- */
@@ -172,7 +177,7 @@ static void a_program_that_jumps_out_goes_on(void **state)
     (void)state;
     assert_int_equal(run(goes_on), 0);
     assert_int_equal(reports(), 3);
-    assert_non_null(strstr(text, "overflow: write to"));
+    assert_non_null(strstr(text, "poolmalloc: overflow: "));
 }
 
 /* ---- stacks of handlers ---- */
