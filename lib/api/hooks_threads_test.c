@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-enum { THREADS = 4, STEPS = PM_TSAN || PM_SCHEDULE ? 250 : 1200 };
+enum { THREADS = 4, STEPS = PM_TSAN || PM_SCHEDULE ? 250 : 1200, FORKS = 6 };
 
 static struct test_book books[2];
 static _Atomic bool stop;
@@ -91,6 +91,38 @@ ISOLATED(page_hooks_that_refuse_at_random_and_are_swapped_lose_nothing)
     require(pm_stats_get(&stats) && stats.spans == 0);
 }
 
+/* A hook runs under a lock that a fork waits for, so it is whole in the child. */
+static void fork_meanwhile(void)
+{
+    for (int i = 0; i < FORKS; i++) {
+        pid_t child = fork();
+        require(child >= 0);
+        if (child == 0) {
+            alarm(100);
+            uint64_t seed = (uint64_t)i;
+            struct test_work work = {.refused = 0};
+            for (int step = 0; step < 20; step++)
+                test_work_step(&work, &seed);
+            test_work_free_all(&work);
+            pm_purge();
+            _exit(pm_check() ? 0 : 1);
+        }
+        int status;
+        require(waitpid(child, &status, 0) == child && status == 0);
+    }
+}
+
+ISOLATED(children_of_a_fork_that_came_while_page_hooks_ran_can_use_them)
+{
+    struct pm_page_hooks hooks = {0};
+    pm_malloc(1);
+    test_open_book(&books[0]);
+    hooks = test_book_hooks(&books[0]);
+    require(pm_set_page_hooks(&hooks) && pm_option_set("keep_bytes", "0"));
+    run_threads(fork_meanwhile);
+    require(has_committed(&books[0]));
+}
+
 static struct test_giver giver;
 
 static void swap_arena_hook(void)
@@ -119,11 +151,21 @@ ISOLATED(an_arena_hook_that_refuses_at_random_and_comes_and_goes_gets_all_back)
     require(giver.frees > 0 && giver.held == 0);
 }
 
+ISOLATED(children_of_a_fork_that_came_while_an_arena_hook_ran_can_use_it)
+{
+    require(pm_option_set("keep_bytes", "0"));
+    test_set_giver(&giver);
+    run_threads(fork_meanwhile);
+    require(giver.allocs > 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_arena_hook_that_refuses_at_random_and_comes_and_goes_gets_all_back),
         cmocka_unit_test(page_hooks_that_refuse_at_random_and_are_swapped_lose_nothing),
+        cmocka_unit_test(children_of_a_fork_that_came_while_page_hooks_ran_can_use_them),
+        cmocka_unit_test(children_of_a_fork_that_came_while_an_arena_hook_ran_can_use_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

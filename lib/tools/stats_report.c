@@ -64,7 +64,8 @@ static void on_signal(int signal)
     /* Acquire pairs with the release: the buffers are the last writer's no more. */
     if (was == self || !pm_cas_acquire(&writing, &was, self))
         return;
-    report_to(pm_options.stats_to, PM_LOOK_BRIEFLY, &report, &to);
+    if (!report_to(pm_options.stats_to, PM_LOOK_BRIEFLY, &report, &to))
+        pm_warn("cannot write statistics to \"%s\" (option stats_to)", pm_options.stats_to);
     pm_store_release(&writing, 0);
 }
 

@@ -115,7 +115,12 @@ static void a_file_that_cannot_be_written_is_no_error_of_the_program(void **stat
 {
     (void)state;
     assert_int_equal(run_of("raise", "stats_signal=10,stats_to=/no/such/folder/x"), 0);
-    assert_string_equal(text, "went on\n");
+    assert_string_equal(text,
+                        "poolmalloc: cannot write statistics to \"/no/such/folder/x\" (option "
+                        "stats_to)\nwent on\n");
+    assert_int_equal(run_of("raise", "stats_signal=10,stats_to=/dev/full"), 0);
+    assert_string_equal(text, "poolmalloc: cannot write statistics to \"/dev/full\" (option "
+                              "stats_to)\nwent on\n");
 }
 
 /* ---- the other runs ---- */
