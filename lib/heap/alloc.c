@@ -5,6 +5,7 @@
  */
 #include "heap/fast.h"
 #include "heap/guests.h"
+#include "heap/harden.h"
 #include "heap/internal.h"
 #include "heap/sample.h"
 #include "heap/user.h"
@@ -218,7 +219,7 @@ static struct found find(const void *ptr, const char *function)
     uint64_t route = pm_load_relaxed(pm_window_route(found.window, found.unit));
     uint64_t owner = route & ~PM_ROUTE_DISTANCE_MASK;
     if (pm_unlikely(owner == PM_ROUTE_VOID))
-        pm_span_fatal_void(found.window, plain, function);
+        pm_harden_fatal_void(found.window, plain, function);
     found.span = owner == PM_ROUTE_SPAN;
     found.unit -= found.span ? 0 : route & PM_ROUTE_DISTANCE_MASK;
     return found;
@@ -226,6 +227,9 @@ static struct found find(const void *ptr, const char *function)
 
 static size_t usable(struct found found, const void *ptr, const char *function)
 {
+    struct pm_harden_block hardened;
+    if (pm_hardened() && pm_harden_find((void *)(uintptr_t)ptr, function, &hardened))
+        return hardened.bytes;
     if (found.span)
         return pm_span_usable(found.window, ptr, function);
     struct pm_remote *remote = pm_remote_at(found.window, found.unit);
@@ -329,5 +333,7 @@ struct pm_user_heap *pm_user_of(const void *ptr, const char *function)
         return NULL;
     struct found found = find(ptr, function);
     struct pm_user_heap *heap = pm_user_of_run(found.window, found.unit);
-    return pm_sampling_was_on() && heap == pm_sampling.heap ? NULL : heap; /* nobody asked for it */
+    bool unasked =
+        (pm_sampling_was_on() && heap == pm_sampling.heap) || (heap != NULL && heap->unasked);
+    return unasked ? NULL : heap; /* nobody asked for it */
 }

@@ -8,6 +8,7 @@
  */
 #include "heap/fast.h"
 #include "heap/guests.h"
+#include "heap/harden.h"
 #include "heap/internal.h"
 #include "heap/sample.h"
 #include "heap/user.h"
@@ -208,7 +209,7 @@ static PM_NOINLINE void free_special(struct pm_window *w, void *ptr, const char 
     if (pm_unlikely(watch != NULL))
         return pm_watch_free(watch, ptr, function);
     if (owner == PM_ROUTE_VOID)
-        pm_span_fatal_void(w, ptr, function);
+        pm_harden_fatal_void(w, ptr, function);
     if (pm_unlikely(pm_sampling_was_on()))
         pm_sample_freed(ptr); /* before the block: somebody may get it again at once */
     if (owner == PM_ROUTE_USER)

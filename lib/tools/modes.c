@@ -7,12 +7,14 @@
  *   debug, pool_debug     debug hooks before the pools
  *   malloc                the C library's
  *   malloc_debug          debug hooks before that
+ *   hardened              hardened heaps (hardened.h)
  */
 #include "api/domains.h"
 #include "base/options.h"
 #include "base/report.h"
 #include "heap/watch.h"
 #include "tools/debug_domains.h"
+#include "tools/hardened.h"
 #include "tools/quarantine.h"
 #include "tools/system.h"
 
@@ -20,10 +22,15 @@
 
 static const struct mode {
     char name[PM_OPTION_CHOICE_BYTES];
-    bool debug, system;
+    bool debug, system, hardened;
 } modes[] = {
-    {"default", false, false},   {"pool", false, false},  {"debug", true, false},
-    {"pool_debug", true, false}, {"malloc", false, true}, {"malloc_debug", true, true},
+    {.name = "default"},
+    {.name = "pool"},
+    {.name = "debug", .debug = true},
+    {.name = "pool_debug", .debug = true},
+    {.name = "malloc", .system = true},
+    {.name = "malloc_debug", .debug = true, .system = true},
+    {.name = "hardened", .hardened = true},
 };
 
 /* Written once, under the lock of start-up. */
@@ -37,6 +44,11 @@ static struct mode mode_wanted(void)
     struct mode mode = modes[i];
     if (PM_VALGRIND && (mode.debug || mode.system)) {
         pm_warn("allocator %s: not in a build for valgrind, whose tools check more", mode.name);
+        return modes[0];
+    }
+    if (PM_WATCHED && mode.hardened) {
+        pm_warn("allocator %s: not in a build for AddressSanitizer or valgrind, which check more",
+                mode.name);
         return modes[0];
     }
     if (mode.system && !pm_system_is_there()) {
@@ -56,6 +68,10 @@ const struct pm_watch *pm_watch_at_start(void)
         pm_debug_init(mode_now.system ? &pm_system_below : NULL);
         return &pm_debug_watch;
     }
+    if (mode_now.hardened) {
+        pm_hardened_init();
+        return &pm_hardened_watch;
+    }
     return mode_now.system ? &pm_system_watch : NULL;
 }
 
@@ -63,7 +79,7 @@ const struct pm_domain_set *pm_domains_at_start(void)
 {
     if (mode_now.debug)
         return &pm_debug_domains;
-    return mode_now.system ? &pm_domains_of_malloc : NULL;
+    return mode_now.system || mode_now.hardened ? &pm_domains_of_malloc : NULL;
 }
 
 /* Before the C library gives back its own; blocks that are freed later are not looked at. */
