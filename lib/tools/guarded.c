@@ -201,10 +201,10 @@ static void check(const struct pm_guarded_slot *slot, char *block, const struct 
     const char *at = written_in(&rim);
     if (at != NULL)
         pm_guarded_fatal_written(how->function, slot, at);
-    if (how->sized && how->bytes > bytes)
-        pm_guarded_fatal_told(how->function, slot, how->bytes);
+    if (how->sized && how->bytes != bytes)
+        pm_guarded_fatal_size(how->function, slot, how->bytes);
     if (!pm_is_pow2(how->align) || (uintptr_t)block % how->align != 0)
-        pm_guarded_fatal_told(how->function, slot, how->align);
+        pm_guarded_fatal_alignment(how->function, slot, how->align);
 }
 
 /* Nobody can touch it any more, and its memory is the system's. */
@@ -308,11 +308,4 @@ bool pm_guarded_start(unsigned one_in)
     pm_guarded_catch_faults();
     pm_guests_set(&guests);
     return true;
-}
-
-/* Not in pm_guarded_start: it loads libraries. */
-static __attribute__((constructor)) void start_stacks(void)
-{
-    if (pm_guarded_range.bytes != 0)
-        pm_stack_start();
 }

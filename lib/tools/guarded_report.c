@@ -87,9 +87,17 @@ void pm_guarded_fatal_written(const char *function, const struct pm_guarded_slot
     end(slot, false);
 }
 
-void pm_guarded_fatal_told(const char *function, const struct pm_guarded_slot *slot, size_t told)
+void pm_guarded_fatal_size(const char *function, const struct pm_guarded_slot *slot, size_t told)
 {
-    pm_warn("%s(%p): size or alignment %zu does not fit the guarded block, which holds %zu bytes",
+    pm_warn("%s(%p): wrong size: %zu bytes told, %zu asked for (guarded block)", function,
+            block_of(slot), told, bytes_of(slot));
+    end(slot, false);
+}
+
+void pm_guarded_fatal_alignment(const char *function, const struct pm_guarded_slot *slot,
+                                size_t told)
+{
+    pm_warn("%s(%p): wrong alignment: the block is not aligned to %zu (guarded block of %zu bytes)",
             function, block_of(slot), told, bytes_of(slot));
     end(slot, false);
 }

@@ -15,9 +15,11 @@ _Noreturn void pm_guarded_fatal_no_block(const char *function, const void *ptr, 
 /* Something wrote beside the block, at `at` first. The caller has the slot BUSY, here and below. */
 _Noreturn void pm_guarded_fatal_written(const char *function, const struct pm_guarded_slot *slot,
                                         const char *at);
-/* A size larger than the block, or an alignment that it does not have, was told. */
-_Noreturn void pm_guarded_fatal_told(const char *function, const struct pm_guarded_slot *slot,
+/* Another size than was asked for, or an alignment that it does not have, was told. */
+_Noreturn void pm_guarded_fatal_size(const char *function, const struct pm_guarded_slot *slot,
                                      size_t told);
+_Noreturn void pm_guarded_fatal_alignment(const char *function, const struct pm_guarded_slot *slot,
+                                          size_t told);
 
 /* An access to the address trapped; `call`: who, and from where. In a signal handler, which may run
  * on a small stack: then frames are printed without the modules that they lie in. */
