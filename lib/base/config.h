@@ -147,6 +147,13 @@
 #define PM_STATS_PAGE_MS_MAX 3600000
 #define PM_STATS_PAGE_REST 50
 
+/* Sampled guarded blocks (defaults of the options, and bounds: each that is live is up to three
+ * mappings of the 65530 that a process may have). */
+#define PM_GUARDED_ONE_IN_DEFAULT 5000
+#define PM_GUARDED_ONE_IN_MAX 1000000000
+#define PM_GUARDED_SLOTS_DEFAULT 64
+#define PM_GUARDED_SLOTS_MAX 4096
+
 /* Option cgroup: how often at most the system is asked what the group may have, and which part of
  * it is left to what is not in arenas: free memory beyond the rest is not kept. */
 #define PM_GROUP_LOOK_NS 1000000000ull

@@ -90,6 +90,12 @@
       AT_START,                                                                                    \
       "in mode hardened, freed blocks wait until so many bytes more were freed in their heap, "    \
       "large ones sixteen times as long; 0: they do not")                                          \
+    X(NUMBER, guarded_one_in, PM_GUARDED_ONE_IN_DEFAULT, 0, PM_GUARDED_ONE_IN_MAX, AT_START,       \
+      "in mode hardened, one allocation in so many gets pages of its own, so that overflow and "   \
+      "use after free trap at the access; 0: none")                                                \
+    X(NUMBER, guarded_slots, PM_GUARDED_SLOTS_DEFAULT, 1, PM_GUARDED_SLOTS_MAX, AT_START,          \
+      "so many guarded blocks are live at a time at most; as many of those freed last are "        \
+      "watched")                                                                                   \
     X(TEXT, stats_at_exit, "", 0, 0, ANYTIME,                                                      \
       "a file to which the counters are appended at exit; stderr and stdout are known; empty: "    \
       "none")                                                                                      \

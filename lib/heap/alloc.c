@@ -4,6 +4,7 @@
  * blocks. Any thread.
  */
 #include "heap/fast.h"
+#include "heap/guests.h"
 #include "heap/harden.h"
 #include "heap/internal.h"
 #include "heap/sample.h"
@@ -241,6 +242,9 @@ static PM_NOINLINE size_t usable_slow(const void *ptr, const char *function)
     const struct pm_watch *watch = pm_watch_asked();
     if (pm_unlikely(watch != NULL))
         return pm_watch_usable(watch, ptr, function);
+    const struct pm_guests *guests = pm_guests_at(ptr);
+    if (pm_unlikely(guests != NULL))
+        return guests->usable(pm_untagged(ptr), function);
     return usable(find(ptr, function), pm_untagged(ptr), function);
 }
 
@@ -283,6 +287,8 @@ bool pm_heap_resize(void *ptr, size_t n, const char *function)
         return true;
     if (have <= PM_BLOCK_MAX) /* a smaller block of the same class would be no gain at all */
         return n <= have && pm_class_bytes(pm_class_of(n)) == have;
+    if (pm_unlikely(pm_guests_at(ptr) != NULL))
+        return false;
     struct found found = find(ptr, function);
     ptr = pm_untagged(ptr);
     if (!found.span || n <= PM_BLOCK_MAX || PM_VALGRIND) /* what it was made for is at its end */
@@ -303,6 +309,8 @@ bool pm_heap_expand(void *ptr, size_t n, const char *function)
 
 void *pm_heap_move_large(void *ptr, size_t n, const char *function)
 {
+    if (pm_unlikely(pm_guests_at(ptr) != NULL))
+        return NULL;
     struct found found = find(ptr, function);
     ptr = pm_untagged(ptr);
     if (!found.span || pm_user_of_run(found.window, found.unit) != NULL)
@@ -320,6 +328,8 @@ struct pm_user_heap *pm_user_of(const void *ptr, const char *function)
     if (pm_below_relaxed(unit, &pm_window.units) &&
         pm_load_relaxed(pm_window_route(&pm_window, unit)) - (uintptr_t)pm_heap_self <=
             PM_ROUTE_DISTANCE_MASK)
+        return NULL;
+    if (pm_unlikely(pm_guests_at(ptr) != NULL))
         return NULL;
     struct found found = find(ptr, function);
     struct pm_user_heap *heap = pm_user_of_run(found.window, found.unit);

@@ -7,6 +7,7 @@
  * on the slow path of malloc, and at thread exit (I7).
  */
 #include "heap/fast.h"
+#include "heap/guests.h"
 #include "heap/harden.h"
 #include "heap/internal.h"
 #include "heap/sample.h"
@@ -244,10 +245,13 @@ static void free_own(struct pm_place_of at, void *ptr, const char *function)
 }
 
 /* In no window, unless a tag is taken off: one takes a pointer off the fast path, so that it costs
- * nothing there. */
+ * nothing there. Or a guest. */
 static PM_NOINLINE void free_outside(void *ptr, const char *function)
 {
     void *plain = pm_untagged(ptr);
+    const struct pm_guests *guests = pm_guests_at(plain);
+    if (guests != NULL)
+        return guests->give_back(plain, function);
     if (plain == ptr || pm_window_find(plain) == NULL)
         pm_fatal_foreign(function, ptr);
     pm_thread_free_elsewhere(plain, function);

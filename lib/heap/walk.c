@@ -4,6 +4,7 @@
  * whole, and then its live blocks are visited without a lock; so what visit frees or makes changes
  * nothing about the pool it is in, but for a block that it frees before its turn has come.
  */
+#include "heap/guests.h"
 #include "heap/harden.h"
 #include "heap/internal.h"
 #include "heap/sample.h"
@@ -73,7 +74,7 @@ static PM_NOINLINE void visit_user_pool(struct walk *walk, struct pm_place_of at
 
 static void visit_span(struct walk *walk, struct pm_place_of at)
 {
-    struct pm_live_block found = {.block = pm_window_unit(at.window, at.unit), .large = true};
+    struct pm_live_block found = {.block = pm_window_unit(at.window, at.unit)};
     found.bytes = pm_span_bytes_now(at.window, at.unit);
     struct pm_user_heap *heap = pm_user_of_run(at.window, at.unit);
     found.user = asked_for(heap);
@@ -97,6 +98,13 @@ static void visit_run(struct pm_window *w, size_t unit, uint64_t route, void *ar
         visit_pool(walk, at);
 }
 
+static bool visit_guest(void *block, size_t bytes, void *arg)
+{
+    struct walk *walk = arg;
+    const struct pm_live_block found = {.block = block, .bytes = bytes};
+    return walk->goes_on = walk->visit(&found, walk->arg);
+}
+
 bool pm_heap_walk_blocks(bool mine_only, bool (*visit)(const struct pm_live_block *, void *),
                          void *arg)
 {
@@ -112,5 +120,9 @@ bool pm_heap_walk_blocks(bool mine_only, bool (*visit)(const struct pm_live_bloc
     pm_watch_resume();
     if (own->real || !mine_only)
         pm_arena_walk(visit_run, &walk);
+    /* Acquire pairs with the release in pm_guests_set. */
+    const struct pm_guests *guests = pm_load_acquire(&pm_guests_now);
+    if (guests != NULL && walk.goes_on && !mine_only)
+        guests->walk(visit_guest, &walk);
     return walk.goes_on;
 }

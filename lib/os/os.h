@@ -99,6 +99,15 @@ int pm_os_open_append(const char *path);
 bool pm_os_write(int file, const char *text, size_t bytes);
 void pm_os_close(int file);
 
+/* What a signal handler interrupted, by its third argument: the instruction (0: not known), and
+ * what that wanted of the memory which it was refused. */
+enum pm_os_access { PM_OS_ACCESS_ANY, PM_OS_ACCESS_READ, PM_OS_ACCESS_WRITE };
+struct pm_os_interrupted {
+    uintptr_t instruction;
+    enum pm_os_access access; /* ANY: not known */
+};
+struct pm_os_interrupted pm_os_interrupted(const void *context);
+
 /* Memory that other processes can map: a file without a place, open in this process under that name
  * (/proc/PID/fd), closed by exec. Nobody can change its size, nor, where the system knows how to
  * forbid it, its contents but through this mapping. False: the system refuses. */

@@ -2,6 +2,7 @@
 /* See hardened.h. Each function runs in the thread that called the allocator, which is not watched
  * meanwhile: what is called here by its pm_ name does its plain work. Any thread. */
 #include "tools/hardened.h"
+#include "tools/guarded.h"
 #include "tools/hardened_report.h"
 #include "tools/stack.h"
 
@@ -32,6 +33,7 @@ void pm_hardened_init(void)
         .fatal = pm_hardened_fatal,
     };
     pm_harden_set(&parts);
+    pm_guarded_start((unsigned)pm_load_relaxed(&pm_options.guarded_one_in));
 }
 
 /* For the reports. Here, since it may allocate. */
@@ -100,6 +102,9 @@ static void *make_unasked(const struct pm_request *request)
 
 static void *make(const struct pm_request *request)
 {
+    void *guarded = pm_guarded_make(request);
+    if (pm_unlikely(guarded != NULL))
+        return guarded;
     return request->heap != NULL ? make_in(request->heap, request) : make_unasked(request);
 }
 
@@ -117,9 +122,26 @@ static void check_told(void *ptr, const struct pm_return *how)
 static void give_back(void *ptr, const struct pm_return *how)
 {
     void *plain = pm_untagged(ptr);
+    if (pm_unlikely(pm_guarded_owns(plain)))
+        return pm_guarded_give_back(plain, how);
     if (how->sized || how->align != 1)
         check_told(plain, how);
     pm_thread_free_elsewhere(ptr, how->function);
+}
+
+/* It moves, so that who still points to the old place is found. Callers do not expect that less is
+ * refused. */
+static PM_COLD void *resize_guarded(void *ptr, size_t bytes, const char *function)
+{
+    size_t have = pm_guarded_usable(ptr, function);
+    struct pm_request request = {.bytes = bytes, .align = 1, .function = function};
+    void *moved = make(&request);
+    if (moved == NULL)
+        return bytes <= have ? ptr : NULL;
+    memcpy(moved, ptr, bytes < have ? bytes : have);
+    struct pm_return how = {.function = function, .align = 1};
+    pm_guarded_give_back(ptr, &how);
+    return moved;
 }
 
 /* Callers do not expect that less is refused. */
@@ -127,6 +149,8 @@ static void *resize(void *ptr, size_t bytes, const char *function)
 {
     struct pm_harden_block block;
     void *plain = pm_untagged(ptr);
+    if (pm_unlikely(pm_guarded_owns(plain)))
+        return resize_guarded(plain, bytes, function);
     if (!pm_harden_find(plain, function, &block))
         return pm_realloc(ptr, bytes);
     if (pm_harden_resize(plain, bytes, false, function))
