@@ -24,6 +24,8 @@ size_t pm_os_address_limit_bytes(void);
 /* Monotonic, cheap, as exact as a timer tick. */
 uint64_t pm_os_now_ns(void);
 unsigned pm_os_process_id(void);
+/* How many processors the process may run on; 1 where the system does not tell. A system call. */
+unsigned pm_os_processors(void);
 /* A number that nobody can guess, another at each call. Where the system has no source of such
  * numbers, it is made of what it gave the process at its start, and of the time. */
 uint64_t pm_os_random(void);
