@@ -101,6 +101,17 @@ int pm_os_open_append(const char *path);
 bool pm_os_write(int file, const char *text, size_t bytes);
 void pm_os_close(int file);
 
+/* The same for who has to say why: the errno value, 0 for success; of the first two, what is below
+ * 0 is one with its sign changed. pm_os_read gives how many bytes it read, 0 at the end. */
+int pm_os_open_read(const char *path);
+long pm_os_read(int file, char *text, size_t room);
+int pm_os_try_write(int file, const char *text, size_t bytes);
+
+/* Of the program that runs, with a final 0; its length, 0: the system does not tell, or it does not
+ * fit. And what time it is, in seconds since 1970. Both also in signal handlers. */
+size_t pm_os_program_path(char *path, size_t room);
+uint64_t pm_os_time_s(void);
+
 /* What a signal handler interrupted, by its third argument: the instruction (0: not known), and
  * what that wanted of the memory which it was refused. */
 enum pm_os_access { PM_OS_ACCESS_ANY, PM_OS_ACCESS_READ, PM_OS_ACCESS_WRITE };
