@@ -11,9 +11,12 @@ void pm_harden_set(const struct pm_harden *harden)
     pm_harden_now = harden;
 }
 
-void pm_harden_fail(enum pm_harden_fault fault, const char *function, const void *block,
-                    size_t bytes, size_t at)
+void pm_harden_fail(const struct pm_user_heap *heap, enum pm_harden_fault fault,
+                    const char *function, const void *block, size_t bytes, size_t at)
 {
+    struct pm_lock *lock = (struct pm_lock *)(uintptr_t)&heap->lock;
+    if (pm_lock_state(lock) == PM_LOCK_INTERRUPTED) /* ours: who reports may allocate */
+        pm_lock_release(lock);
     struct pm_harden_report report = {fault, function, block, bytes, at};
     pm_harden_now->fatal(&report);
     __builtin_trap(); /* it does not return */
@@ -195,11 +198,11 @@ static bool is_zero(const char *from, size_t bytes)
     return some == 0 && first_not_zero(from, bytes) == bytes;
 }
 
-static void check_left_alone(const char *block, size_t block_bytes)
+static void check_left_alone(const struct pm_user_heap *heap, const char *block, size_t block_bytes)
 {
     size_t bytes = block_bytes - sizeof(uint64_t);
     if (pm_harden_now->zero && pm_unlikely(!is_zero(block + sizeof(uint64_t), bytes)))
-        pm_harden_fail(PM_HARDEN_WRITTEN, "malloc", block, SIZE_MAX,
+        pm_harden_fail(heap, PM_HARDEN_WRITTEN, "malloc", block, SIZE_MAX,
                        sizeof(uint64_t) + first_not_zero(block + sizeof(uint64_t), bytes));
 }
 
@@ -207,7 +210,7 @@ static char *pop(struct pm_user_heap *heap, struct pm_pool *pool, const char *fu
 {
     char *block = pool->free, *next = get_link(heap, block);
     if (pm_harden_now->links && next != NULL && pm_unlikely(!is_block_of(pool, next)))
-        pm_harden_fail(PM_HARDEN_LINK, function, block, SIZE_MAX, 0);
+        pm_harden_fail(heap, PM_HARDEN_LINK, function, block, SIZE_MAX, 0);
     pool->free = next;
     put(block, 0);
     return block;
@@ -227,7 +230,7 @@ void *pm_harden_take(struct pm_user_heap *heap, struct pm_pool *pool, size_t n,
     if (pool->free == NULL)
         carve(heap, pool);
     char *block = pop(heap, pool, function);
-    check_left_alone(block, pool->block_bytes);
+    check_left_alone(heap, block, pool->block_bytes);
     make_live(heap, block, pool->block_bytes, n);
     return block;
 }
@@ -248,11 +251,11 @@ static size_t check_live(const struct pm_user_heap *heap, const char *block, siz
 {
     size_t n = pm_harden_bytes(heap, block, block_bytes), room = block_bytes - PM_HARDEN_BACK;
     if (pm_unlikely(n == SIZE_MAX))
-        pm_harden_fail(get(block + room) == 0 ? PM_HARDEN_FREED : PM_HARDEN_BEHIND, function, block,
-                       SIZE_MAX, 0);
+        pm_harden_fail(heap, get(block + room) == 0 ? PM_HARDEN_FREED : PM_HARDEN_BEHIND, function,
+                       block, SIZE_MAX, 0);
     if (pm_harden_now->canaries &&
         pm_unlikely(!pm_harden_canary_is_whole(heap, block + n, room - n)))
-        pm_harden_fail(PM_HARDEN_BEHIND, function, block, n, 0);
+        pm_harden_fail(heap, PM_HARDEN_BEHIND, function, block, n, 0);
     return n;
 }
 
@@ -262,7 +265,7 @@ static void wait_in_line(struct pm_user_heap *heap, char *block, size_t block_by
     char *last = heap->waiting_last;
     put_link(heap, block, NULL);
     if (last != NULL && pm_harden_now->links && pm_unlikely(get_link(heap, last) != NULL))
-        pm_harden_fail(PM_HARDEN_LINK, function, last, SIZE_MAX, 0);
+        pm_harden_fail(heap, PM_HARDEN_LINK, function, last, SIZE_MAX, 0);
     if (last != NULL)
         put_link(heap, last, block);
     else
@@ -295,7 +298,7 @@ void *pm_harden_due(struct pm_user_heap *heap, size_t keep_bytes, struct pm_pool
     bool sound = *pool != NULL && (next != NULL) == (block != heap->waiting_last) &&
                  (next == NULL || !pm_harden_now->links || pool_at(heap, next) != NULL);
     if (pm_unlikely(!sound))
-        pm_harden_fail(PM_HARDEN_LINK, "free", block, SIZE_MAX, 0);
+        pm_harden_fail(heap, PM_HARDEN_LINK, "free", block, SIZE_MAX, 0);
     heap->waiting = next;
     if (next == NULL)
         heap->waiting_last = NULL;
@@ -315,7 +318,7 @@ void pm_harden_push(struct pm_user_heap *heap, struct pm_pool *pool, void *block
     }
     char *second = get_link(heap, first);
     if (pm_harden_now->links && second != NULL && pm_unlikely(!is_block_of(pool, second)))
-        pm_harden_fail(PM_HARDEN_LINK, "free", first, SIZE_MAX, 0);
+        pm_harden_fail(heap, PM_HARDEN_LINK, "free", first, SIZE_MAX, 0);
     put_link(heap, block, second);
     put_link(heap, first, block);
 }
@@ -326,7 +329,7 @@ static bool resize_in_pool(const struct pm_user_heap *heap, struct pm_pool *pool
                            size_t bytes, bool any)
 {
     size_t room = pool->block_bytes - PM_HARDEN_BACK;
-    bool same = bytes <= room && (any || pm_class_of(bytes + PM_HARDEN_BACK) == pool->class);
+    bool same = bytes <= room && (any || pm_class_of(pm_harden_room(bytes)) == pool->class);
     if (same)
         make_live(heap, block, pool->block_bytes, bytes);
     return same;
@@ -418,15 +421,14 @@ void pm_harden_look(const struct pm_pool *pool, struct pm_pool_blocks *blocks)
     }
 }
 
+/* A link that leads elsewhere is the program's fault, and a named error. */
 bool pm_harden_check_pool(const struct pm_user_heap *heap, const struct pm_pool *pool)
 {
     unsigned n = 0;
-    for (char *block = pool->free; block != NULL; block = get_link(heap, block)) {
-        if (!is_block_of(pool, block) || ++n > pool->carved) {
-            pm_warn("pool check: the list of hardened pool %p leads to %p", (void *)pool->base,
-                    (void *)block);
-            return false;
-        }
+    for (char *block = pool->free, *next; block != NULL && n <= pool->carved; block = next, n++) {
+        next = get_link(heap, block);
+        if (next != NULL && !is_block_of(pool, next))
+            pm_harden_fail(heap, PM_HARDEN_LINK, "malloc", block, SIZE_MAX, 0);
     }
     if (pool->count + pool->waiting + n != pool->carved) {
         pm_warn("pool check: %u live, %u waiting and %u free blocks of %u carved (pool %p)",

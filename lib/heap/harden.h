@@ -13,9 +13,9 @@
  * moves it to another block, is found out. It also tells a live block from a free one; the canary
  * is of that block alone, and has no zero byte. A freed block is cleared and waits, first in, first
  * out, for quarantine_bytes of later ones; then it goes on its pool's list. Links are encoded by
- * the key and their own place; what one leads to must be the start of a block that may be there,
- * and what is handed out must be as zero as it was left. A pool is carved as a whole, in random
- * order.
+ * the key and their own place, each bit by all; what one leads to must be the start of a block that
+ * may be there, and what is handed out must be as zero as it was left. A pool is carved as a whole,
+ * in random order.
  *
  * A large block lies between pages that trap, as near to the second as its alignment allows:
  *
@@ -53,7 +53,7 @@ struct pm_harden {
     bool links, order, canaries, guards, zero; /* each part can be left out */
     size_t quarantine_bytes;                   /* that wait in each heap */
     uint64_t secret;
-    /* Says what is wrong and ends the process. Under the lock of a heap. */
+    /* Says what is wrong and ends the process. Without a lock. */
     void (*fatal)(const struct pm_harden_report *report);
 };
 
@@ -91,6 +91,12 @@ bool pm_harden_live_at(struct pm_place_of at, void **block, size_t *bytes);
 /* ---- for user.c and user_extra.c, under the lock ---- */
 
 #define PM_HARDEN_BACK sizeof(uint64_t)
+
+/* Bytes of a block of a pool for n: the last word is not where the link is. */
+static inline size_t pm_harden_room(size_t n)
+{
+    return n + PM_HARDEN_BACK > 2 * PM_HARDEN_BACK ? n + PM_HARDEN_BACK : 2 * PM_HARDEN_BACK;
+}
 
 void pm_harden_start(struct pm_user_heap *heap); /* a new one: its key */
 /* A block of a pool that has room, ready for n bytes. */
@@ -141,7 +147,8 @@ bool pm_harden_resize_large(const struct pm_user_heap *heap, struct pm_window *w
 /* The bytes [from, from + bytes) as a canary of the heap and that address; whether it is whole. */
 void pm_harden_write_canary(const struct pm_user_heap *heap, char *from, size_t bytes);
 bool pm_harden_canary_is_whole(const struct pm_user_heap *heap, const char *from, size_t bytes);
-_Noreturn void pm_harden_fail(enum pm_harden_fault fault, const char *function, const void *block,
-                              size_t bytes, size_t at);
+/* Lets go of the heap's lock before. */
+_Noreturn void pm_harden_fail(const struct pm_user_heap *heap, enum pm_harden_fault fault,
+                              const char *function, const void *block, size_t bytes, size_t at);
 
 #endif

@@ -95,12 +95,12 @@ void pm_harden_check_large(const struct pm_user_heap *heap, struct pm_window *w,
     if (ptr != block)
         pm_fatal_interior(function, ptr, block, note->bytes);
     if ((note->marks & CLOSED) != 0)
-        pm_harden_fail(PM_HARDEN_FREED, function, block, note->bytes, 0);
+        pm_harden_fail(heap, PM_HARDEN_FREED, function, block, note->bytes, 0);
     if (!is_zero(start + at.front, block))
-        pm_harden_fail(PM_HARDEN_BEFORE, function, block, note->bytes, 0);
+        pm_harden_fail(heap, PM_HARDEN_BEFORE, function, block, note->bytes, 0);
     if (pm_harden_now->canaries &&
         !pm_harden_canary_is_whole(heap, block + note->bytes, at.end - at.offset - note->bytes))
-        pm_harden_fail(PM_HARDEN_BEHIND, function, block, note->bytes, 0);
+        pm_harden_fail(heap, PM_HARDEN_BEHIND, function, block, note->bytes, 0);
 }
 
 void pm_harden_fatal_void(struct pm_window *w, const void *ptr, const char *function)

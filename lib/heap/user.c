@@ -150,8 +150,8 @@ static unsigned class_for(size_t n, size_t align)
 
 static void *alloc(struct pm_user_heap *heap, struct wanted *wanted)
 {
-    size_t more = pm_hardened() ? PM_HARDEN_BACK : 0;
-    unsigned class = class_for(wanted->n + more, wanted->align);
+    size_t n = pm_hardened() ? pm_harden_room(wanted->n) : wanted->n;
+    unsigned class = class_for(n, wanted->align);
     return class < PM_CLASSES ? alloc_in_pool(heap, class, wanted) : alloc_span(heap, wanted);
 }
 
