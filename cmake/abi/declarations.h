@@ -186,6 +186,94 @@ PM_API bool pm_set_arena_allocator(const struct pm_arena_allocator *allocator);
 }
 #endif
 #endif
+#ifndef POOLMALLOC_SNAPSHOT_H
+#define POOLMALLOC_SNAPSHOT_H
+#ifdef __cplusplus
+extern "C" {
+#endif
+typedef struct pm_snapshot pm_snapshot;
+PM_API pm_snapshot *pm_snapshot_take(void);
+PM_API pm_snapshot *pm_snapshot_new(void);
+PM_API void pm_snapshot_free(pm_snapshot *snapshot);
+PM_API bool pm_snapshot_add(pm_snapshot *snapshot, unsigned domain, const uintptr_t *frames,
+                            unsigned count, uint64_t blocks, uint64_t bytes);
+PM_API bool pm_snapshot_add_maps(pm_snapshot *snapshot, const char *text, size_t bytes);
+struct pm_snapshot_about {
+    uint64_t process_id;
+    const char *program;
+    uint64_t time_s;
+    uint64_t traceback_limit;
+    uint64_t traced_bytes;
+    uint64_t peak_bytes;
+    uint64_t stacks;
+    uint64_t blocks, bytes;
+};
+PM_API void pm_snapshot_get_about(const pm_snapshot *snapshot, struct pm_snapshot_about *about);
+PM_API bool pm_snapshot_set_about(pm_snapshot *snapshot, const struct pm_snapshot_about *about);
+PM_API bool pm_snapshot_each(const pm_snapshot *snapshot,
+                             bool (*visit)(unsigned domain, const uint64_t *frames, unsigned count,
+                                           uint64_t blocks, uint64_t bytes, void *arg),
+                             void *arg);
+struct pm_snapshot_frame {
+    uint64_t address;
+    const char *module;
+    uint64_t offset;
+    const char *function;
+    const char *file;
+    uint64_t line;
+};
+PM_API bool pm_snapshot_frame_of(const pm_snapshot *snapshot, uint64_t address,
+                                 struct pm_snapshot_frame *frame);
+struct pm_snapshot_resolver {
+    void (*resolve)(void *arg, struct pm_snapshot_frame *frame);
+    void *arg;
+};
+enum pm_snapshot_group {
+    PM_SNAPSHOT_BY_ADDRESS,
+    PM_SNAPSHOT_BY_FUNCTION,
+    PM_SNAPSHOT_BY_FILE,
+    PM_SNAPSHOT_BY_LINE,
+    PM_SNAPSHOT_BY_MODULE,
+    PM_SNAPSHOT_BY_TRACEBACK,
+    PM_SNAPSHOT_BY_DOMAIN,
+};
+struct pm_snapshot_row {
+    uint64_t bytes, blocks;
+    int64_t bytes_diff, blocks_diff;
+    const struct pm_snapshot_frame *frames;
+    unsigned frame_count;
+    unsigned domain;
+};
+struct pm_snapshot_table {
+    size_t count;
+    const struct pm_snapshot_row *rows;
+};
+PM_API struct pm_snapshot_table *
+pm_snapshot_statistics(const pm_snapshot *snapshot, enum pm_snapshot_group group, bool cumulative,
+                       const struct pm_snapshot_resolver *resolver);
+PM_API struct pm_snapshot_table *pm_snapshot_compare(const pm_snapshot *snapshot,
+                                                     const pm_snapshot *old,
+                                                     enum pm_snapshot_group group, bool cumulative,
+                                                     const struct pm_snapshot_resolver *resolver);
+PM_API void pm_snapshot_table_free(struct pm_snapshot_table *table);
+struct pm_snapshot_filter {
+    bool inclusive;
+    bool all_frames;
+    bool by_domain;
+    unsigned domain;
+    const char *module, *function, *file;
+    uint64_t line;
+};
+PM_API pm_snapshot *pm_snapshot_filter(const pm_snapshot *snapshot,
+                                       const struct pm_snapshot_filter *filters, size_t count,
+                                       const struct pm_snapshot_resolver *resolver);
+PM_API bool pm_snapshot_write(const pm_snapshot *snapshot, int file);
+PM_API pm_snapshot *pm_snapshot_read(const char *path, char *error, size_t room);
+PM_API pm_snapshot *pm_snapshot_read_fd(int file, const char *name, char *error, size_t room);
+#ifdef __cplusplus
+}
+#endif
+#endif
 #ifndef POOLMALLOC_STATS_PAGE_H
 #define POOLMALLOC_STATS_PAGE_H
 #ifdef __cplusplus

@@ -136,11 +136,13 @@
 #define PM_TICK_SHIFT 24             /* arenas remember times in units of 2^24 ns */
 #define PM_TICK_EVERY 16             /* heaps look at the clock on each 16th slow path */
 
-/* Mode hardened: what waits in each of its heaps, and how many heaps its threads share. */
+/* Mode hardened: what waits in each of its heaps, and how many heaps its threads share: twice as
+ * many as processors, and no more than this. */
 #define PM_HARDEN_QUARANTINE_DEFAULT ((size_t)256 << 10)
 #define PM_HARDEN_QUARANTINE_MAX ((size_t)64 << 30)
 #define PM_HARDEN_HEAPS 16
-#define PM_HARDEN_CROWDED 64 /* a thread leaves a heap whose lock was waited for so many times */
+#define PM_HARDEN_CROWDED 256    /* so many waits for its lock make a thread leave a heap, */
+#define PM_HARDEN_CROWDED_PART 8 /* if they are more than one in so many acquisitions */
 
 /* The statistics page: how long at most between two updates, and how many times as long as an
  * update takes at least, so that it takes no more than so small a part of a thread's time. */

@@ -96,6 +96,18 @@
     X(NUMBER, guarded_slots, PM_GUARDED_SLOTS_DEFAULT, 1, PM_GUARDED_SLOTS_MAX, AT_START,          \
       "so many guarded blocks are live at a time at most; as many of those freed last are "        \
       "watched")                                                                                   \
+    X(NUMBER, trace, 0, 0, 128, AT_START,                                                          \
+      "each block is traced from the start on, with so many frames of the stack that made it; 0: " \
+      "no tracing, until pm_trace_start")                                                          \
+    X(CHOICE, trace_unwind, "auto", 0, 0, AT_START,                                                \
+      "auto|frames|unwinder: how stacks are taken; auto: by the unwinder, and by frame pointers "  \
+      "and places where it agreed; frames: by frame pointers only; unwinder: each anew")           \
+    X(TEXT, trace_at_exit, "", 0, 0, ANYTIME,                                                      \
+      "a file to which a snapshot of what is traced is written at exit; empty: none")              \
+    X(NUMBER, trace_signal, 0, 0, 64, AT_START,                                                    \
+      "the number of a signal on which such a snapshot is written; 0: none")                       \
+    X(TEXT, trace_to, "poolmalloc-trace", 0, 0, AT_START,                                          \
+      "the file to which a snapshot is written on the signal; .PID.NUMBER is put behind")          \
     X(TEXT, stats_at_exit, "", 0, 0, ANYTIME,                                                      \
       "a file to which the counters are appended at exit; stderr and stdout are known; empty: "    \
       "none")                                                                                      \

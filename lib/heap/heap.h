@@ -59,6 +59,7 @@ struct pm_heap {
     /* See sample.h; counted down also while nothing is sampled. */
     uint64_t sample_epoch;
     uint32_t until[PM_CLASSES]; /* how many allocations of the class, and the last is sampled */
+    void *traced; /* the owner's: what the tools layer knows of the thread; stays with the heap */
 } __attribute__((aligned(PM_LINE_BYTES)));
 
 extern __thread struct pm_heap *pm_heap_self PM_HIDDEN __attribute__((tls_model("initial-exec")));

@@ -38,6 +38,9 @@ struct pm_user_heap *pm_user_new(size_t limit_bytes);
 struct pm_user_heap *pm_user_new_unasked(void);
 /* In the child of a fork: it serves no more. */
 bool pm_user_is_lost(struct pm_user_heap *heap);
+/* By the tools layer, or NULL: who wants to know of a heap's end before its blocks are gone. Set
+ * once, to the same each time. */
+extern void (*_Atomic pm_user_ending)(struct pm_user_heap *heap) PM_HIDDEN;
 /* All blocks are gone. A free of one that is under way finds that out, and does nothing. */
 void pm_user_destroy(struct pm_user_heap *heap);
 

@@ -151,10 +151,21 @@ static void give_shell(struct pm_user_heap *heap)
     pm_lock_release(&pm_registry_lock);
 }
 
+void (*_Atomic pm_user_ending)(struct pm_user_heap *heap);
+
+static void tell_of_end(struct pm_user_heap *heap)
+{
+    /* Acquire: what it needs is there. */
+    void (*ending)(struct pm_user_heap *) = pm_load_acquire(&pm_user_ending);
+    if (pm_unlikely(ending != NULL))
+        ending(heap);
+}
+
 /* A lost heap's lists lead nowhere for sure: its memory and its shell stay where they are. */
 void pm_user_destroy(struct pm_user_heap *heap)
 {
     struct pm_link pools = {0}, spans = {0};
+    tell_of_end(heap);
     pm_user_enter(heap, "pm_heap_destroy");
     bool lost = heap->lost;
     if (!lost) {

@@ -20,7 +20,7 @@ void pm_watch_set(const struct pm_watch *watch)
 }
 
 /* Nobody watches any more, or not what the thread is doing just now. */
-static void stop_watching(void)
+PM_INLINE void stop_watching(void)
 {
     if (pm_heap_self == &pm_heap_watched)
         pm_heap_self = put_by;
@@ -53,7 +53,7 @@ struct pm_heap *pm_watch_heap_of_thread(void)
 
 /* A signal handler that comes between two of the stores below finds a sentinel, and is served by
  * the cold heap. */
-void pm_watch_suspend(void)
+PM_INLINE void suspend(void)
 {
     suspended++;
     atomic_signal_fence(memory_order_seq_cst);
@@ -61,7 +61,7 @@ void pm_watch_suspend(void)
     atomic_signal_fence(memory_order_seq_cst);
 }
 
-void pm_watch_resume(void)
+PM_INLINE void resume(void)
 {
     atomic_signal_fence(memory_order_seq_cst);
     /* Relaxed: nothing is read through it. */
@@ -74,25 +74,36 @@ void pm_watch_resume(void)
     suspended--;
 }
 
-static void *out_of_memory(void)
+void pm_watch_suspend(void)
+{
+    suspend();
+}
+
+void pm_watch_resume(void)
+{
+    resume();
+}
+
+static PM_COLD void *out_of_memory(void)
 {
     errno = ENOMEM;
     return NULL;
 }
 
-PM_COLD void *pm_watch_make(const struct pm_watch *watch, const struct pm_request *request)
+PM_NOINLINE void *pm_watch_make(const struct pm_watch *watch, const struct pm_request *request)
 {
     if (request->bytes > PTRDIFF_MAX || request->align > PTRDIFF_MAX)
         return out_of_memory();
     int saved_errno = errno;
-    pm_watch_suspend();
+    suspend();
     void *block = watch->make(request);
-    pm_watch_resume();
+    resume();
     errno = saved_errno;
-    return block != NULL ? block : out_of_memory();
+    return pm_likely(block != NULL) ? block : out_of_memory();
 }
 
-PM_COLD void *pm_watch_malloc(const struct pm_watch *watch, size_t bytes, size_t align, bool zero)
+PM_NOINLINE void *pm_watch_malloc(const struct pm_watch *watch, size_t bytes, size_t align,
+                                  bool zero)
 {
     struct pm_request request = {.bytes = bytes,
                                  .align = align,
@@ -102,37 +113,40 @@ PM_COLD void *pm_watch_malloc(const struct pm_watch *watch, size_t bytes, size_t
     return pm_watch_make(watch, &request);
 }
 
-PM_COLD void *pm_watch_resize(const struct pm_watch *watch, void *ptr, size_t bytes,
-                              const char *function)
+PM_NOINLINE void *pm_watch_resize(const struct pm_watch *watch, void *ptr, size_t bytes,
+                                  const char *function)
 {
     int saved_errno = errno;
-    pm_watch_suspend();
+    suspend();
     void *block = watch->resize(ptr, bytes, function);
-    pm_watch_resume();
+    resume();
     errno = saved_errno;
-    return block != NULL ? block : out_of_memory();
+    return pm_likely(block != NULL) ? block : out_of_memory();
 }
 
-PM_COLD size_t pm_watch_usable(const struct pm_watch *watch, const void *ptr, const char *function)
+PM_NOINLINE size_t pm_watch_usable(const struct pm_watch *watch, const void *ptr,
+                                   const char *function)
 {
-    pm_watch_suspend();
+    suspend();
     size_t bytes = watch->usable(ptr, function);
-    pm_watch_resume();
+    resume();
     return bytes;
 }
 
-PM_COLD void pm_watch_give_back(const struct pm_watch *watch, void *ptr,
-                                const struct pm_return *how)
+PM_NOINLINE void pm_watch_give_back(const struct pm_watch *watch, void *ptr,
+                                    const struct pm_return *how)
 {
     int saved_errno = errno;
-    pm_watch_suspend();
+    suspend();
     watch->give_back(ptr, how);
-    pm_watch_resume();
+    resume();
     errno = saved_errno;
 }
 
 static enum pm_maker maker_of(const char *function)
 {
+    if (pm_likely(*function != 'o')) /* free, as a rule */
+        return PM_MAKER_MALLOC;
     if (strcmp(function, "operator delete") == 0)
         return PM_MAKER_NEW;
     if (strcmp(function, "operator delete[]") == 0)
@@ -140,7 +154,7 @@ static enum pm_maker maker_of(const char *function)
     return PM_MAKER_MALLOC;
 }
 
-PM_COLD void pm_watch_free(const struct pm_watch *watch, void *ptr, const char *function)
+PM_NOINLINE void pm_watch_free(const struct pm_watch *watch, void *ptr, const char *function)
 {
     struct pm_return how = {.function = function, .maker = maker_of(function), .align = 1};
     pm_watch_give_back(watch, ptr, &how);

@@ -24,6 +24,8 @@ size_t pm_os_address_limit_bytes(void);
 /* Monotonic, cheap, as exact as a timer tick. */
 uint64_t pm_os_now_ns(void);
 unsigned pm_os_process_id(void);
+/* How many processors the process may run on; 1 where the system does not tell. A system call. */
+unsigned pm_os_processors(void);
 /* A number that nobody can guess, another at each call. Where the system has no source of such
  * numbers, it is made of what it gave the process at its start, and of the time. */
 uint64_t pm_os_random(void);
@@ -98,6 +100,17 @@ void pm_os_options_init(void);
 int pm_os_open_append(const char *path);
 bool pm_os_write(int file, const char *text, size_t bytes);
 void pm_os_close(int file);
+
+/* The same for who has to say why: the errno value, 0 for success; of the first two, what is below
+ * 0 is one with its sign changed. pm_os_read gives how many bytes it read, 0 at the end. */
+int pm_os_open_read(const char *path);
+long pm_os_read(int file, char *text, size_t room);
+int pm_os_try_write(int file, const char *text, size_t bytes);
+
+/* Of the program that runs, with a final 0; its length, 0: the system does not tell, or it does not
+ * fit. And what time it is, in seconds since 1970. Both also in signal handlers. */
+size_t pm_os_program_path(char *path, size_t room);
+uint64_t pm_os_time_s(void);
 
 /* What a signal handler interrupted, by its third argument: the instruction (0: not known), and
  * what that wanted of the memory which it was refused. */

@@ -20,6 +20,7 @@
 enum { SET_VMA = 0x53564d41, SET_VMA_ANON_NAME = 0 };             /* prctl, Linux 5.17 */
 enum { NODES_BIND = 2, NODES_INTERLEAVE = 3, NODES_ALLOWED = 4 }; /* mbind, get_mempolicy */
 enum { GRND_NOW = 1 };                                            /* getrandom: do not wait */
+enum { PROCESSORS_MAX = 8192 };
 enum { NODES_MAX = 1024, WORD_BITS = 64, NODE_WORDS = NODES_MAX / WORD_BITS };
 
 bool pm_os_name(void *start, size_t bytes, const char *name)
@@ -42,6 +43,19 @@ bool pm_os_dump(void *start, size_t bytes, bool wanted)
     bool done = madvise(start, bytes, wanted ? MADV_DODUMP : MADV_DONTDUMP) == 0;
     errno = saved_errno;
     return done;
+}
+
+unsigned pm_os_processors(void)
+{
+    uint64_t mask[PROCESSORS_MAX / WORD_BITS] = {0};
+    int saved_errno = errno;
+    unsigned count = 0;
+    if (syscall(SYS_sched_getaffinity, 0, sizeof mask, mask) > 0) {
+        for (unsigned i = 0; i < PROCESSORS_MAX / WORD_BITS; i++)
+            count += (unsigned)__builtin_popcountll(mask[i]);
+    }
+    errno = saved_errno;
+    return count != 0 ? count : 1;
 }
 
 /* 16 bytes from the kernel, which differ from process to process. */

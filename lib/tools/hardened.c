@@ -4,7 +4,6 @@
 #include "tools/hardened.h"
 #include "tools/guarded.h"
 #include "tools/hardened_report.h"
-#include "tools/stack.h"
 
 #include "base/options.h"
 #include "os/os.h"
@@ -14,6 +13,7 @@
 
 /* Constant after the start of the process. */
 static struct pm_harden parts;
+static size_t heaps_count;
 
 static bool is_on(const char *choice)
 {
@@ -32,15 +32,10 @@ void pm_hardened_init(void)
         .secret = pm_os_random(),
         .fatal = pm_hardened_fatal,
     };
+    size_t wanted = (size_t)2 * pm_os_processors();
+    heaps_count = wanted < PM_HARDEN_HEAPS ? wanted : PM_HARDEN_HEAPS;
     pm_harden_set(&parts);
     pm_guarded_start((unsigned)pm_load_relaxed(&pm_options.guarded_one_in));
-}
-
-/* For the reports. Here, since it may allocate. */
-static __attribute__((constructor)) void load_unwinder(void)
-{
-    if (pm_harden_now == &parts)
-        pm_stack_start();
 }
 
 /* ---- the heaps ---- */
@@ -49,20 +44,30 @@ static struct pm_user_heap *_Atomic heaps[PM_HARDEN_HEAPS];
 static _Atomic uint64_t moves; /* of threads to another slot; nothing is ordered by it */
 
 /* All threads begin with the first slot, so that few of them, or many one after another, need one
- * heap. Who finds that its heap was waited for too often takes another. */
+ * heap. Who finds that its heap's lock was waited for too often takes another. */
 static __thread struct {
-    uint64_t slot;           /* of `heaps` */
-    uint64_t contended_seen; /* of that heap's lock */
+    uint64_t slot;                   /* of `heaps` */
+    const struct pm_user_heap *heap; /* whose lock's counters these were: */
+    uint64_t acquisitions, contended;
 } thread;
+
+static void look_at_lock(const struct pm_user_heap *heap, uint64_t contended)
+{
+    thread.heap = heap;
+    thread.acquisitions = pm_load_relaxed(&heap->lock.acquisitions);
+    thread.contended = contended;
+}
 
 static void move_if_crowded(const struct pm_user_heap *heap)
 {
     uint64_t contended = pm_load_relaxed(&heap->lock.contended);
-    if (pm_likely(contended - thread.contended_seen < PM_HARDEN_CROWDED))
+    uint64_t more = contended - thread.contended;
+    if (thread.heap == heap && pm_likely(more < PM_HARDEN_CROWDED))
         return;
-    if (thread.contended_seen != 0) /* else what others waited before us counts for nothing */
-        thread.slot = (pm_add_relaxed(&moves, 1) + 1) % PM_HARDEN_HEAPS;
-    thread.contended_seen = thread.contended_seen != 0 ? 0 : contended;
+    uint64_t all = pm_load_relaxed(&heap->lock.acquisitions) - thread.acquisitions;
+    if (thread.heap == heap && more > all / PM_HARDEN_CROWDED_PART)
+        thread.slot = (pm_add_relaxed(&moves, 1) + 1) % heaps_count;
+    look_at_lock(heap, contended);
 }
 
 /* In place of `before` (NULL: none yet), unless another thread was faster. NULL: out of memory. */

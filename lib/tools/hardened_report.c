@@ -44,7 +44,9 @@ static void say(const struct pm_harden_report *report)
     }
 }
 
-/* The stack of the call that found it, and the end. */
+/* The stack of the call that found it, and the end. By frame pointers, unless some service has
+ * loaded an unwinder: a constructor of ours comes before the C library's own, which it must not
+ * make run out of turn. */
 static _Noreturn void end(void)
 {
     uintptr_t frames[FRAMES];

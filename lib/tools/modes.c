@@ -16,7 +16,9 @@
 #include "tools/debug_domains.h"
 #include "tools/hardened.h"
 #include "tools/quarantine.h"
+#include "tools/stack.h"
 #include "tools/system.h"
+#include "tools/trace.h"
 
 #include <string.h>
 
@@ -61,9 +63,8 @@ static struct mode mode_wanted(void)
     return mode;
 }
 
-const struct pm_watch *pm_watch_at_start(void)
+static const struct pm_watch *watch_of_mode(void)
 {
-    mode_now = mode_wanted();
     if (mode_now.debug) {
         pm_debug_init(mode_now.system ? &pm_system_below : NULL);
         return &pm_debug_watch;
@@ -75,11 +76,31 @@ const struct pm_watch *pm_watch_at_start(void)
     return mode_now.system ? &pm_system_watch : NULL;
 }
 
-const struct pm_domain_set *pm_domains_at_start(void)
+static const struct pm_domain_set *domains_of_mode(void)
 {
     if (mode_now.debug)
         return &pm_debug_domains;
     return mode_now.system || mode_now.hardened ? &pm_domains_of_malloc : NULL;
+}
+
+/* Tracing stands before them. */
+const struct pm_watch *pm_watch_at_start(void)
+{
+    mode_now = mode_wanted();
+    return pm_trace_at_start(watch_of_mode());
+}
+
+const struct pm_domain_set *pm_domains_at_start(void)
+{
+    return pm_trace_domains_at_start(domains_of_mode());
+}
+
+/* It may allocate, and reports of errors show stacks. */
+static __attribute__((constructor(102))) void load_unwinder(void)
+{
+    pm_heap_process_init();
+    if (mode_now.debug || pm_trace_wanted())
+        pm_stack_start();
 }
 
 /* Before the C library gives back its own; blocks that are freed later are not looked at. */
