@@ -132,6 +132,33 @@ static void overwrite(void)
     api_free(p);
 }
 
+/* What it reads is of no use. */
+static void read_at(const volatile char *p)
+{
+    (void)*p;
+}
+
+static void read_after_free(void)
+{
+    char *p = block();
+    api_free(p);
+    read_at(opaque(p));
+}
+
+static void read_behind(void)
+{
+    char *p = block();
+    read_at(opaque(p) + size);
+    api_free(p);
+}
+
+static void read_before(void)
+{
+    char *p = block();
+    read_at(opaque(p) - 1);
+    api_free(p);
+}
+
 static void overwrite_of_a_large_block(void)
 {
     char *p = told(api_malloc(large));
@@ -413,6 +440,9 @@ static const struct {
     CASE(underwrite_of_the_letter),
     CASE(underwrite_of_an_aligned_block),
     CASE(overwrite),
+    CASE(read_after_free),
+    CASE(read_behind),
+    CASE(read_before),
     CASE(overwrite_of_a_large_block),
     CASE(overwrite_told_by_realloc),
     CASE(overwrite_of_a_heaps_block),
