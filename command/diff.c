@@ -34,16 +34,12 @@ static bool print_difference(const struct view_options *options, const struct re
 static bool show(const struct view_options *options, struct recording *recordings)
 {
     struct places places = {0};
-    pm_snapshot *views[BOTH] = {NULL, NULL};
+    pm_snapshot *views[BOTH];
     bool done = true;
-    for (int i = 0; done && i < BOTH; i++) {
-        views[i] = view_of(&places, &recordings[i], options->all);
-        done = views[i] != NULL;
-        if (done)
-            views[i] = view_filter(views[i], options);
-    }
+    for (int i = 0; i < BOTH; i++)
+        views[i] = view_filter(view_of(&places, &recordings[i], options->all), options);
     struct view_set sets[] = {{"old", views[OLD]}, {"new", views[NEW]}};
-    if (done && options->output != NULL)
+    if (options->output != NULL)
         done = view_write_page(options, recordings, BOTH, sets, BOTH, true);
     if (done && (options->output == NULL || options->text))
         done = print_difference(options, recordings, views);

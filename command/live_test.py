@@ -309,7 +309,7 @@ def test_top_estimates():
 
 
 def test_top_sorts():
-    with Load(options="profile=1,profile_page=on") as load:
+    with Load(options="profile=1,profile_page=on", threads=2) as load:
         for key, column in (("live", 0), ("blocks", 1), ("all", 2)):
             functions, stacks = top(load.pid, "--count=1", "--sort=" + key)[0]
             values = [row[column] for row in stacks]

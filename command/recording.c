@@ -72,10 +72,29 @@ static bool read_by_kind(struct recording *recording)
                       "\"poolmalloc snapshot\", \"heap profile:\" or \"heap_v2/\"");
 }
 
+/* Whether the sums can be shown, and be written in the forms of others: as signed numbers. */
+static bool sums_are_small(const struct recording *recording)
+{
+    uint64_t sums[4] = {0};
+    for (size_t i = 0; i < recording->stack_count; i++) {
+        struct recording_figures live = recording_scaled(recording, recording->stacks[i].live);
+        struct recording_figures all = recording_scaled(recording, recording->stacks[i].all);
+        const uint64_t figures[] = {live.blocks, live.bytes, all.blocks, all.bytes};
+        for (int j = 0; j < 4; j++) {
+            if (__builtin_add_overflow(sums[j], figures[j], &sums[j]) || sums[j] > INT64_MAX) {
+                complain("%s: the sums are beyond 2^63 - 1", recording->input.path);
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
 bool recording_read(struct recording *recording, const char *path)
 {
     *recording = (struct recording){0};
-    if (!input_read(&recording->input, path) || !read_by_kind(recording)) {
+    if (!input_read(&recording->input, path) || !read_by_kind(recording) ||
+        !sums_are_small(recording)) {
         recording_free(recording);
         return false;
     }
@@ -98,6 +117,12 @@ void recording_free(struct recording *recording)
     *recording = (struct recording){0};
 }
 
+/* What has no room becomes the most there is, which sums_are_small refuses. */
+static uint64_t rounded(double number)
+{
+    return number < 0x1p63 ? (uint64_t)llround(number) : UINT64_MAX;
+}
+
 struct recording_figures recording_scaled(const struct recording *recording,
                                           struct recording_figures figures)
 {
@@ -107,8 +132,8 @@ struct recording_figures recording_scaled(const struct recording *recording,
     double size = (double)figures.bytes / (double)figures.blocks;
     double weight = size > 0 ? 1 / -expm1(-size / (double)recording->mean_bytes) : 1;
     return (struct recording_figures){
-        .blocks = (uint64_t)llround((double)figures.blocks * weight),
-        .bytes = (uint64_t)llround((double)figures.bytes * weight),
+        .blocks = rounded((double)figures.blocks * weight),
+        .bytes = rounded((double)figures.bytes * weight),
     };
 }
 

@@ -28,19 +28,15 @@ static bool print_report(const struct view_options *options, const struct record
 static bool show(const struct view_options *options, struct recording *recording)
 {
     struct places places = {0};
-    pm_snapshot *live = NULL, *all = NULL;
-    bool done = (live = view_of(&places, recording, false)) != NULL &&
-                (!recording->has_all || (all = view_of(&places, recording, true)) != NULL);
-    if (done) {
-        live = view_filter(live, options);
-        if (all != NULL)
-            all = view_filter(all, options);
-        struct view_set sets[] = {{"live blocks", live}, {"all allocations", all}};
-        if (options->output != NULL)
-            done = view_write_page(options, recording, 1, sets, all != NULL ? 2 : 1, false);
-        if (done && (options->output == NULL || options->text))
-            done = print_report(options, recording, options->all ? all : live);
-    }
+    bool done = true;
+    pm_snapshot *live = view_filter(view_of(&places, recording, false), options), *all = NULL;
+    if (recording->has_all)
+        all = view_filter(view_of(&places, recording, true), options);
+    struct view_set sets[] = {{"live blocks", live}, {"all allocations", all}};
+    if (options->output != NULL)
+        done = view_write_page(options, recording, 1, sets, all != NULL ? 2 : 1, false);
+    if (done && (options->output == NULL || options->text))
+        done = print_report(options, recording, options->all ? all : live);
     pm_snapshot_free(live);
     pm_snapshot_free(all);
     places_free(&places);

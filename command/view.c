@@ -77,45 +77,33 @@ static unsigned expand(struct places *places, struct recording *recording,
 }
 
 /* Without memory there is nothing else to do. */
-static void end_without_memory(void)
+static _Noreturn void end_without_memory(void)
 {
     complain("%s", strerror(ENOMEM));
     exit(STATUS_FAILED);
 }
 
-static bool add(pm_snapshot *snapshot, const struct recording *recording,
-                const struct recording_stack *stack, const uintptr_t *frames, unsigned count,
-                bool all)
-{
-    struct recording_figures figures = recording_scaled(recording, all ? stack->all : stack->live);
-    if (pm_snapshot_add(snapshot, stack->domain, frames, count, figures.blocks, figures.bytes))
-        return true;
-    if (errno == ENOMEM)
-        end_without_memory();
-    complain("%s: the sums are beyond 2^63 - 1", recording->input.path);
-    return false;
-}
-
 pm_snapshot *view_of(struct places *places, struct recording *recording, bool all)
 {
     pm_snapshot *snapshot = pm_snapshot_new();
-    if (snapshot == NULL)
-        end_without_memory();
     uintptr_t *expanded = get_memory(PLACES_MAX * sizeof *expanded);
     struct progress progress = {.what = "looking up functions", .most = recording->stack_count};
-    bool done = true;
-    for (size_t i = 0; done && i < recording->stack_count; i++) {
+    for (size_t i = 0; snapshot != NULL && i < recording->stack_count; i++) {
         const struct recording_stack *stack = &recording->stacks[i];
+        struct recording_figures figures =
+            recording_scaled(recording, all ? stack->all : stack->live);
         unsigned count = expand(places, recording, stack, expanded);
-        done = add(snapshot, recording, stack, expanded, count, all);
+        /* Sums without room were refused when the recording was read. */
+        if (!pm_snapshot_add(snapshot, stack->domain, expanded, count, figures.blocks,
+                             figures.bytes))
+            end_without_memory();
         progress_show(&progress, i);
     }
     progress_end(&progress);
     free(expanded);
-    if (done)
-        return snapshot;
-    pm_snapshot_free(snapshot);
-    return NULL;
+    if (snapshot == NULL)
+        end_without_memory();
+    return snapshot;
 }
 
 /* The address is that of a place; it stands for the offset, too: equal places are one. */

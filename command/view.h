@@ -36,8 +36,7 @@ void places_free(struct places *places);
 /*
  * The figures of a recording, scaled, as a snapshot whose addresses are those of struct place: what
  * the library's statistics, filters and comparisons take with view_resolver. all: of all
- * allocations, not of what is live. Ends the command where there is no memory. NULL: sums are
- * beyond 2^63 - 1, which was said.
+ * allocations, not of what is live. Ends the command where there is no memory.
  */
 pm_snapshot *view_of(struct places *places, struct recording *recording, bool all);
 extern const struct pm_snapshot_resolver view_resolver;
@@ -66,7 +65,7 @@ int view_options_read(struct view_options *options, const struct command *comman
                       char **arguments, int files, int *first);
 void view_options_free(struct view_options *options);
 
-/* What the filters let through of a snapshot, which is freed. NULL as above. */
+/* What the filters let through of a snapshot, which is freed. Ends the command as above. */
 pm_snapshot *view_filter(pm_snapshot *snapshot, const struct view_options *options);
 
 /* ---- view_text.c: tables for terminals ---- */

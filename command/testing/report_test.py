@@ -199,7 +199,10 @@ class RefusedTest(FilesTest):
 
     def test_sums_that_cannot_be_shown_are_refused(self):
         big = (1, 2**62, "0x1001")
-        self.assertRegex(self.refused(gperftools(1, (big, big))), "2\\^63")
+        for text, words in ((gperftools(1, (big, big)), ["report"]),
+                            (gperftools(2**20, ((2**40, 2**40, "0x1"),) * 16), ["report"]),
+                            (jemalloc(2**60, ((2**40, 2**40, "0x1"),)), ["convert"])):
+            self.assertRegex(self.refused(text, *words), "2\\^63")
 
     def test_what_cannot_be_read_or_compared_is_said(self):
         _, errors = self.run_command("report", self.path("missing"), status=1)
