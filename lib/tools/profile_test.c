@@ -241,6 +241,23 @@ ISOLATED(scaled_samples_come_to_what_was_allocated)
     }
 }
 
+/* Of one stack: a row for each, which readers scale by its own mean. */
+ISOLATED(blocks_of_two_sizes_from_one_stack_are_scaled_by_themselves)
+{
+    enum { BLOCKS = 50000, MEAN = 65536 };
+    require(pm_profile_start(MEAN));
+    for (volatile unsigned i = 0; i < BLOCKS; i++)
+        pm_free(make_here(i % 50 == 0 ? 1000 : 16));
+    double blocks = 0;
+    for (uint32_t i = 0; i < pm_profile_rows(); i++) {
+        struct pm_profile_row row;
+        pm_profile_row_read(pm_profile_row_at(i), &row);
+        require(row.all_bytes % row.all_blocks == 0); /* of one size */
+        blocks += (double)row.all_blocks * pm_profile_row_scale(&row);
+    }
+    require(blocks > BLOCKS * 0.4 && blocks < BLOCKS * 1.6); /* 12 samples of small blocks */
+}
+
 static void the_scale_is_the_reciprocal_of_the_chance(void **state)
 {
     static const struct {
@@ -375,6 +392,7 @@ int main(void)
         cmocka_unit_test(what_is_stopped_samples_nothing_and_sees_off_what_was_sampled),
         cmocka_unit_test(blocks_of_an_earlier_rate_are_written_at_the_files),
         cmocka_unit_test(scaled_samples_come_to_what_was_allocated),
+        cmocka_unit_test(blocks_of_two_sizes_from_one_stack_are_scaled_by_themselves),
         cmocka_unit_test(the_scale_is_the_reciprocal_of_the_chance),
         cmocka_unit_test(a_child_of_fork_goes_on_with_a_profile_of_its_own),
         cmocka_unit_test(samples_beyond_the_rows_are_counted_and_dropped),

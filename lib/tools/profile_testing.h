@@ -43,7 +43,8 @@ static inline struct test_profile test_parse(FILE *file)
     }
     require(strcmp(line, "\n") == 0);
     require(fgets(line, sizeof line, file) != NULL && strcmp(line, "MAPPED_LIBRARIES:\n") == 0);
-    p.has_maps = fgets(line, sizeof line, file) != NULL && strstr(line, " r--p ") != NULL;
+    while (fgets(line, sizeof line, file) != NULL)
+        p.has_maps |= strstr(line, " r-xp ") != NULL;
     fclose(file);
     return p;
 }
