@@ -54,7 +54,7 @@ static const char *with(const char *form)
 static uint64_t bytes_of_100(void)
 {
     void *block = pm_malloc(100);
-    uint64_t bytes = pm_malloc_usable_size(block);
+    uint64_t bytes = test_bytes(block);
     pm_free(block);
     return bytes;
 }

@@ -24,7 +24,7 @@ static _Atomic(void *) mailbox[SLOTS];
 
 static void *count_in(struct test_sums *sums, void *block)
 {
-    size_t bytes = pm_malloc_usable_size(block);
+    size_t bytes = test_bytes(block);
     require(block != NULL);
     sums->live_blocks++;
     sums->all_blocks++;
@@ -36,7 +36,7 @@ static void *count_in(struct test_sums *sums, void *block)
 static void count_out(struct test_sums *sums, void *block)
 {
     sums->live_blocks--;
-    sums->live_bytes -= pm_malloc_usable_size(block);
+    sums->live_bytes -= test_bytes(block);
 }
 
 /* Two stacks. */
@@ -64,11 +64,11 @@ static size_t some_size(uint64_t *seed)
 /* A block that moves is another one; one that is changed in its place is, if it is a large one. */
 static void *change(struct worker *me, void *block)
 {
-    size_t bytes = pm_malloc_usable_size(block);
+    size_t bytes = test_bytes(block);
     struct test_sums before = me->sums;
     count_out(&me->sums, block);
     void *changed = pm_realloc(block, some_size(&me->seed));
-    if (changed == block && pm_malloc_usable_size(changed) == bytes)
+    if (changed == block && test_bytes(changed) == bytes)
         me->sums = before;
     else
         count_in(&me->sums, changed);
@@ -215,7 +215,7 @@ ISOLATED(blocks_of_an_earlier_rate_are_written_at_the_files)
     require(pm_profile_start(BYTES)); /* 1 - 1/e of 50 is 31.6 */
     struct test_profile now = test_profile_now();
     require(now.rate == BYTES && now.head.live_blocks == 32);
-    size_t bytes = pm_malloc_usable_size(blocks[0]);
+    size_t bytes = test_bytes(blocks[0]);
     require(now.head.live_bytes > 31 * bytes && now.head.live_bytes < 33 * bytes);
     for (int i = 0; i < BLOCKS; i++)
         pm_free(blocks[i]);
@@ -236,7 +236,7 @@ ISOLATED(scaled_samples_come_to_what_was_allocated)
         struct test_profile now = test_profile_now();
         pm_profile_stop();
         void *block = make_here(sizes[s]);
-        double size = (double)pm_malloc_usable_size(block), scale = pm_profile_scale(size, 16384);
+        double size = (double)test_bytes(block), scale = pm_profile_scale(size, 16384);
         pm_free(block);
         double told = (double)now.head.all_blocks, off = told * scale - count;
         /* Six standard deviations of what chance chooses of them. */
@@ -369,8 +369,8 @@ ISOLATED(the_leak_report_has_each_stack_once_the_largest_first)
     void *small[2], *large = make_there(50000);
     for (volatile unsigned i = 0; i < 2; i++) /* one call, not unrolled */
         small[i] = make_here(i == 0 ? 100 : 300);
-    size_t here = pm_malloc_usable_size(small[0]) + pm_malloc_usable_size(small[1]);
-    size_t there = pm_malloc_usable_size(large);
+    size_t here = test_bytes(small[0]) + test_bytes(small[1]);
+    size_t there = test_bytes(large);
     char expected[100];
     pm_profile_stop();
     pm_profile_leaks(append, NULL);
