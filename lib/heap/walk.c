@@ -56,9 +56,7 @@ static PM_NOINLINE void visit_pool(struct walk *walk, struct pm_place_of at)
 /* Sampled and hardened blocks are in heaps that nobody asked for: as pm_user_of. */
 static struct pm_user_heap *asked_for(struct pm_user_heap *heap)
 {
-    bool unasked =
-        (pm_sampling_was_on() && heap == pm_sampling.heap) || (heap != NULL && heap->unasked);
-    return unasked ? NULL : heap;
+    return heap != NULL && heap->unasked ? NULL : heap;
 }
 
 static PM_NOINLINE void visit_user_pool(struct walk *walk, struct pm_place_of at)
@@ -74,7 +72,7 @@ static PM_NOINLINE void visit_user_pool(struct walk *walk, struct pm_place_of at
 
 static void visit_span(struct walk *walk, struct pm_place_of at)
 {
-    struct pm_live_block found = {.block = pm_window_unit(at.window, at.unit)};
+    struct pm_live_block found = {.block = pm_window_unit(at.window, at.unit), .large = true};
     found.bytes = pm_span_bytes_now(at.window, at.unit);
     struct pm_user_heap *heap = pm_user_of_run(at.window, at.unit);
     found.user = asked_for(heap);
