@@ -120,7 +120,8 @@ function zoom(node) {
 }
 
 function on_key(event, node) {
-  var family = node.parent ? children_of(node.parent) : [node], at = family.indexOf(node), to = null;
+  var family = node.parent ? children_of(node.parent) : [node];
+  var at = family.indexOf(node), to = null;
   var drawn = function (one) { return boxes.has(one); };
   if (event.key === "ArrowUp") to = node.parent;
   else if (event.key === "ArrowDown") to = children_of(node).find(drawn);
