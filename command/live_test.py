@@ -132,6 +132,7 @@ def test_stats_at_rest():
                 blocks = [row["block_bytes"] * row[what + "_blocks"] for row in shown["classes"]]
                 assert sum(blocks) == counters[what + "_bytes"], what
             picture, _ = run("stats", load.pid, "--count=1")
+            assert "guarded" not in picture
             assert number(picture, "bytes in use") == known["live_bytes"] + known["span_bytes"]
             assert number(picture, "in pools") == known["live_bytes"]
             assert number(picture, "in large blocks") == known["span_bytes"]
