@@ -292,7 +292,8 @@ bool pm_heap_resize(void *ptr, size_t n, const char *function)
             : !pm_span_resize(found.window, ptr, n, function))
         return false;
     pm_asan_unpoison(ptr, pm_align_up(n, PM_UNIT_BYTES));
-    pm_sample_lay(pm_sample_lift(ptr), ptr, pm_span_good_bytes(n));
+    if (pm_user_of_run(found.window, found.unit) == NULL)
+        pm_sample_resized(ptr, pm_span_good_bytes(n));
     return true;
 }
 
@@ -309,7 +310,7 @@ void *pm_heap_move_large(void *ptr, size_t n, const char *function)
         return NULL;
     void *record = pm_sample_lift(ptr); /* before: somebody may get its old place at once */
     void *moved = pm_span_move(found.window, ptr, n, function);
-    pm_sample_lay(record, moved ? moved : ptr, moved ? pm_span_good_bytes(n) : 0);
+    pm_sample_lay(record, ptr, moved, pm_span_good_bytes(n));
     return moved;
 }
 
@@ -323,5 +324,5 @@ struct pm_user_heap *pm_user_of(const void *ptr, const char *function)
         return NULL;
     struct found found = find(ptr, function);
     struct pm_user_heap *heap = pm_user_of_run(found.window, found.unit);
-    return pm_sampling_was_on() && heap == pm_sampling.heap ? NULL : heap; /* nobody asked for it */
+    return pm_sampling_was_on() && heap == pm_load_relaxed(&pm_sampling.heap) ? NULL : heap; /* nobody asked for it */
 }

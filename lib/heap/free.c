@@ -286,8 +286,12 @@ PM_NOINLINE void pm_heap_pool_emptied(void *last, struct pm_pool *pool)
         pm_count_owner(&heap->frees, pool->start);
         pm_count_owner(&heap->mallocs, pool->start);
         heap->until[pool->class] -= pool->start;
+        bool full = pool->start == PM_COUNT_CURRENT; /* else a bound of sample.h */
         pool->count = pool->start = PM_COUNT_CURRENT;
-        pm_heap_tick_now();
+        if (pm_likely(full))
+            pm_heap_tick_now();
+        else
+            pm_heap_tick(heap);
         if (pm_unlikely(pm_sampling_on()))
             pm_sample_look(heap, pool);
         pm_heap_leave(heap);

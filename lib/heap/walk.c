@@ -43,7 +43,7 @@ static PM_NOINLINE void visit_pool(struct walk *walk, struct pm_place_of at)
 /* Sampled blocks are in a heap that nobody asked for: as pm_user_of. */
 static struct pm_user_heap *asked_for(struct pm_user_heap *heap)
 {
-    return pm_sampling_was_on() && heap == pm_sampling.heap ? NULL : heap;
+    return pm_sampling_was_on() && heap == pm_load_relaxed(&pm_sampling.heap) ? NULL : heap;
 }
 
 static PM_NOINLINE void visit_user_pool(struct walk *walk, struct pm_place_of at)
