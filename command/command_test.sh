@@ -65,12 +65,16 @@ test_usage()
     says errors "Try 'poolmalloc options --help'"
     expect 2 "$command" options --more
     says errors "poolmalloc options: unrecognized option '--more'"
-    for help in "--help" "run --help" "options --help"; do
+    for help in "--help" "run --help" "options --help" "report --help" "diff --help" \
+        "convert --help"; do
         # shellcheck disable=SC2086 # one word or two
         expect 0 "$command" $help
         says output "Usage: poolmalloc"
         silent errors
     done
+    # Of the library it has the reader of snapshots, not an allocator that heeds options.
+    expect 0 env POOLMALLOC_OPTIONS=help,stats_at_exit=stderr "$command" --version
+    silent errors
     expect 0 "$command" --version
     grep -qx 'poolmalloc [0-9.]*' "$folder/output" || wrong "no version"
     for help in --help --version options; do
@@ -284,13 +288,23 @@ test_completion()
 {
     command -v bash >/dev/null || { echo "skipped: bash is missing"; exit $skipped; }
     offers poolmalloc ""
-    prints "run options --help --version"
+    prints "run options report diff convert --help --version"
     offers poolmalloc ru
     prints run
     offers poolmalloc run --o
     prints --options=
     offers poolmalloc options -
     prints --help
+    offers poolmalloc report --
+    prints "--output= --text --by= --cumulative --all --filter= --top= --help"
+    offers poolmalloc convert --t
+    prints --to=
+    offers poolmalloc report --by=t
+    prints traceback
+    offers poolmalloc report --by = t
+    prints traceback
+    offers poolmalloc convert --to=p
+    prints pprof
     offers poolmalloc options x
     prints ""
     offers poolmalloc run poolmal

@@ -27,6 +27,22 @@ _poolmalloc()
             return
         fi
     fi
+    # What some options take. Bash may split at the =, or not.
+    local option=$word value=${word#*=}
+    if [ "$word" = = ]; then
+        option=${COMP_WORDS[COMP_CWORD - 1]}= value=
+    elif [ "${COMP_WORDS[COMP_CWORD - 1]}" = = ]; then
+        option=${COMP_WORDS[COMP_CWORD - 2]}=
+    fi
+    case $option in
+    --by=*) words="function file line module traceback domain" ;;
+    --to=*) words="pprof gperftools jemalloc" ;;
+    *) words= ;;
+    esac
+    if [ -n "$words" ]; then
+        mapfile -t COMPREPLY < <(compgen -W "$words" -- "$value")
+        return
+    fi
     case $word in
     -*)
         words=$(poolmalloc "${COMP_WORDS[1]}" --help 2>/dev/null |

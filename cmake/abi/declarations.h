@@ -74,6 +74,8 @@ struct pm_stats {
     uint64_t live_blocks, batched_blocks, available_blocks;
     uint64_t user_heaps;
     uint64_t no_huge_arenas;
+    uint64_t guarded_blocks;
+    uint64_t guarded_bytes;
 };
 PM_API bool pm_stats_get(struct pm_stats *stats);
 PM_API bool pm_stats_get_sized(struct pm_stats *stats, size_t bytes);

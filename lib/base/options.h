@@ -69,9 +69,33 @@
     X(CHOICE, mapping_names, "off", 0, 0, AT_START,                                                \
       "off|on: names in /proc/PID/maps for arenas, tables and heaps, where the kernel has them")   \
     X(CHOICE, allocator, "default", 0, 0, AT_START,                                                \
-      "default|debug|malloc|malloc_debug|pool|pool_debug: who serves the program, and whether "    \
-      "debug hooks check each block; the same as the variable POOLMALLOC, which wins; malloc: "    \
-      "the C library's, where it can be reached")                                                  \
+      "default|debug|malloc|malloc_debug|pool|pool_debug|hardened: who serves the program, and "   \
+      "whether debug hooks check each block; the same as the variable POOLMALLOC, which wins; "    \
+      "malloc: the C library's, where it can be reached; hardened: the pools, which find and "     \
+      "hinder misuse")                                                                             \
+    X(CHOICE, harden_links, "on", 0, 0, AT_START,                                                  \
+      "on|off: in mode hardened, links of free blocks are encoded, and checked when they are "     \
+      "used")                                                                                      \
+    X(CHOICE, harden_order, "on", 0, 0, AT_START,                                                  \
+      "on|off: in mode hardened, blocks of a pool are handed out in random order")                 \
+    X(CHOICE, harden_canaries, "on", 0, 0, AT_START,                                               \
+      "on|off: in mode hardened, what is left behind the data of a block is filled, and checked "  \
+      "when it is freed; its last word always is")                                                 \
+    X(CHOICE, harden_guards, "on", 0, 0, AT_START,                                                 \
+      "on|off: in mode hardened, large blocks lie between pages that trap")                        \
+    X(CHOICE, harden_zero, "on", 0, 0, AT_START,                                                   \
+      "on|off: in mode hardened, blocks are cleared when they are freed, and checked for writes "  \
+      "when they are handed out again")                                                            \
+    X(BYTES, harden_quarantine_bytes, PM_HARDEN_QUARANTINE_DEFAULT, 0, PM_HARDEN_QUARANTINE_MAX,   \
+      AT_START,                                                                                    \
+      "in mode hardened, freed blocks wait until so many bytes more were freed in their heap, "    \
+      "large ones sixteen times as long; 0: they do not")                                          \
+    X(NUMBER, guarded_one_in, PM_GUARDED_ONE_IN_DEFAULT, 0, PM_GUARDED_ONE_IN_MAX, AT_START,       \
+      "in mode hardened, one allocation in so many gets pages of its own, so that overflow and "   \
+      "use after free trap at the access; 0: none")                                                \
+    X(NUMBER, guarded_slots, PM_GUARDED_SLOTS_DEFAULT, 1, PM_GUARDED_SLOTS_MAX, AT_START,          \
+      "so many guarded blocks are live at a time at most; as many of those freed last are "        \
+      "watched")                                                                                   \
     X(NUMBER, trace, 0, 0, 128, AT_START,                                                          \
       "each block is traced from the start on, with so many frames of the stack that made it; 0: " \
       "no tracing, until pm_trace_start")                                                          \

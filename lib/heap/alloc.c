@@ -4,6 +4,8 @@
  * blocks. Any thread.
  */
 #include "heap/fast.h"
+#include "heap/guests.h"
+#include "heap/harden.h"
 #include "heap/internal.h"
 #include "heap/sample.h"
 #include "heap/user.h"
@@ -221,7 +223,7 @@ static struct found find(const void *ptr, const char *function)
     uint64_t route = pm_load_relaxed(pm_window_route(found.window, found.unit));
     uint64_t owner = route & ~PM_ROUTE_DISTANCE_MASK;
     if (pm_unlikely(owner == PM_ROUTE_VOID))
-        pm_span_fatal_void(found.window, plain, function);
+        pm_harden_fatal_void(found.window, plain, function);
     found.span = owner == PM_ROUTE_SPAN;
     found.unit -= found.span ? 0 : route & PM_ROUTE_DISTANCE_MASK;
     return found;
@@ -229,6 +231,9 @@ static struct found find(const void *ptr, const char *function)
 
 static size_t usable(struct found found, const void *ptr, const char *function)
 {
+    struct pm_harden_block hardened;
+    if (pm_hardened() && pm_harden_find((void *)(uintptr_t)ptr, function, &hardened))
+        return hardened.bytes;
     if (found.span)
         return pm_span_usable(found.window, ptr, function);
     struct pm_remote *remote = pm_remote_at(found.window, found.unit);
@@ -241,6 +246,9 @@ static PM_NOINLINE size_t usable_slow(const void *ptr, const char *function)
     const struct pm_watch *watch = pm_watch_asked();
     if (pm_unlikely(watch != NULL))
         return pm_watch_usable(watch, ptr, function);
+    const struct pm_guests *guests = pm_guests_at(ptr);
+    if (pm_unlikely(guests != NULL))
+        return guests->usable(pm_untagged(ptr), function);
     return usable(find(ptr, function), pm_untagged(ptr), function);
 }
 
@@ -283,6 +291,8 @@ bool pm_heap_resize(void *ptr, size_t n, const char *function)
         return true;
     if (have <= PM_BLOCK_MAX) /* a smaller block of the same class would be no gain at all */
         return n <= have && pm_class_bytes(pm_class_of(n)) == have;
+    if (pm_unlikely(pm_guests_at(ptr) != NULL))
+        return false;
     struct found found = find(ptr, function);
     ptr = pm_untagged(ptr);
     if (!found.span || n <= PM_BLOCK_MAX || PM_VALGRIND) /* what it was made for is at its end */
@@ -304,6 +314,8 @@ bool pm_heap_expand(void *ptr, size_t n, const char *function)
 
 void *pm_heap_move_large(void *ptr, size_t n, const char *function)
 {
+    if (pm_unlikely(pm_guests_at(ptr) != NULL))
+        return NULL;
     struct found found = find(ptr, function);
     ptr = pm_untagged(ptr);
     if (!found.span || pm_user_of_run(found.window, found.unit) != NULL)
@@ -322,7 +334,9 @@ struct pm_user_heap *pm_user_of(const void *ptr, const char *function)
         pm_load_relaxed(pm_window_route(&pm_window, unit)) - (uintptr_t)pm_heap_self <=
             PM_ROUTE_DISTANCE_MASK)
         return NULL;
+    if (pm_unlikely(pm_guests_at(ptr) != NULL))
+        return NULL;
     struct found found = find(ptr, function);
     struct pm_user_heap *heap = pm_user_of_run(found.window, found.unit);
-    return pm_sampling_was_on() && heap == pm_load_relaxed(&pm_sampling.heap) ? NULL : heap; /* nobody asked for it */
+    return heap != NULL && heap->unasked ? NULL : heap;
 }

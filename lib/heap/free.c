@@ -7,6 +7,8 @@
  * on the slow path of malloc, and at thread exit (I7).
  */
 #include "heap/fast.h"
+#include "heap/guests.h"
+#include "heap/harden.h"
 #include "heap/internal.h"
 #include "heap/sample.h"
 #include "heap/user.h"
@@ -210,7 +212,7 @@ static PM_NOINLINE void free_special(struct pm_window *w, void *ptr, const char 
     if (pm_unlikely(watch != NULL))
         return pm_watch_free(watch, ptr, function);
     if (owner == PM_ROUTE_VOID)
-        pm_span_fatal_void(w, ptr, function);
+        pm_harden_fatal_void(w, ptr, function);
     if (pm_unlikely(pm_sampling_was_on()))
         pm_sample_freed(ptr); /* before the block: somebody may get it again at once */
     if (owner == PM_ROUTE_USER)
@@ -246,10 +248,13 @@ static void free_own(struct pm_place_of at, void *ptr, const char *function)
 }
 
 /* In no window, unless a tag is taken off: one takes a pointer off the fast path, so that it costs
- * nothing there. */
+ * nothing there. Or a guest. */
 static PM_NOINLINE void free_outside(void *ptr, const char *function)
 {
     void *plain = pm_untagged(ptr);
+    const struct pm_guests *guests = pm_guests_at(plain);
+    if (guests != NULL)
+        return guests->give_back(plain, function);
     if (plain == ptr || pm_window_find(plain) == NULL)
         pm_fatal_foreign(function, ptr);
     pm_thread_free_elsewhere(plain, function);

@@ -71,7 +71,7 @@ bool pm_sampling_prepare(const struct pm_sampler *sampler)
     if (!pm_heap_process_init())
         return false;
     if (pm_load_acquire(&pm_sampling.heap) == NULL) {
-        if ((heap = pm_user_new(SIZE_MAX)) == NULL)
+        if ((heap = pm_user_new_unasked()) == NULL)
             return false;
         if (!pm_cas_acq_rel(&pm_sampling.heap, &none, heap)) /* another thread was faster */
             pm_user_destroy(heap);

@@ -7,12 +7,14 @@
  *   debug, pool_debug     debug hooks before the pools
  *   malloc                the C library's
  *   malloc_debug          debug hooks before that
+ *   hardened              hardened heaps (hardened.h)
  */
 #include "api/domains.h"
 #include "base/options.h"
 #include "base/report.h"
 #include "heap/watch.h"
 #include "tools/debug_domains.h"
+#include "tools/hardened.h"
 #include "tools/quarantine.h"
 #include "tools/stack.h"
 #include "tools/system.h"
@@ -22,10 +24,15 @@
 
 static const struct mode {
     char name[PM_OPTION_CHOICE_BYTES];
-    bool debug, system;
+    bool debug, system, hardened;
 } modes[] = {
-    {"default", false, false},   {"pool", false, false},  {"debug", true, false},
-    {"pool_debug", true, false}, {"malloc", false, true}, {"malloc_debug", true, true},
+    {.name = "default"},
+    {.name = "pool"},
+    {.name = "debug", .debug = true},
+    {.name = "pool_debug", .debug = true},
+    {.name = "malloc", .system = true},
+    {.name = "malloc_debug", .debug = true, .system = true},
+    {.name = "hardened", .hardened = true},
 };
 
 /* Written once, under the lock of start-up. */
@@ -39,6 +46,11 @@ static struct mode mode_wanted(void)
     struct mode mode = modes[i];
     if (PM_VALGRIND && (mode.debug || mode.system)) {
         pm_warn("allocator %s: not in a build for valgrind, whose tools check more", mode.name);
+        return modes[0];
+    }
+    if (PM_WATCHED && mode.hardened) {
+        pm_warn("allocator %s: not in a build for AddressSanitizer or valgrind, which check more",
+                mode.name);
         return modes[0];
     }
     if (mode.system && !pm_system_is_there()) {
@@ -57,6 +69,10 @@ static const struct pm_watch *watch_of_mode(void)
         pm_debug_init(mode_now.system ? &pm_system_below : NULL);
         return &pm_debug_watch;
     }
+    if (mode_now.hardened) {
+        pm_hardened_init();
+        return &pm_hardened_watch;
+    }
     return mode_now.system ? &pm_system_watch : NULL;
 }
 
@@ -64,7 +80,7 @@ static const struct pm_domain_set *domains_of_mode(void)
 {
     if (mode_now.debug)
         return &pm_debug_domains;
-    return mode_now.system ? &pm_domains_of_malloc : NULL;
+    return mode_now.system || mode_now.hardened ? &pm_domains_of_malloc : NULL;
 }
 
 /* Tracing stands before them. */
