@@ -526,8 +526,14 @@ def test_stats_pages():
     refused("stats", os.getpid(), words=r"process \d+ \(.*\) is stopped in the middle .*")
     os.close(file)
     file = fake(name, page)  # what the others were made of is good
-    run("stats", os.getpid(), "--count=1")
+    before, _ = run("stats", os.getpid(), "--count=1")
     os.close(file)
+    guarded_bytes = 13 + struct.unpack_from("=Q", page, 8 * 8)[0] - 1
+    file = fake(name, word(page, guarded_bytes, 12345))  # which the program had none of
+    picture, _ = run("stats", os.getpid(), "--count=1")
+    os.close(file)
+    assert number(picture, "in guarded blocks") == 12345 and "guarded" not in before
+    assert number(picture, "bytes in use") == number(before, "bytes in use") + 12345
 
 
 # ---- a terminal ----
