@@ -25,9 +25,7 @@ static const struct {
     NAME(lock_contended),  NAME(purging_bytes),   NAME(live_bytes),       NAME(batched_bytes),
     NAME(available_bytes), NAME(header_bytes),    NAME(tail_bytes),       NAME(pools),
     NAME(live_blocks),     NAME(batched_blocks),  NAME(available_blocks), NAME(user_heaps),
-    NAME(no_huge_arenas),
-    NAME(guarded_blocks),
-    NAME(guarded_bytes),
+    NAME(no_huge_arenas),  NAME(guarded_blocks),  NAME(guarded_bytes),
 };
 _Static_assert(sizeof fields / sizeof *fields == sizeof(struct pm_stats) / sizeof(uint64_t),
                "every field has its name");
