@@ -330,9 +330,18 @@ static void sized_free(void)
     api_free_sized(block(), size - 1);
 }
 
+enum { wrong_alignment = 1 << 20 };
+
+/* By chance the first of a pool may have it. */
+static char *without_the_alignment(void *one, void *other)
+{
+    return told((uintptr_t)one % wrong_alignment != 0 ? one : other);
+}
+
 static void sized_free_of_an_alignment(void)
 {
-    api_free_aligned_sized(told((char *)api_memalign(64, size)), 1 << 20, size);
+    char *p = without_the_alignment(api_memalign(64, size), api_memalign(64, size));
+    api_free_aligned_sized(p, wrong_alignment, size);
 }
 
 #if STRESS_STANDARD_NAMES
@@ -389,7 +398,8 @@ static void delete_array_size(void)
 
 static void delete_alignment(void)
 {
-    delete_sized_aligned(told(new_aligned(size, 64)), size, 1 << 20);
+    char *p = without_the_alignment(new_aligned(size, 64), new_aligned(size, 64));
+    delete_sized_aligned(p, size, wrong_alignment);
 }
 #endif
 
