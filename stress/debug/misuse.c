@@ -198,7 +198,7 @@ static void write_after_free_to_a_link_that_waits(void)
 {
     char *p = block();
     api_free(p);
-    opaque(p)[3] = 'x';
+    opaque(p)[3] ^= 'x';
     api_free(opaque(api_malloc(200))); /* is to stand behind it in line */
 }
 
