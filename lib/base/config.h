@@ -149,6 +149,17 @@
 #define PM_STATS_PAGE_MS_MAX 3600000
 #define PM_STATS_PAGE_REST 50
 
+/* The profiler: one byte in so many is sampled by default, as gperftools and jemalloc do; and how
+ * many rows its table has. Live blocks are in buckets, each of lines that one load fetches; there
+ * is address space for so many lines. */
+#define PM_PROFILE_MEAN_BYTES ((size_t)512 << 10)
+#define PM_PROFILE_STACKS_DEFAULT 16384
+#define PM_PROFILE_STACKS_MAX 1048576
+#define PM_PROFILE_BUCKETS_SHIFT 14
+#define PM_PROFILE_LINES_MAX ((size_t)4 << 20)
+#define PM_PROFILE_STEP_BYTES ((size_t)256 << 10) /* tables are committed by so much */
+#define PM_PROFILE_LEAKS_SHOWN 100                /* stacks of a leak report */
+
 /* Sampled guarded blocks (defaults of the options, and bounds: each that is live is up to three
  * mappings of the 65530 that a process may have). */
 #define PM_GUARDED_ONE_IN_DEFAULT 5000

@@ -120,7 +120,28 @@
     X(CHOICE, stats_page, "off", 0, 0, AT_START,                                                   \
       "off|on: a page of statistics that other processes map, found in /proc/PID/fd")              \
     X(NUMBER, stats_page_ms, 100, 1, PM_STATS_PAGE_MS_MAX, ANYTIME,                                \
-      "the page is brought up to date no more often than each so many milliseconds")
+      "the page is brought up to date no more often than each so many milliseconds")               \
+    X(TEXT, profile, "off", 0, 0, AT_START,                                                        \
+      "off, on or a size: of all bytes allocated one in so many is sampled from the start on, "    \
+      "with the stack that allocates it; on: one in 512k; 1: every block")                         \
+    X(TEXT, profile_at_exit, "", 0, 0, ANYTIME,                                                    \
+      "a file that the profile is written to at exit; %p is the process's number; empty: none")    \
+    X(TEXT, profile_to, "poolmalloc.%p", 0, 0, AT_START,                                           \
+      "how the files of profile_signal and profile_every start: .0001.heap follows, .0002.heap "   \
+      "and so on; %p is the process's number")                                                     \
+    X(NUMBER, profile_signal, 0, 0, 64, AT_START,                                                  \
+      "the number of a signal on which the profile is written; 0: none")                           \
+    X(BYTES, profile_every, 0, 0, SIZE_MAX, ANYTIME,                                               \
+      "the profile is written whenever so many bytes were allocated, as samples tell; 0: not")     \
+    X(CHOICE, profile_form, "gperftools", 0, 0, AT_START,                                          \
+      "gperftools|jemalloc: the form of these files, for pprof or jeprof")                         \
+    X(CHOICE, profile_page, "off", 0, 0, AT_START,                                                 \
+      "off|on: a page of the profile that other processes map, found in /proc/PID/fd")             \
+    X(NUMBER, profile_stacks, PM_PROFILE_STACKS_DEFAULT, 16, PM_PROFILE_STACKS_MAX, AT_START,      \
+      "how many different stacks, by size of their blocks, a profile can have")                    \
+    X(TEXT, leak_report, "off", 0, 0, ANYTIME,                                                     \
+      "off, on or a file to which a report of the sampled blocks that are live is appended at "    \
+      "exit; on: stderr")
 
 enum pm_option_kind { PM_OPTION_BYTES, PM_OPTION_NUMBER, PM_OPTION_CHOICE, PM_OPTION_TEXT };
 enum pm_option_when { PM_OPTION_AT_START, PM_OPTION_ANYTIME };
@@ -190,6 +211,8 @@ int pm_options_value(const char *name, char *to, size_t room);
 
 /* ---- words for users: options_text.c ---- */
 
+/* A size, as options of that kind take it. False: it is none. */
+bool pm_option_parse_bytes(const char *text, size_t length, size_t *bytes);
 /* The row, or NULL. */
 const struct pm_option *pm_option_find(const char *name, size_t length);
 /* The row whose name is most like the word. */

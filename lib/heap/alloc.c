@@ -63,9 +63,13 @@ static void *alloc_class_slow(unsigned class, bool *zero)
 PM_NOINLINE void *pm_thread_malloc_slow(size_t n)
 {
     bool zero;
-    const struct pm_watch *watch = pm_watch_asked();
-    if (pm_unlikely(watch != NULL))
-        return pm_watch_malloc(watch, n, 1, false);
+    if (pm_unlikely(!pm_heap_self->real)) {
+        if (pm_watch_is_short())
+            return pm_watch_short.malloc(n);
+        const struct pm_watch *watch = pm_watch_of_thread();
+        if (watch != NULL)
+            return pm_watch_malloc(watch, n, 1, false);
+    }
     return alloc_class_slow(pm_class_of(n), &zero);
 }
 
@@ -298,7 +302,8 @@ bool pm_heap_resize(void *ptr, size_t n, const char *function)
             : !pm_span_resize(found.window, ptr, n, function))
         return false;
     pm_asan_unpoison(ptr, pm_align_up(n, PM_UNIT_BYTES));
-    pm_sample_lay(pm_sample_lift(ptr), ptr, pm_span_good_bytes(n));
+    if (pm_user_of_run(found.window, found.unit) == NULL)
+        pm_sample_resized(ptr, pm_span_good_bytes(n));
     return true;
 }
 
@@ -317,7 +322,7 @@ void *pm_heap_move_large(void *ptr, size_t n, const char *function)
         return NULL;
     void *record = pm_sample_lift(ptr); /* before: somebody may get its old place at once */
     void *moved = pm_span_move(found.window, ptr, n, function);
-    pm_sample_lay(record, moved ? moved : ptr, moved ? pm_span_good_bytes(n) : 0);
+    pm_sample_lay(record, ptr, moved, pm_span_good_bytes(n));
     return moved;
 }
 
@@ -333,7 +338,5 @@ struct pm_user_heap *pm_user_of(const void *ptr, const char *function)
         return NULL;
     struct found found = find(ptr, function);
     struct pm_user_heap *heap = pm_user_of_run(found.window, found.unit);
-    bool unasked =
-        (pm_sampling_was_on() && heap == pm_sampling.heap) || (heap != NULL && heap->unasked);
-    return unasked ? NULL : heap; /* nobody asked for it */
+    return heap != NULL && heap->unasked ? NULL : heap;
 }

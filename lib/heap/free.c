@@ -155,6 +155,9 @@ PM_INLINE void batch_add(struct pm_batch *batch, struct pm_remote *remote, void 
 /* Of a thread that is watched, or has no heap. */
 static PM_NOINLINE void free_without_heap(void *ptr, const char *function)
 {
+    pm_count_event(PM_EVENT_SLOW_PATH);
+    if (pm_likely(pm_watch_is_short()))
+        return pm_watch_short.free(ptr, function);
     const struct pm_watch *watch = pm_watch_of_thread();
     if (watch != NULL)
         return pm_watch_free(watch, ptr, function);
@@ -173,8 +176,6 @@ static PM_NOINLINE void free_direct(void *ptr, struct pm_place_of at, uint64_t d
     struct pm_batch *batch = batch_of(heap, remote);
     char *base = pm_window_unit(at.window, at.unit);
     pm_count_event(PM_EVENT_SLOW_PATH);
-    if (pm_unlikely(!heap->real))
-        return free_without_heap(ptr, function);
     if (pm_unlikely(!pm_remote_is_block(remote, pm_pool_offset(ptr, distance))))
         return free_no_block(ptr, function);
     asan_back(remote, ptr);
@@ -195,6 +196,8 @@ PM_INLINE void free_in_pool(struct pm_window *w, size_t unit, uint64_t route, vo
     struct pm_batch *batch = batch_of(pm_heap_self, remote_of(at));
     if (batch->remote == remote_of(at)) /* never in a sentinel */
         return batch_add(batch, remote_of(at), ptr, distance, function);
+    if (pm_unlikely(!pm_heap_self->real))
+        return free_without_heap(ptr, function);
     free_direct(ptr, at, distance, function);
 }
 
@@ -288,8 +291,12 @@ PM_NOINLINE void pm_heap_pool_emptied(void *last, struct pm_pool *pool)
         pm_count_owner(&heap->frees, pool->start);
         pm_count_owner(&heap->mallocs, pool->start);
         heap->until[pool->class] -= pool->start;
+        bool full = pool->start == PM_COUNT_CURRENT; /* else a bound of sample.h */
         pool->count = pool->start = PM_COUNT_CURRENT;
-        pm_heap_tick_now();
+        if (pm_likely(full))
+            pm_heap_tick_now();
+        else
+            pm_heap_tick(heap);
         if (pm_unlikely(pm_sampling_on()))
             pm_sample_look(heap, pool);
         pm_heap_leave(heap);

@@ -11,6 +11,11 @@
 #include "base/atomic.h"
 #include "base/bits.h"
 
+struct pm_guests_count {
+    uint64_t frees;         /* so far */
+    uint64_t blocks, bytes; /* live */
+};
+
 /* The functions may be called by any thread, in any state, also within the allocator; they wait for
  * nobody. Pointers come without tags. */
 struct pm_guests {
@@ -23,6 +28,8 @@ struct pm_guests {
     size_t (*usable)(const void *ptr, const char *function);
     /* Calls visit for each live block, until it returns false; the result is visit's last. */
     bool (*walk)(bool (*visit)(void *block, size_t bytes, void *arg), void *arg);
+    /* Exact at rest; never more frees than there were when it began. */
+    void (*count)(struct pm_guests_count *count);
 };
 
 /* Written by pm_guests_set: release. Readers: acquire. */

@@ -45,7 +45,12 @@ static bool walk(bool (*visit)(void *block, size_t bytes, void *arg), void *arg)
     return visit(memory, BYTES, arg);
 }
 
-static const struct pm_guests guests = {own, in_block, give_back, usable, walk};
+static void count_all(struct pm_guests_count *count)
+{
+    *count = (struct pm_guests_count){.frees = 7, .blocks = 1, .bytes = BYTES};
+}
+
+static const struct pm_guests guests = {own, in_block, give_back, usable, walk, count_all};
 
 static void start(void)
 {
@@ -102,6 +107,18 @@ ISOLATED(a_walk_of_the_process_comes_to_guests_last)
     require(!pm_heap_walk_blocks(false, see, &seen) && seen.guests == 0 && seen.others == 1);
 }
 
+ISOLATED(statistics_count_guests)
+{
+    start();
+    test_get_heap();
+    test_alloc(10);
+    struct pm_heap_stats stats = test_heap_stats(), brief;
+    require(stats.guest_blocks == 1 && stats.guest_bytes == BYTES);
+    require(stats.mallocs == 1 + 8 && stats.frees == 7);
+    pm_heap_stats_brief(&brief);
+    require(brief.guest_blocks == 1 && brief.frees == 7);
+}
+
 static void free_foreign(const void *ptr)
 {
     start();
@@ -122,6 +139,7 @@ int main(void)
         cmocka_unit_test(a_guest_goes_back_to_its_service_with_and_without_a_heap),
         cmocka_unit_test(its_size_is_what_the_service_says),
         cmocka_unit_test(a_walk_of_the_process_comes_to_guests_last),
+        cmocka_unit_test(statistics_count_guests),
         cmocka_unit_test(what_is_nobodys_stays_foreign),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -134,6 +134,7 @@ struct pm_heap_stats {
     uint64_t mallocs, frees, remote_frees, remote_batches, refills, adopted;
     uint64_t heaps, heaps_in_use, kept_bytes, stash_bytes;
     uint64_t shell_bytes, user_heaps;
+    uint64_t guest_blocks, guest_bytes; /* see guests.h; live */
     uint64_t lock_acquisitions, lock_contended;
 };
 void pm_heap_stats(struct pm_heap_stats *stats);

@@ -56,9 +56,7 @@ static PM_NOINLINE void visit_pool(struct walk *walk, struct pm_place_of at)
 /* Sampled and hardened blocks are in heaps that nobody asked for: as pm_user_of. */
 static struct pm_user_heap *asked_for(struct pm_user_heap *heap)
 {
-    bool unasked =
-        (pm_sampling_was_on() && heap == pm_sampling.heap) || (heap != NULL && heap->unasked);
-    return unasked ? NULL : heap;
+    return heap != NULL && heap->unasked ? NULL : heap;
 }
 
 static PM_NOINLINE void visit_user_pool(struct walk *walk, struct pm_place_of at)

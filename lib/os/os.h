@@ -98,6 +98,8 @@ void pm_os_options_init(void);
  * false, may be called in signal handlers, and are no cancellation points. */
 #define PM_OS_STDERR 2
 int pm_os_open_append(const char *path);
+/* The same of a file that is written anew, from its start. */
+int pm_os_open_anew(const char *path);
 bool pm_os_write(int file, const char *text, size_t bytes);
 void pm_os_close(int file);
 

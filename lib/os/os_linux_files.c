@@ -27,13 +27,13 @@ unsigned pm_os_thread_id(void)
     return ~(unsigned)clock >> 3;
 }
 
-int pm_os_open_append(const char *path)
+static int open_to_write(const char *path, int how)
 {
     if (strcmp(path, "stderr") == 0)
         return STDERR_FILENO;
     if (strcmp(path, "stdout") == 0)
         return STDOUT_FILENO;
-    int saved_errno = errno, flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC;
+    int saved_errno = errno, flags = O_WRONLY | O_CREAT | O_CLOEXEC | how;
     int file = (int)syscall(SYS_openat, AT_FDCWD, path, flags, 0666);
     if (file >= 0 && file <= STDERR_FILENO) { /* the program closed one of them */
         int higher = (int)syscall(SYS_fcntl, file, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
@@ -42,6 +42,16 @@ int pm_os_open_append(const char *path)
     }
     errno = saved_errno;
     return file;
+}
+
+int pm_os_open_append(const char *path)
+{
+    return open_to_write(path, O_APPEND);
+}
+
+int pm_os_open_anew(const char *path)
+{
+    return open_to_write(path, O_TRUNC);
 }
 
 int pm_os_open_read(const char *path)

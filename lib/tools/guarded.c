@@ -269,7 +269,23 @@ static bool walk(bool (*visit)(void *block, size_t bytes, void *arg), void *arg)
     return true;
 }
 
-static const struct pm_guests guests = {own, in_block, give_back, pm_guarded_usable, walk};
+static bool add(void *block, size_t bytes, void *arg)
+{
+    struct pm_guests_count *count = arg;
+    (void)block;
+    count->blocks++;
+    count->bytes += bytes;
+    return true;
+}
+
+static void count_all(struct pm_guests_count *count)
+{
+    *count = (struct pm_guests_count){.frees = pm_load_relaxed(&TABLE.frees)};
+    walk(add, count);
+}
+
+static const struct pm_guests guests = {own,  in_block, give_back, pm_guarded_usable,
+                                        walk, count_all};
 
 /* ---- start ---- */
 

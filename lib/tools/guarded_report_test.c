@@ -311,18 +311,33 @@ static void each_misuse_is_told_with_its_stacks(void **state)
 
 /* ---- the first frame is the access itself ---- */
 
-static void the_stack_starts_at_the_access(void **state)
+static void commit_without_unwinder(const void *misuse)
+{
+    pm_store_relaxed(&pm_options.guarded_slots, TEST_SLOTS);
+    require(pm_guarded_start(1));
+    ((const struct misuse *)misuse)->commit();
+}
+
+/* Then comes who called it. Not so by frame pointers where a sanitizer comes between.
+ */
+static bool starts_at_the_access(void (*body)(const void *))
 {
     static char text[1 << 16];
-    (void)state;
-    int status = test_stderr_of(commit, &misuses[0], text, sizeof text);
-    assert_true(WIFSIGNALED(status));
+    int status = test_stderr_of(body, &misuses[0], text, sizeof text);
     const char *frame = strstr(text, "Accessed by thread ");
-    assert_non_null(frame);
+    if (!WIFSIGNALED(status) || frame == NULL)
+        return false;
     frame = strstr(frame, "#0 ");
-    assert_non_null(frame);
     uintptr_t at = strtoul(frame + 3, NULL, 16), start = (uintptr_t)read_it;
-    assert_true(at >= start && at < start + 256);
+    frame = strstr(frame, "\n") + 1;
+    return at >= start && at < start + 256 && strncmp(frame, "    #1 ", 7) == 0;
+}
+
+static void the_stack_starts_at_the_access(void **state)
+{
+    (void)state;
+    assert_true(starts_at_the_access(commit));
+    assert_true(PM_TSAN || PM_ASAN || starts_at_the_access(commit_without_unwinder));
 }
 
 int main(void)

@@ -35,21 +35,27 @@ static bool on_small_stack(void)
 
 /* ---- who touched it ---- */
 
-/* The frames of the handler, then the system's that called it, then those interrupted. Where a way
- * of taking stacks does not come that far, there is the interrupted instruction alone. */
+/* Behind the address; `count` if it is not there. */
+static unsigned behind(const uintptr_t *frames, unsigned count, uintptr_t address)
+{
+    for (unsigned i = 0; i < count; i++) {
+        if (frames[i] == address)
+            return i + 1;
+    }
+    return count;
+}
+
+/* The frames of the handler, then the system's that called it, then the interrupted instruction,
+ * which some ways of taking stacks leave out. Where they do not come that far, it is alone. */
 static unsigned frames_from(const uintptr_t *frames, unsigned count, uintptr_t trampoline,
                             uintptr_t at, uintptr_t *to)
 {
-    unsigned first = 0, used = 0;
-    while (first < count && frames[first] != trampoline && frames[first] != at)
-        first++;
-    if (first < count && frames[first] == trampoline)
-        first++;
-    if (first < count && frames[first] == at)
-        first++;
+    unsigned used = 0, next = behind(frames, count, at);
+    if (next == count)
+        next = behind(frames, count, trampoline);
     to[used++] = at;
-    while (first < count && used < PM_GUARDED_FRAMES)
-        to[used++] = frames[first++];
+    while (next < count && used < PM_GUARDED_FRAMES)
+        to[used++] = frames[next++];
     return used;
 }
 

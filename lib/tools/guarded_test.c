@@ -203,6 +203,21 @@ ISOLATED(a_walk_of_the_process_sees_those_that_live)
     require(seen.times == 1);
 }
 
+ISOLATED(statistics_count_them)
+{
+    struct pm_stats before, stats;
+    test_guarded_start(1);
+    pm_free(pm_malloc(1));
+    require(pm_stats_get(&before));
+    char *blocks[] = {test_guarded(100), test_guarded(11 + PM_ASAN_REDZONE_BYTES),
+                      test_guarded(200)};
+    pm_free(blocks[1]);
+    require(pm_stats_get(&stats));
+    require(stats.guarded_blocks == 2 && stats.guarded_bytes == 300);
+    require(stats.mallocs == before.mallocs + 3 && stats.frees == before.frees + 1);
+    require(stats.arenas * stats.arena_bytes == before.arenas * before.arena_bytes);
+}
+
 ISOLATED(errno_stays)
 {
     test_guarded_start(1);
@@ -296,6 +311,7 @@ int main(void)
         cmocka_unit_test(realloc_takes_the_bytes_along),
         cmocka_unit_test(a_guarded_block_is_of_no_user_heap),
         cmocka_unit_test(a_walk_of_the_process_sees_those_that_live),
+        cmocka_unit_test(statistics_count_them),
         cmocka_unit_test(errno_stays),
         cmocka_unit_test(threads_make_and_free_each_others),
         cmocka_unit_test(a_child_has_its_parents_blocks_and_its_own),

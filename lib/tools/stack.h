@@ -33,6 +33,11 @@ unsigned pm_stack_by_frames(uintptr_t *frames, unsigned most);
 /* 0: there is none, or it must not be called now. */
 unsigned pm_stack_by_unwinder(uintptr_t *frames, unsigned most);
 
+/* As pm_stack_take, for who takes few stacks in each thread: libunwind keeps a cache for each, which
+ * costs the thread's first stack some hundred page faults; libgcc's unwinder keeps nothing, and
+ * takes longer for each frame. */
+unsigned pm_stack_take_seldom(uintptr_t *frames, unsigned most);
+
 /* Where on the stack the return addresses were found, those inside this library first. As long as
  * each of them stands there still, and the innermost frame is where it was, the stack is the same:
  * which call returns to where tells how large its frame is, and so where the next one starts. */

@@ -177,14 +177,15 @@ static void leave(void)
     depth = 0;
 }
 
-static unsigned take(struct pm_stack_walk walk)
+/* `seldom`: rather by libgcc's. */
+static unsigned take(struct pm_stack_walk walk, bool seldom)
 {
     int saved_errno = errno;
     if (walk.most > PM_STACK_FRAMES_MAX)
         walk.most = PM_STACK_FRAMES_MAX;
     if (!pm_stack_has_unwinder() || !enter())
         return 0;
-    if (unwinder.walk != NULL && (walk.chain != NULL || unwinder.backtrace == NULL))
+    if (unwinder.walk != NULL && (seldom || walk.chain != NULL || unwinder.backtrace == NULL))
         unwinder.walk(visit, &walk);
     else
         take_by_libunwind(&walk);
@@ -195,7 +196,13 @@ static unsigned take(struct pm_stack_walk walk)
 
 PM_NOINLINE unsigned pm_stack_by_unwinder(uintptr_t *frames, unsigned most)
 {
-    return take((struct pm_stack_walk){frames, 0, most, NULL});
+    return take((struct pm_stack_walk){frames, 0, most, NULL}, false);
+}
+
+PM_NOINLINE unsigned pm_stack_take_seldom(uintptr_t *frames, unsigned most)
+{
+    unsigned count = take((struct pm_stack_walk){frames, 0, most, NULL}, true);
+    return count != 0 ? count : pm_stack_by_frames(frames, most);
 }
 
 PM_NOINLINE unsigned pm_stack_chain_by_unwinder(uintptr_t *frames, unsigned most,
@@ -203,5 +210,5 @@ PM_NOINLINE unsigned pm_stack_chain_by_unwinder(uintptr_t *frames, unsigned most
 {
     chain->count = 0;
     chain->whole = unwinder.walk != NULL;
-    return take((struct pm_stack_walk){frames, 0, most, chain});
+    return take((struct pm_stack_walk){frames, 0, most, chain}, false);
 }

@@ -108,6 +108,8 @@ static void print_events(struct pm_out *out, const struct pm_stats *s)
     print_number(out, "# bytes in pools without an owner", s->floating_bytes);
     print_number(out, "# of these pools, published", s->floating_pools);
     print_number(out, "# user heaps", s->user_heaps);
+    print_number(out, "# guarded blocks", s->guarded_blocks);
+    print_number(out, "# bytes in these", s->guarded_bytes);
     print_number(out, "# purges", s->purges);
     print_number(out, "# bytes purged", s->purged_bytes);
     pm_out_put(out, "\nHuge pages: option \"%s\".\n", pm_options.huge_pages);

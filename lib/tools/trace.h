@@ -68,7 +68,7 @@ extern __thread bool pm_trace_busy PM_HIDDEN __attribute__((tls_model("initial-e
 
 /* Traces a block / drops its trace / gets it. The thread is not watched meanwhile. */
 bool pm_trace_record(unsigned domain, const void *ptr, size_t bytes);
-struct pm_traced pm_trace_forget(unsigned domain, const void *ptr);
+void pm_trace_forget(unsigned domain, const void *ptr);
 struct pm_traced pm_trace_look(unsigned domain, const void *ptr, unsigned epoch);
 
 /* realloc: the trace goes before the memory, and comes back where that failed. */

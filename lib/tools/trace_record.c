@@ -25,6 +25,7 @@ static const struct pm_watch *below; /* constant once anything is made */
 void pm_trace_set_below(const struct pm_watch *wanted)
 {
     below = wanted;
+    pm_trace_slots_interior = wanted != NULL;
 }
 
 const struct pm_watch *pm_trace_below(void)
@@ -42,11 +43,15 @@ static PM_COLD void give_up(unsigned epoch)
         pm_warn("tracing has stopped: there is no memory for more traces");
 }
 
-PM_INLINE bool put(const void *ptr, unsigned epoch, const struct pm_traced *traced,
-                   struct pm_trace_thread *thread)
+static _Atomic uint64_t *slot_of(unsigned domain, const void *ptr)
+{
+    return domain < PM_TRACE_DOMAINS ? pm_trace_slot_of(ptr) : NULL;
+}
+
+PM_INLINE bool put(_Atomic uint64_t *slot, const void *ptr, unsigned epoch,
+                   const struct pm_traced *traced, struct pm_trace_thread *thread)
 {
     uint64_t replaced;
-    _Atomic uint64_t *slot = traced->domain < PM_TRACE_DOMAINS ? pm_trace_slot_of(ptr) : NULL;
     if (slot != NULL) {
         if (pm_unlikely(!pm_trace_slot_need(slot)))
             return false;
@@ -59,25 +64,24 @@ PM_INLINE bool put(const void *ptr, unsigned epoch, const struct pm_traced *trac
     return true;
 }
 
-PM_INLINE struct pm_traced drop(unsigned domain, const void *ptr, unsigned epoch)
+static struct pm_traced drop(unsigned domain, const void *ptr, unsigned epoch)
 {
-    _Atomic uint64_t *slot = domain < PM_TRACE_DOMAINS ? pm_trace_slot_of(ptr) : NULL;
+    _Atomic uint64_t *slot = slot_of(domain, ptr);
     return slot != NULL ? pm_trace_slot_drop(slot, epoch)
                         : pm_trace_others_drop(domain, ptr, epoch);
 }
 
 struct pm_traced pm_trace_look(unsigned domain, const void *ptr, unsigned epoch)
 {
-    _Atomic uint64_t *slot = domain < PM_TRACE_DOMAINS ? pm_trace_slot_of(ptr) : NULL;
+    _Atomic uint64_t *slot = slot_of(domain, ptr);
     return slot != NULL ? pm_trace_slot_get(slot, epoch, false)
                         : pm_trace_others_get(domain, ptr, epoch);
 }
 
 /* What was counted to the epoch for the block before. */
-PM_INLINE bool record(unsigned epoch, unsigned domain, const void *ptr, size_t bytes,
-                      uint64_t counted)
+PM_INLINE bool record_by(struct pm_trace_thread *thread, unsigned epoch, unsigned domain,
+                         _Atomic uint64_t *slot, const void *ptr, size_t bytes, uint64_t counted)
 {
-    struct pm_trace_thread *thread = pm_trace_thread();
     struct pm_trace_held *held = thread != NULL ? &thread->held : NULL;
     struct pm_traced traced = {.bytes = bytes, .domain = domain};
     traced.stack = pm_trace_take_stack(thread, pm_load_relaxed(&pm_tracing.trace_frames));
@@ -85,10 +89,16 @@ PM_INLINE bool record(unsigned epoch, unsigned domain, const void *ptr, size_t b
         pm_trace_count_made(held, epoch, bytes - counted);
     else
         pm_trace_count_freed(held, epoch, counted - bytes);
-    if (pm_likely(traced.stack != 0 && put(ptr, epoch, &traced, thread)))
+    if (pm_likely(traced.stack != 0 && put(slot, ptr, epoch, &traced, thread)))
         return true;
     give_up(epoch);
     return false;
+}
+
+static PM_NOINLINE bool record(unsigned epoch, unsigned domain, const void *ptr, size_t bytes,
+                               uint64_t counted)
+{
+    return record_by(pm_trace_thread(), epoch, domain, slot_of(domain, ptr), ptr, bytes, counted);
 }
 
 bool pm_trace_record(unsigned domain, const void *ptr, size_t bytes)
@@ -97,18 +107,23 @@ bool pm_trace_record(unsigned domain, const void *ptr, size_t bytes)
     return epoch != 0 && record(epoch, domain, ptr, bytes, 0);
 }
 
-struct pm_traced pm_trace_forget(unsigned domain, const void *ptr)
+PM_INLINE void forget_counted(struct pm_trace_thread *thread, unsigned epoch,
+                              struct pm_traced traced)
+{
+    if (traced.stack != 0)
+        pm_trace_count_freed(thread ? &thread->held : NULL, epoch, traced.bytes);
+}
+
+static PM_NOINLINE void forget(unsigned epoch, unsigned domain, const void *ptr)
+{
+    forget_counted(pm_trace_thread(), epoch, drop(domain, ptr, epoch));
+}
+
+void pm_trace_forget(unsigned domain, const void *ptr)
 {
     unsigned epoch = pm_trace_epoch();
-    struct pm_traced traced = {0};
-    if (pm_unlikely(epoch == 0))
-        return traced;
-    traced = drop(domain, ptr, epoch);
-    if (traced.stack != 0) {
-        struct pm_trace_thread *thread = pm_trace_thread();
-        pm_trace_count_freed(thread ? &thread->held : NULL, epoch, traced.bytes);
-    }
-    return traced;
+    if (epoch != 0)
+        forget(epoch, domain, ptr);
 }
 
 /* ---- realloc ---- */
@@ -134,7 +149,9 @@ void pm_trace_lay(const struct pm_trace_lifted *lifted, unsigned domain, const v
 
 void pm_trace_lay_back(const struct pm_trace_lifted *lifted, const void *ptr)
 {
-    if (lifted->traced.stack != 0 && !put(ptr, lifted->epoch, &lifted->traced, pm_trace_thread()))
+    _Atomic uint64_t *slot = slot_of(lifted->traced.domain, ptr);
+    if (lifted->traced.stack != 0 &&
+        !put(slot, ptr, lifted->epoch, &lifted->traced, pm_trace_thread()))
         give_up(lifted->epoch);
 }
 
@@ -154,17 +171,19 @@ static unsigned domain_of(enum pm_maker maker)
     return domains[maker];
 }
 
-static bool is_asked(void)
+/* 0: nothing is traced, or this is inside the tracing. */
+PM_INLINE unsigned asked_epoch(void)
 {
-    return !pm_trace_busy && pm_load_relaxed(&pm_tracing.trace_epoch) != 0;
+    return pm_unlikely(pm_trace_busy) ? 0 : pm_trace_epoch();
 }
 
 static void *trace_make(const struct pm_request *request)
 {
     void *block = below != NULL ? below->make(request) : pm_debug_pools_make(request);
-    if (pm_likely(block != NULL && is_asked())) {
+    unsigned epoch = asked_epoch();
+    if (pm_likely(block != NULL && epoch != 0)) {
         pm_trace_busy = true;
-        pm_trace_record(domain_of(request->maker), block, request->bytes - PM_ASAN_REDZONE_BYTES);
+        record(epoch, domain_of(request->maker), block, request->bytes - PM_ASAN_REDZONE_BYTES, 0);
         pm_trace_busy = false;
     }
     return block;
@@ -172,9 +191,10 @@ static void *trace_make(const struct pm_request *request)
 
 static void trace_give_back(void *ptr, const struct pm_return *how)
 {
-    if (pm_likely(is_asked())) {
+    unsigned epoch = asked_epoch();
+    if (pm_likely(epoch != 0)) {
         pm_trace_busy = true;
-        pm_trace_forget(domain_of(how->maker), pm_untagged(ptr));
+        forget(epoch, domain_of(how->maker), pm_untagged(ptr));
         pm_trace_busy = false;
     }
     if (below != NULL)
@@ -190,7 +210,7 @@ static void *resize_below(void *ptr, size_t bytes, const char *function)
 
 static void *trace_resize(void *ptr, size_t bytes, const char *function)
 {
-    if (!is_asked())
+    if (asked_epoch() == 0)
         return resize_below(ptr, bytes, function);
     pm_trace_busy = true;
     struct pm_trace_lifted lifted = pm_trace_lift(PM_TRACE_MALLOC, pm_untagged(ptr));
@@ -217,3 +237,55 @@ static void *trace_shown(void *block, size_t *bytes)
 
 const struct pm_watch pm_trace_watch = {trace_make, trace_give_back, trace_resize, trace_usable,
                                         trace_shown};
+
+/* ---- the shorter ways: small blocks of the thread's own pools ---- */
+
+/* Nothing is below, and nobody checks blocks. */
+PM_INLINE bool is_short(const struct pm_heap *heap)
+{
+    return !PM_WATCHED && !PM_CHECK && below == NULL && heap->real && !pm_trace_busy &&
+           heap->traced != NULL && pm_trace_slots_room.start != NULL;
+}
+
+static void *short_malloc(size_t bytes)
+{
+    struct pm_heap *heap = pm_watch_put_by;
+    struct pm_pool *pool = bytes <= PM_DIRECT_MAX
+                               ? heap->direct[(bytes + PM_GRANULE_BYTES - 1) >> PM_GRANULE_SHIFT]
+                               : &pm_pool_none;
+    unsigned epoch = pm_trace_epoch();
+    void *block = pool->free;
+    if (pm_unlikely(block == NULL || !is_short(heap) || epoch == 0))
+        return pm_watch_malloc(&pm_trace_watch, bytes, 1, false);
+    pm_heap_pop(pool, block);
+    pm_trace_busy = true;
+    record_by(heap->traced, epoch, PM_TRACE_MALLOC, pm_trace_slot_own(pool, block), block, bytes,
+              0);
+    pm_trace_busy = false;
+    return block;
+}
+
+/* As pm_thread_free. */
+static void short_free(void *ptr, const char *function)
+{
+    struct pm_heap *heap = pm_watch_put_by;
+    size_t unit = pm_window_index(&pm_window, ptr);
+    uint64_t distance = PM_ROUTE_DISTANCE_MASK + 1;
+    if (pm_likely(pm_below_relaxed(unit, &pm_window.units)))
+        distance = pm_load_relaxed(pm_window_route(&pm_window, unit)) - (uintptr_t)heap;
+    unsigned epoch = pm_trace_epoch();
+    if (pm_unlikely(distance > PM_ROUTE_DISTANCE_MASK || !is_short(heap) || epoch == 0))
+        return pm_watch_free(&pm_trace_watch, ptr, function);
+    struct pm_pool *pool = pm_pool_at(&pm_window, unit - distance);
+    _Atomic uint64_t *slot = pm_trace_slot_own(pool, ptr);
+    if (pm_unlikely(pool->count == 1 || slot == NULL)) /* it is emptied, or no block */
+        return pm_watch_free(&pm_trace_watch, ptr, function);
+    pm_trace_busy = true;
+    forget_counted(heap->traced, epoch, pm_trace_slot_drop(slot, epoch));
+    pm_trace_busy = false;
+    pm_block_set_next(ptr, pool->free);
+    pool->free = ptr;
+    pool->count--;
+}
+
+const struct pm_watch_short pm_watch_short = {&pm_trace_watch, short_malloc, short_free};

@@ -5,6 +5,7 @@
 #define SLOT_BYTES sizeof(uint64_t)
 
 struct pm_room pm_trace_slots_room;
+bool pm_trace_slots_interior;
 
 bool pm_trace_slots_start(void)
 {

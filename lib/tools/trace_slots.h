@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where the traces are. Of blocks in the first window: in a table beside it, a word for each
- * granule, found by arithmetic; the word of a block is written by whoever makes or frees the block,
- * so that no lock and no read-modify-write is needed. A block that is too large for the word has a
- * second granule, whose word is its size.
+ * Where the traces are. Of blocks in the first window: in a table beside it, with a word for each
+ * granule, found by arithmetic. The word of a block is written by whoever makes or frees it, so
+ * that no lock and no read-modify-write is needed. A pool's blocks have the first words of its
+ * units, one behind the other: a processor's cache holds eight in a line. Of what is too large for
+ * pools, or does not start where a block of the pool does (the data of the debug hooks), the
+ * granule numbers the word; what is too large for a word has its size in the next.
  *
  *   word of a traced block   | live 1 | epoch 12 | domain 3 | stack 28 | bytes 20 |
  *
@@ -13,7 +15,7 @@
 #ifndef PM_TOOLS_TRACE_SLOTS_H
 #define PM_TOOLS_TRACE_SLOTS_H
 
-#include "arena/window.h"
+#include "pool/pool.h"
 #include "tools/trace_stacks.h"
 
 /* A trace; `stack` 0: there is none. */
@@ -28,8 +30,9 @@ struct pm_traced {
 #define PM_SLOT_DOMAIN_SHIFT (PM_SLOT_BYTES_BITS + PM_STACK_NUMBER_BITS)
 #define PM_SLOT_EPOCH_SHIFT (PM_SLOT_DOMAIN_SHIFT + 3)
 #define PM_SLOT_LIVE ((uint64_t)1 << 63)
-#define PM_SLOT_LARGE (((uint64_t)1 << PM_SLOT_BYTES_BITS) - 1) /* the bytes are in the next word  \
-                                                                 */
+#define PM_SLOT_LARGE                                                                              \
+    (((uint64_t)1 << PM_SLOT_BYTES_BITS) - 1) /* the bytes are in the next word                    \
+                                               */
 _Static_assert(PM_SLOT_EPOCH_SHIFT + 12 == 63, "all fits a word");
 
 /* Once, when there is a window. False: no address space; then all are others. */
@@ -39,14 +42,62 @@ void pm_trace_slots_purge(void);
 
 extern struct pm_room pm_trace_slots_room PM_HIDDEN;
 
-/* The word of the block, or NULL: it lies elsewhere, or is none. */
+/* Blocks may start inside those of pools; constant once anything is made. */
+extern bool pm_trace_slots_interior PM_HIDDEN;
+
+PM_INLINE _Atomic uint64_t *pm_trace_slot_at(size_t number)
+{
+    return (_Atomic uint64_t *)(void *)pm_trace_slots_room.start + number;
+}
+
+#define PM_SLOT_NONE SIZE_MAX
+
+/* Of a live block in a pool with that head unit; all but the last argument tell how the pool is
+ * divided. */
+PM_INLINE size_t pm_trace_slot_number(size_t head, uint32_t inverse, unsigned shift,
+                                      unsigned capacity, uint32_t offset)
+{
+    uint32_t product = offset * inverse; /* see pm_divides */
+    uint32_t index = product >> shift | product << (-shift & 31);
+    return index < capacity ? (head << (PM_UNIT_SHIFT - PM_GRANULE_SHIFT)) + index : PM_SLOT_NONE;
+}
+
+/* Of a live block of a pool of the calling thread's. */
+PM_INLINE _Atomic uint64_t *pm_trace_slot_own(const struct pm_pool *pool, const void *ptr)
+{
+    size_t head = pm_window_index(&pm_window, pool->base);
+    uint32_t offset = (uint32_t)((const char *)ptr - pool->base);
+    size_t number = pm_trace_slot_number(head, pool->inverse, pool->shift, pool->capacity,
+                                         offset - pool->first);
+    return pm_likely(number != PM_SLOT_NONE) ? pm_trace_slot_at(number) : NULL;
+}
+
+PM_INLINE size_t pm_trace_slot_in_pool(size_t unit, uint64_t distance, const void *ptr)
+{
+    const struct pm_remote *remote = pm_remote_at(&pm_window, unit - distance);
+    return pm_trace_slot_number(unit - distance, remote->inverse, remote->shift, remote->capacity,
+                                pm_pool_offset(ptr, distance) - remote->first);
+}
+
+/* The word of the live block, or NULL: it lies elsewhere, or is none. Relaxed: what is read of the
+ * pool does not change while the block is live. */
 PM_INLINE _Atomic uint64_t *pm_trace_slot_of(const void *ptr)
 {
     uintptr_t offset = (uintptr_t)ptr - pm_window_base(&pm_window);
+    size_t unit = offset >> PM_UNIT_SHIFT, number = PM_SLOT_NONE;
     if (pm_unlikely((offset & (PM_GRANULE_BYTES - 1)) != 0 || pm_trace_slots_room.start == NULL ||
-                    !pm_below_relaxed(offset >> PM_UNIT_SHIFT, &pm_window.units)))
+                    !pm_below_relaxed(unit, &pm_window.units)))
         return NULL;
-    return (_Atomic uint64_t *)(void *)pm_trace_slots_room.start + (offset >> PM_GRANULE_SHIFT);
+    uint64_t route = pm_load_relaxed(pm_window_route(&pm_window, unit));
+    bool in_pool = route >= PM_ROUTE_SPAN + PM_LINE_BYTES;
+    if (pm_likely(in_pool))
+        number = pm_trace_slot_in_pool(unit, route & PM_ROUTE_DISTANCE_MASK, ptr);
+    if (pm_unlikely(number == PM_SLOT_NONE)) {
+        if (in_pool && !pm_trace_slots_interior)
+            return NULL;
+        number = offset >> PM_GRANULE_SHIFT;
+    }
+    return pm_trace_slot_at(number);
 }
 
 PM_INLINE size_t pm_trace_slot_offset(_Atomic uint64_t *slot)

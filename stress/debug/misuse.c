@@ -12,6 +12,7 @@
 #include "poolmalloc/poolmalloc.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -132,6 +133,33 @@ static void overwrite(void)
     api_free(p);
 }
 
+/* What it reads is of no use. */
+static void read_at(const volatile char *p)
+{
+    (void)*p;
+}
+
+static void read_after_free(void)
+{
+    char *p = block();
+    api_free(p);
+    read_at(opaque(p));
+}
+
+static void read_behind(void)
+{
+    char *p = block();
+    read_at(opaque(p) + size);
+    api_free(p);
+}
+
+static void read_before(void)
+{
+    char *p = block();
+    read_at(opaque(p) - 1);
+    api_free(p);
+}
+
 static void overwrite_of_a_large_block(void)
 {
     char *p = told(api_malloc(large));
@@ -153,11 +181,12 @@ static void overwrite_of_a_heaps_block(void)
     api_free(p);
 }
 
+/* What stands at the first by chance may be that already, in mode hardened. */
 static void write_after_free(void)
 {
     char *p = block();
     api_free(p);
-    opaque(p)[3] = 'x';
+    opaque(p)[3] = opaque(p)[30] = 'x';
     free_many(size);
 }
 
@@ -171,7 +200,10 @@ static void write_after_free_told_at_exit(void)
 
 static void write_before_a_freed_block(void)
 {
-    char *p = block();
+    char *one = api_malloc(size), *other = api_malloc(size);
+    bool first = (uintptr_t)one % 4096 == 0; /* perhaps of its pool: nothing is before it */
+    api_free(first ? one : other);
+    char *p = told(first ? other : one);
     api_free(p);
     opaque(p)[-2] = 'x';
     free_many(size);
@@ -423,6 +455,9 @@ static const struct {
     CASE(underwrite_of_the_letter),
     CASE(underwrite_of_an_aligned_block),
     CASE(overwrite),
+    CASE(read_after_free),
+    CASE(read_behind),
+    CASE(read_before),
     CASE(overwrite_of_a_large_block),
     CASE(overwrite_told_by_realloc),
     CASE(overwrite_of_a_heaps_block),

@@ -6,7 +6,8 @@ Runs PROGRAM (misuse.c) with POOLMALLOC=MODE once for each case of the table
 CASES that the mode has, or for CASE alone, and passes when each was ended by
 SIGABRT after a report on stderr: its first line matches the whole of the
 table's expression, and what follows has all the words. Where that is SIGSEGV,
-the access itself has to trap, and nothing is said.
+the access itself has to trap, and nothing is said; where an expression follows
+that word, the report does.
 """
 
 import os
@@ -37,14 +38,14 @@ def judge(done, first, words):
     if first == "SIGSEGV":
         trapped = done.returncode == -signal.SIGSEGV and not done.stderr
         return None if trapped else "ended with status %d, and should trap" % done.returncode
-    if done.returncode != -signal.SIGABRT:
-        return "ended with status %d, not by SIGABRT" % done.returncode
+    by, first = (("SIGSEGV", first[8:]) if first.startswith("SIGSEGV ") else ("SIGABRT", first))
+    if done.returncode != -signal.Signals[by]:
+        return "ended with status %d, not by %s" % (done.returncode, by)
     pointer = done.stdout.split("\n")[0]
     if not re.fullmatch("0x[0-9a-f]+", pointer):
         return "the program did not say which pointer it misuses"
     line, _, rest = done.stderr.partition("\n")
-    wanted = "poolmalloc: (pm_)?" + first.replace(r"\(P\)", r"\(%s\)" % pointer).replace(
-        "block P ", "block %s " % pointer)
+    wanted = "poolmalloc: (pm_)?" + re.sub(r"\bP\b", pointer, first)
     if not re.fullmatch(wanted, line):
         return "the first line does not match " + wanted
     if not words and rest:

@@ -30,7 +30,7 @@ SCHEMA = {
         dirty_bytes decommitted_bytes purged_arenas purged_bytes purges lock_acquisitions
         lock_contended purging_bytes live_bytes batched_bytes available_bytes header_bytes
         tail_bytes pools live_blocks batched_blocks available_blocks user_heaps
-        no_huge_arenas""".split()},
+        no_huge_arenas guarded_blocks guarded_bytes""".split()},
     "sum": dict({part + "_bytes": N for part in PARTS}, total_bytes=N),
     "classes": [{key: N for key in ("class", "block_bytes", "pools", "pool_bytes", "live_blocks",
                                     "batched_blocks", "available_blocks")}],
@@ -77,7 +77,8 @@ def check_sums(stats):
     assert sum(row["pool_bytes"] for row in classes) == counters["pool_bytes"]
     out = (counters["mallocs"] - counters["frees"] - counters["remote_frees"] -
            counters["batched_blocks"])
-    assert out == counters["live_blocks"] + counters["spans"], (out, counters)
+    alive = counters["live_blocks"] + counters["spans"] + counters["guarded_blocks"]
+    assert out == alive, (out, counters)
     held = sum(row["batched_blocks"] for row in stats["threads"])
     assert held == counters["batched_blocks"], held
 
