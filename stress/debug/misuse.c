@@ -186,7 +186,8 @@ static void write_after_free(void)
 {
     char *p = block();
     api_free(p);
-    opaque(p)[3] = opaque(p)[30] = 'x';
+    opaque(p)[3] = 'x';
+    opaque(p)[30] = 'x';
     free_many(size);
 }
 
