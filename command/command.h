@@ -28,8 +28,8 @@ struct command {
     /* arguments[0] is "poolmalloc NAME", for the messages of getopt. Returns the exit status. */
     int (*main)(int count, char **arguments);
 };
-extern const struct command command_run, command_options, command_report, command_diff,
-    command_convert;
+extern const struct command command_run, command_options, command_stats, command_top,
+    command_report, command_diff, command_convert;
 
 /* A line on stderr, after "poolmalloc NAME: ". */
 void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));

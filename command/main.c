@@ -12,8 +12,9 @@
 #include <string.h>
 
 /* All subcommands, in the order in which they are listed. */
-static const struct command *const commands[] = {&command_run, &command_options, &command_report,
-                                                 &command_diff, &command_convert};
+static const struct command *const commands[] = {&command_run,    &command_options, &command_stats,
+                                                 &command_top,    &command_report,  &command_diff,
+                                                 &command_convert};
 enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
 
 /* "poolmalloc", and the subcommand once it is known. */

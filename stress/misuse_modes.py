@@ -86,7 +86,8 @@ def run(mode, table, programs, observe):
 def document(table):
     lines = ["| misuse | " + " | ".join(MODES) + " |", "|---" * (len(MODES) + 1) + "|"]
     for case, kind, outcomes in rows(table):
-        words = [" or ".join(dict(COMMON, **WORDS[kind])[word] for word in outcomes[mode].split("/"))
+        of_kind = dict(COMMON, **WORDS[kind])
+        words = [" or ".join(of_kind[word] for word in outcomes[mode].split("/"))
                  for mode in MODES]
         lines.append("| %s | %s |" % (case, " | ".join(words)))
     return "\n".join(lines) + "\n"

@@ -397,6 +397,7 @@ extern "C" {
 #define PM_STATS_PAGE_CLASSES 128
 #define PM_STATS_PAGE_THREADS 120
 #define PM_STATS_PAGE_FIELDS 64
+#define PM_STATS_PAGE_LOCKS 16
 struct pm_stats_page_class {
     uint64_t block_bytes, pools, pool_bytes;
     uint64_t live_blocks, batched_blocks, available_blocks;
@@ -405,6 +406,10 @@ struct pm_stats_page_thread {
     uint64_t thread_id;
     uint64_t pool_bytes, live_bytes, kept_bytes, stash_bytes, batched_blocks;
     uint64_t mallocs, frees, remote_frees;
+};
+struct pm_stats_page_lock {
+    char name[16];
+    uint64_t acquisitions, contended;
 };
 struct pm_stats_page {
     uint64_t magic, version, bytes;
@@ -416,12 +421,14 @@ struct pm_stats_page {
     uint64_t fields;
     uint64_t classes, threads;
     uint64_t threads_left_out;
+    uint64_t locks;
     union {
         struct pm_stats stats;
         uint64_t words[PM_STATS_PAGE_FIELDS];
     } stats;
     struct pm_stats_page_class class_rows[PM_STATS_PAGE_CLASSES];
     struct pm_stats_page_thread thread_rows[PM_STATS_PAGE_THREADS];
+    struct pm_stats_page_lock lock_rows[PM_STATS_PAGE_LOCKS];
 };
 static inline bool pm_stats_page_read(const struct pm_stats_page *page, struct pm_stats_page *copy)
 {

@@ -226,8 +226,9 @@ PM_API bool pm_stats_get_sized(struct pm_stats *stats, size_t bytes);
  * that has pools its number, block size, pools, blocks in use and blocks available; arenas; where
  * all bytes of all arenas are; then events, locks and threads. At rest the total is arenas * arena
  * size. `write` gets a line or a few at a time, in order; it may allocate, and NULL stands for
- * stderr. As exact as pm_stats_get; in the table of classes, what a thread holds back in a batch of
- * frees counts as in use.
+ * stderr, for which write(2) is the only system call, so that threads have no names there. As exact
+ * as pm_stats_get; in the table of classes, what a thread holds back in a batch of frees counts as
+ * in use.
  */
 PM_API void pm_stats_print(void (*write)(void *arg, const char *text), void *arg);
 

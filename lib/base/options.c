@@ -155,7 +155,8 @@ static enum outcome take(const struct pm_option *option, enum pm_option_source s
     bool plain = length > 0 && is_digit(value[length - 1]);
     if (!pm_option_is_number(option))
         outcome = take_text(option, value, length);
-    else if ((plain || option->kind == PM_OPTION_BYTES) && pm_option_parse_bytes(value, length, &number))
+    else if ((plain || option->kind == PM_OPTION_BYTES) &&
+             pm_option_parse_bytes(value, length, &number))
         outcome = take_number(option, number);
     if (outcome == TAKEN)
         pm_store_relaxed(&sources[option - pm_option_rows], (uint8_t)source);

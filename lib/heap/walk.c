@@ -72,7 +72,7 @@ static PM_NOINLINE void visit_user_pool(struct walk *walk, struct pm_place_of at
 
 static void visit_span(struct walk *walk, struct pm_place_of at)
 {
-    struct pm_live_block found = {.block = pm_window_unit(at.window, at.unit)};
+    struct pm_live_block found = {.block = pm_window_unit(at.window, at.unit), .large = true};
     found.bytes = pm_span_bytes_now(at.window, at.unit);
     struct pm_user_heap *heap = pm_user_of_run(at.window, at.unit);
     found.user = asked_for(heap);

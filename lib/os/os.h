@@ -31,6 +31,10 @@ unsigned pm_os_processors(void);
 uint64_t pm_os_random(void);
 /* Of the calling thread, without a system call. 0: the C library does not tell. */
 unsigned pm_os_thread_id(void);
+/* What the thread of this process is called now; what is not printable ASCII is '?'. Empty: the
+ * thread is gone, or the system does not tell. Three system calls; also in signal handlers. */
+#define PM_OS_THREAD_NAME_BYTES 16
+void pm_os_thread_name(unsigned thread, char name[PM_OS_THREAD_NAME_BYTES]);
 
 /* Address space without memory, aligned to `align` (a power of two). An access traps. */
 void *pm_os_reserve(size_t bytes, size_t align);

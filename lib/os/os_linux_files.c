@@ -27,6 +27,24 @@ unsigned pm_os_thread_id(void)
     return ~(unsigned)clock >> 3;
 }
 
+void pm_os_thread_name(unsigned thread, char name[PM_OS_THREAD_NAME_BYTES])
+{
+    char path[48];
+    int saved_errno = errno;
+    long length = 0;
+    pm_format(path, sizeof path, "/proc/self/task/%u/comm", thread);
+    int file = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+    if (file >= 0) {
+        length = syscall(SYS_read, file, name, PM_OS_THREAD_NAME_BYTES - 1);
+        syscall(SYS_close, file);
+    }
+    name[length > 0 ? length : 0] = 0;
+    name[strcspn(name, "\n")] = 0;
+    for (char *at = name; *at != 0; at++)
+        *at = *at < ' ' || *at > '~' ? '?' : *at;
+    errno = saved_errno;
+}
+
 static int open_to_write(const char *path, int how)
 {
     if (strcmp(path, "stderr") == 0)

@@ -66,7 +66,7 @@ static bool free_to_busy(size_t *slot, uint64_t *least)
 void pm_guarded_note(struct pm_guarded_call *call)
 {
     call->thread = pm_os_thread_id();
-    call->count = pm_stack_take(call->frames, PM_GUARDED_FRAMES);
+    call->count = pm_stack_take_seldom(call->frames, PM_GUARDED_FRAMES);
 }
 
 /* ---- making ---- */

@@ -63,7 +63,7 @@ static void note_access(struct pm_guarded_call *call, uintptr_t trampoline, uint
                         bool small_stack)
 {
     static uintptr_t frames[PM_STACK_FRAMES_MAX]; /* by one thread at a time */
-    unsigned count = small_stack ? 0 : pm_stack_take(frames, PM_STACK_FRAMES_MAX);
+    unsigned count = small_stack ? 0 : pm_stack_take_seldom(frames, PM_STACK_FRAMES_MAX);
     call->thread = pm_os_thread_id();
     call->count = frames_from(frames, count, trampoline, at, call->frames);
 }

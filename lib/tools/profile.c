@@ -28,7 +28,7 @@ static void on_taken(void *block, size_t bytes)
 {
     uintptr_t frames[PM_PROFILE_FRAMES];
     uint64_t mean = pm_load_relaxed(&last_rate);
-    unsigned depth = pm_stack_take_seldom(frames, PM_PROFILE_FRAMES);
+    unsigned depth = pm_profile_take(frames);
     uint32_t row = pm_profile_row_for(frames, depth, bytes, mean);
     if (row == PM_PROFILE_NO_ROW || !pm_profile_live_add(block, row, bytes))
         drop_sample();

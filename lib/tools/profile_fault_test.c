@@ -60,6 +60,8 @@ static void a_start_that_is_refused_memory_can_be_tried_again(void **state)
 ISOLATED(samples_that_find_no_memory_are_dropped_and_counted)
 {
     enum { BLOCKS = 200000 };
+    if (PM_TSAN)
+        test_skipped("one thread, and too many samples for ThreadSanitizer");
     void **blocks = pm_malloc(BLOCKS * sizeof *blocks);
     require(blocks != NULL && pm_profile_start(1));
     pm_free(pm_malloc(100));

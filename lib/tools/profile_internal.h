@@ -31,6 +31,11 @@ void pm_profile_count(uint32_t number, const struct pm_profile_change *change);
 bool pm_profile_live_init(void);
 bool pm_profile_live_is_there(void);
 
+/* ---- stacks: profile_take.c ---- */
+
+/* The caller's, as pm_stack_take; how many frames. */
+unsigned pm_profile_take(uintptr_t frames[PM_PROFILE_FRAMES]);
+
 /* ---- the page: profile_page.c ---- */
 
 /* Makes the page of this process, with what the table has. In a child of fork: anew. */

@@ -33,9 +33,9 @@ unsigned pm_stack_by_frames(uintptr_t *frames, unsigned most);
 /* 0: there is none, or it must not be called now. */
 unsigned pm_stack_by_unwinder(uintptr_t *frames, unsigned most);
 
-/* As pm_stack_take, for who takes few stacks in each thread: libunwind keeps a cache for each, which
- * costs the thread's first stack some hundred page faults; libgcc's unwinder keeps nothing, and
- * takes longer for each frame. */
+/* As pm_stack_take, for who takes few stacks in each thread: libunwind keeps a cache for each,
+ * which costs the thread's first stack some hundred page faults; libgcc's unwinder keeps nothing,
+ * and takes longer for each frame. */
 unsigned pm_stack_take_seldom(uintptr_t *frames, unsigned most);
 
 /* Where on the stack the return addresses were found, those inside this library first. As long as

@@ -120,5 +120,7 @@ struct pm_stats_lock pm_stats_lock_of(unsigned rank)
         all.acquisitions += pm_load_relaxed(&lock->acquisitions);
         all.contended += pm_load_relaxed(&lock->contended);
     }
+    if (all.contended > all.acquisitions) /* which were read first */
+        all.acquisitions = all.contended;
     return all;
 }

@@ -16,7 +16,7 @@ enum { SMALL_BYTES = 100, LARGE_BYTES = 300000, THIRD = 3 };
 
 static struct sums small_sums, large_sums;
 
-/* What is done after the call keeps it from being a jump. Readers show what is inlined by itself. */
+/* What follows the call keeps it from being a jump. Readers show what is inlined by itself. */
 static __attribute__((noinline)) void *counted(struct sums *sums, void *block)
 {
     if (block == NULL)
