@@ -238,6 +238,12 @@ test_flags_work()
     grep -q "^heap profile: .*@ heap_v2/1$" poolmalloc.*.heap || wrong "no profile"
     expect 0 "$command" run --profile --output=profile ./over
     grep -q "^heap profile: .*@ heap_v2/524288$" profile || wrong "no profile"
+    expect 0 "$command" run --trace=4 ./over
+    silent errors
+    head -n 1 poolmalloc.*.snap | grep -qx "poolmalloc snapshot 1" || wrong "no snapshot"
+    grep -qx "traceback_limit 4" poolmalloc.*.snap || wrong "a snapshot of other stacks"
+    expect 134 sh -c '"$0" run --hardened ./over; exit $?' "$command"
+    says errors "bad canary"
     expect 0 "$command" run ./over
     expect 134 sh -c '"$0" run --debug ./over; exit $?' "$command"
     says errors "bad trailing pad byte"
