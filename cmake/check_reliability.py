@@ -33,6 +33,7 @@ PLAIN = ("abi", "debian", "exports", "guides", "headers", "layers", "manual", "o
          "package", "probes", "reliability")
 DECLARATION = re.compile(  # of an atomic object, without its ";"
     r"\s*(?:extern |static )*(?:struct \w+ \*|\w+ \(\*)?_Atomic(?: \w+)? (\w.*)")
+POINTER = re.compile(r"\w+ \*")  # to an atomic object, which another line declares
 AFTER_NAME = re.compile(r"\(.*|\[[^\]]*\]|= *\{[^}]*\}|=[^,]*|\)| PM_HIDDEN.*| __attribute__.*")
 UNIT_TEST = re.compile(r"(?:(\w+)/)?(\w+_test\.c):([\w*]+)")
 
@@ -135,7 +136,7 @@ def atomic_fields(text):
     for line in text.split("\n"):
         code = line.split("/*")[0].rstrip()
         found = DECLARATION.fullmatch(code[:-1]) if code.endswith(";") else None
-        if found:
+        if found and not POINTER.match(found.group(1)):
             for name in AFTER_NAME.sub("", found.group(1)).split(","):
                 yield name.strip()
 
