@@ -167,7 +167,7 @@ ISOLATED(it_starts_stops_dumps_and_resets_while_threads_work)
     struct worker workers[THREADS];
     static const size_t rates[] = {1, 100, 10000, 0};
     start_workers(workers, work_on);
-    for (unsigned i = 0; i < 40; i++) {
+    for (unsigned i = 0; i < (PM_TSAN ? 12 : 40); i++) {
         require(pm_profile_start(rates[i % 4]));
         struct test_profile now = test_profile_now();
         require(now.rows.live_bytes <= (uint64_t)1 << 40 && now.has_maps);
