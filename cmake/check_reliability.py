@@ -25,9 +25,9 @@ DOCUMENTS = ["docs/reliability.md", "docs/life.md", "docs/misuse.md", "docs/desi
 MAIN = DOCUMENTS[0]
 ORDERS = "docs/memory-order.md"
 INVARIANTS, TRAPS = 13, 20
-LABELS = ("api arena asan base budget command cxx debug debugger faults giveback guide heap life "
-          "limits misuse model mutant os pool real schedule seccomp stress tools trap "
-          "valgrind").split()
+LABELS = ("api arena asan base budget command cxx debug debugger faults giveback guide hardened "
+          "heap life limits misuse model mutant os pool profile real schedule seccomp stress tools "
+          "trap valgrind").split()
 # Of ctest, without a label's dot.
 PLAIN = ("abi", "debian", "exports", "guides", "headers", "layers", "manual", "options",
          "package", "probes", "reliability")

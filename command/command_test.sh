@@ -109,6 +109,9 @@ test_environment()
     prints "$own:$folder/other.so"
     expect 0 env LD_PRELOAD= "$command" run sh -c 'echo "$LD_PRELOAD"'
     prints "$own"
+    # Stacks need an unwinder, which is there before the program starts.
+    expect 0 env LD_PRELOAD="$folder/other.so" "$command" run --debug sh -c 'echo "$LD_PRELOAD"'
+    prints "$own:libgcc_s.so.1:$folder/other.so"
     expect 0 env POOLMALLOC_OPTIONS=keep_bytes=1m "$command" run --options=purge_delay_ms=5 \
         --options=keep_bytes=3m sh -c 'echo "$POOLMALLOC_OPTIONS"'
     prints keep_bytes=1m,purge_delay_ms=5,keep_bytes=3m
