@@ -9,7 +9,8 @@
  * same time. It must not call this library, nor what does so (printf, say): an allocation that the
  * thread's own pools cannot serve at once gives NULL with errno ENOMEM, other calls may end the
  * program with a line that says why. It must return: neither longjmp nor an exception may leave it.
- * errno is preserved around it. Functions and context have to stay for good.
+ * errno is preserved around it. Functions and context have to stay for good. A fork waits for hooks
+ * that run in other threads, a second or so; so a lock of a hook's own is free in the child.
  */
 #ifndef POOLMALLOC_HOOKS_H
 #define POOLMALLOC_HOOKS_H

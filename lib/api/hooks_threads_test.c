@@ -91,7 +91,7 @@ ISOLATED(page_hooks_that_refuse_at_random_and_are_swapped_lose_nothing)
     require(pm_stats_get(&stats) && stats.spans == 0);
 }
 
-/* A hook runs under a lock that a fork waits for, so it is whole in the child. */
+/* A fork waits for hooks that run, so what they were changing is whole in the child. */
 static void fork_meanwhile(void)
 {
     for (int i = 0; i < FORKS; i++) {

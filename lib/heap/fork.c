@@ -28,6 +28,7 @@
  */
 #include "heap/internal.h"
 #include "heap/user.h"
+#include "os/pages.h"
 
 static bool is_mine(struct pm_lock *lock)
 {
@@ -56,6 +57,7 @@ void pm_heap_fork_prepare(void)
                 pm_lock_take_for_fork(lock, !inside);
         }
     }
+    pm_pages_fork_prepare();
 }
 
 void pm_heap_fork_parent(void)
@@ -102,5 +104,6 @@ void pm_heap_fork_child(void)
                 pm_lock_reset_in_child(lock);
         }
     }
+    pm_pages_fork_child();
     pm_heap_forget_threads_in_child();
 }

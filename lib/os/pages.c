@@ -6,6 +6,7 @@
 #include "base/lock.h"
 
 #include <errno.h>
+#include <sched.h>
 
 static void *system_reserve(void *context, size_t bytes, size_t alignment)
 {
@@ -95,17 +96,36 @@ bool pm_pages_set(const struct pm_page_hooks *hooks)
     return true;
 }
 
+/* Threads inside a hook, each as often as it is. Acquire and release: what a hook did comes before
+ * the fork that finds nobody inside. */
+static _Atomic uint32_t inside;
+
 /* Around a call of the program's. */
 static int enter(void)
 {
     pm_hook_depth++;
+    atomic_fetch_add_explicit(&inside, 1, memory_order_acquire);
     return errno;
 }
 
 static void leave(int saved_errno)
 {
+    atomic_fetch_sub_explicit(&inside, 1, memory_order_release);
     pm_hook_depth--;
     errno = saved_errno;
+}
+
+enum { FORK_TRIES = 10000 };
+
+void pm_pages_fork_prepare(void)
+{
+    for (unsigned i = 0; i < FORK_TRIES && pm_load_acquire(&inside) != pm_hook_depth; i++)
+        sched_yield();
+}
+
+void pm_pages_fork_child(void)
+{
+    pm_store_relaxed(&inside, pm_hook_depth);
 }
 
 void *pm_pages_reserve(const struct pm_page_hooks *by, size_t bytes, size_t align)
