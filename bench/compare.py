@@ -52,6 +52,9 @@ def find_allocators(arguments, program, folder):
                for name in wanted_names(arguments)}
     for name, path in arguments.allocator:
         finders[name] = lambda name=name, path=path: named(name, path)
+    for mode in arguments.modes:
+        finders["%s-%s" % (allocators.SUBJECT, mode)] = \
+            lambda mode=mode: allocators.in_mode(mode, arguments.build_dir)
     found, failed = [], []
     for name, find in finders.items():
         try:
@@ -69,7 +72,7 @@ def decided_ratios(arguments, served):
     """The pairs of allocators whose ratios more rounds are spent on."""
     names = [allocator.name for allocator in served]
     bases = [name for name in allocators.BASELINES if name in names]
-    chosen = [name for name, _ in arguments.allocator if name in names]
+    chosen = [name for name in names if name not in allocators.KNOWN]
     if allocators.SUBJECT not in names:
         return [(name, base) for name in names[1:] for base in names[:1]]
     bases = bases or [name for name in names if name not in chosen + [allocators.SUBJECT]]

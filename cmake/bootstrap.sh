@@ -12,10 +12,12 @@
 
 set -eu
 
-group_build="cmake ninja-build gcc g++ libc6-dev pkg-config python3"
+group_build="cmake ninja-build gcc g++ libc6-dev pkg-config python3
+    libdw-dev zlib1g-dev libprotobuf-c-dev protobuf-c-compiler"
 group_test="libcmocka-dev valgrind git perl sqlite3 redis-server redis-tools spin
     chromium chromium-driver python3-selenium clang libclang-rt-dev llvm
-    debhelper lintian abigail-tools mandoc gdb systemtap-sdt-dev"
+    debhelper lintian abigail-tools mandoc gdb systemtap-sdt-dev
+    golang-go google-perftools libjemalloc-dev"
 # The real programs of the tests.
 group_real="git perl sqlite3 redis-server redis-tools memcached nginx-light postgresql lua5.4 ruby
     nodejs ghostscript imagemagick rustc golang-go mariadb-server-core mariadb-client-core gcc g++

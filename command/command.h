@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the files of the command share. The command is a program of its own, with one thread:
- * nothing of lib/ is linked to it, and its malloc is the C library's unless somebody preloads
- * another.
+ * of lib/ only libpoolmalloc_pm.a is linked to it, for reading snapshots, and its malloc is the C
+ * library's unless somebody preloads another.
  *
  * A subcommand is a file that defines a struct command, and a line in the table of main.c.
  */
@@ -28,7 +28,8 @@ struct command {
     /* arguments[0] is "poolmalloc NAME", for the messages of getopt. Returns the exit status. */
     int (*main)(int count, char **arguments);
 };
-extern const struct command command_run, command_options;
+extern const struct command command_run, command_options, command_stats, command_top,
+    command_report, command_diff, command_convert;
 
 /* A line on stderr, after "poolmalloc NAME: ". */
 void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -65,12 +65,16 @@ test_usage()
     says errors "Try 'poolmalloc options --help'"
     expect 2 "$command" options --more
     says errors "poolmalloc options: unrecognized option '--more'"
-    for help in "--help" "run --help" "options --help"; do
+    for help in "--help" "run --help" "options --help" "stats --help" "top --help" \
+        "report --help" "diff --help" "convert --help"; do
         # shellcheck disable=SC2086 # one word or two
         expect 0 "$command" $help
         says output "Usage: poolmalloc"
         silent errors
     done
+    # Of the library it has the reader of snapshots, not an allocator that heeds options.
+    expect 0 env POOLMALLOC_OPTIONS=help,stats_at_exit=stderr "$command" --version
+    silent errors
     expect 0 "$command" --version
     grep -qx 'poolmalloc [0-9.]*' "$folder/output" || wrong "no version"
     for help in --help --version options; do
@@ -190,6 +194,79 @@ test_warnings()
     expect 126 "$command" run "$folder/script"
 }
 
+# The flags of run: what the program finds in its environment, and what comes of it.
+test_flags()
+{
+    cd "$folder" || exit 1
+    words='echo "$POOLMALLOC,$POOLMALLOC_OPTIONS"'
+    expect 0 "$command" run sh -c "$words"
+    prints ,
+    expect 0 "$command" run --debug sh -c "$words"
+    prints debug,
+    expect 0 env POOLMALLOC=pool "$command" run --hardened sh -c "$words"
+    prints hardened,
+    expect 0 "$command" run --options=keep_bytes=1m --stats --options=stats_page=off sh -c "$words"
+    prints ",stats_page=on,stats_format=table,stats_at_exit=stderr,keep_bytes=1m,stats_page=off"
+    expect 0 "$command" run --trace sh -c "$words"
+    prints ",trace=16,trace_at_exit=$folder/poolmalloc.%p.snap"
+    expect 0 "$command" run --trace=128 --output=/tmp/x sh -c "$words"
+    prints ",trace=128,trace_at_exit=/tmp/x"
+    expect 0 "$command" run --profile sh -c "$words"
+    prints ",profile=on,profile_page=on,profile_at_exit=$folder/poolmalloc.%p.heap"
+    expect 0 "$command" run --profile=64k --output=p.%p sh -c "$words"
+    prints ",profile=64k,profile_page=on,profile_at_exit=$folder/p.%p"
+    mkdir "$folder/a,b" # which a setting cannot have
+    expect 0 sh -c 'cd "$1" && exec "$0" run --profile sh -c "$2"' "$command" "$folder/a,b" "$words"
+    prints ",profile=on,profile_page=on,profile_at_exit=poolmalloc.%p.heap"
+}
+
+test_flags_work()
+{
+    cd "$folder" || exit 1
+    echo '#include <stdlib.h>
+        #include <string.h>
+        int main(void) { char *volatile p = malloc(10); memset(p, 1, 11); free(p); return 0; }' \
+        >over.c
+    "$cc" -w -o over over.c || wrong "no compiler"
+    expect 0 "$command" run --stats ./over
+    says errors "# bytes in allocated blocks"
+    expect 0 "$command" run --stats --output=table ./over
+    silent errors
+    grep -q "# bytes in allocated blocks" table || wrong "no table in the file"
+    expect 0 "$command" run --profile=1 ./over
+    silent errors
+    grep -q "^heap profile: .*@ heap_v2/1$" poolmalloc.*.heap || wrong "no profile"
+    expect 0 "$command" run --profile --output=profile ./over
+    grep -q "^heap profile: .*@ heap_v2/524288$" profile || wrong "no profile"
+    expect 0 "$command" run ./over
+    expect 134 sh -c '"$0" run --debug ./over; exit $?' "$command"
+    says errors "bad trailing pad byte"
+}
+
+test_flags_wrong()
+{
+    for flag in --trace=0 --trace=129 --trace=x --trace=; do
+        expect 125 "$command" run "$flag" true
+        says errors "is no number of frames: from 1 to 128"
+        says errors "Try 'poolmalloc run --help'"
+    done
+    for flag in --profile=x --profile= --profile=1kk --profile=k --profile=-1; do
+        expect 125 "$command" run "$flag" true
+        says errors "is no size"
+    done
+    expect 125 "$command" run --debug --hardened true
+    says errors "--debug and --hardened do not go together"
+    expect 125 "$command" run --output=x true
+    says errors "--output is for what --trace, --profile or --stats writes"
+    expect 125 "$command" run --trace --stats --output=x true
+    says errors "--output can take what one of"
+    for path in "" a,b "$(printf '%0256d' 0)"; do
+        expect 125 "$command" run --stats --output="$path" true
+        says errors "cannot be written to"
+    done
+    expect 0 "$command" run --debug --debug true
+}
+
 # Only root can make a program somebody else's.
 test_secure()
 {
@@ -271,6 +348,18 @@ test_places()
     expect 1 "$folder/moved/bin/poolmalloc" options
 }
 
+# wait_for_page PID: the program may not be there yet, only the command that becomes it.
+wait_for_page()
+{
+    tries=0
+    until "$command" stats "$1" --count=1 >/dev/null 2>&1; do
+        tries=$((tries + 1))
+        [ $tries -lt 1000 ] || wrong "process $1 does not get a page"
+        [ $tries -lt 1000 ] || exit 1
+        sleep 0.01
+    done
+}
+
 # offers WORD...: what bash offers for the last one.
 offers()
 {
@@ -284,13 +373,53 @@ test_completion()
 {
     command -v bash >/dev/null || { echo "skipped: bash is missing"; exit $skipped; }
     offers poolmalloc ""
-    prints "run options --help --version"
+    prints "run options stats top report diff convert --help --version"
     offers poolmalloc ru
     prints run
-    offers poolmalloc run --o
+    offers poolmalloc run --op
     prints --options=
+    offers poolmalloc run --
+    for word in --debug --hardened --trace --profile --stats --output= --options=; do
+        says output "$word"
+    done
+    offers poolmalloc top --s
+    prints --sort=
+    offers poolmalloc top --sort = ""
+    prints "live all blocks"
+    offers poolmalloc top --sort = b
+    prints blocks
+    offers poolmalloc top --sort =
+    prints "live all blocks"
+    offers poolmalloc stats --interval = 1
+    prints ""
+
+    # Processes that can be watched.
+    mkfifo "$folder/told"
+    "$command" run --options=stats_page=on,profile=on,profile_page=on cat <"$folder/told" &
+    exec 9>"$folder/told"
+    process=$!
+    wait_for_page $process
+    for kind in stats top; do
+        offers poolmalloc $kind ""
+        tr ' ' '\n' <"$folder/output" | grep -qx "$process" || wrong "$process is not offered"
+        offers poolmalloc $kind "$process"
+        tr ' ' '\n' <"$folder/output" | grep -qx "$process" || wrong "$process is not offered"
+        ! tr ' ' '\n' <"$folder/output" | grep -qx "$$" || wrong "a process without a page is"
+    done
+    exec 9>&-
+    wait "$process"
     offers poolmalloc options -
     prints --help
+    offers poolmalloc report --
+    prints "--output= --text --by= --cumulative --all --filter= --top= --help"
+    offers poolmalloc convert --t
+    prints --to=
+    offers poolmalloc report --by=t
+    prints traceback
+    offers poolmalloc report --by = t
+    prints traceback
+    offers poolmalloc convert --to=p
+    prints pprof
     offers poolmalloc options x
     prints ""
     offers poolmalloc run poolmal

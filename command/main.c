@@ -12,7 +12,9 @@
 #include <string.h>
 
 /* All subcommands, in the order in which they are listed. */
-static const struct command *const commands[] = {&command_run, &command_options};
+static const struct command *const commands[] = {&command_run,    &command_options, &command_stats,
+                                                 &command_top,    &command_report,  &command_diff,
+                                                 &command_convert};
 enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
 
 /* "poolmalloc", and the subcommand once it is known. */
@@ -84,8 +86,15 @@ static int dispatch(int count, char **arguments)
 int main(int count, char **arguments)
 {
     int status = dispatch(count, arguments);
-    if (fclose(stdout) != 0 && status == 0) {
-        complain("write error: %s", strerror(errno));
+    /* What failed when a part was written may have left nothing for fclose to fail with. */
+    bool failed = ferror(stdout) != 0;
+    int error = errno;
+    if (fclose(stdout) != 0) {
+        failed = true;
+        error = errno;
+    }
+    if (failed && status == 0) {
+        complain("write error: %s", strerror(error));
         status = STATUS_FAILED;
     }
     return status;

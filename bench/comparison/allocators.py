@@ -11,6 +11,7 @@ from comparison.process import Failure, environment, mallocs_counted, run, with_
 PROBE_SECONDS = 60
 BASELINES = ("glibc", "jemalloc")
 SUBJECT = "poolmalloc"
+MODES = ("debug", "hardened")  # of the subject, that --mode adds as columns
 DEFAULT = BASELINES + (SUBJECT,)
 LIBRARIES = {
     "jemalloc": ("libjemalloc.so.2",),
@@ -33,9 +34,10 @@ class Allocator:
     preload: str = None  # None: the C library's own, without a preload
     provider: str = None  # the file that served a probe run
     version: str = None
+    variables: dict = dataclasses.field(default_factory=dict)  # of its own, in the environment
 
     def environment(self, **extra):
-        return environment(self.preload, **extra)
+        return environment(self.preload, **self.variables, **extra)
 
 
 def ldconfig_paths():
@@ -104,6 +106,13 @@ def find(name, build):
         raise Failure("library not found: %s" % advice)
     path = os.path.realpath(path)
     return Allocator(name, path, version=package_version(path))
+
+
+def in_mode(mode, build):
+    """poolmalloc in another mode than its default, as a column of its own."""
+    subject = find(SUBJECT, build)
+    return Allocator("%s-%s" % (SUBJECT, mode), subject.preload, version=subject.version,
+                     variables={"POOLMALLOC": mode})
 
 
 def counted(build):

@@ -84,6 +84,10 @@ def add_extent(parser):
                         "that are installed, unless --quick)" % ", ".join(allocators.KNOWN))
     parser.add_argument("--allocator", type=named_library, action="append", default=[],
                         metavar="NAME=PATH", help="compare this library too; may be repeated")
+    parser.add_argument("--mode", dest="modes", action="append", default=[],
+                        choices=allocators.MODES,
+                        help="compare poolmalloc in this mode too, as poolmalloc-MODE; may be\n"
+                        "repeated")
     parser.add_argument("--threads", type=thread_counts, metavar="LIST",
                         help="other thread counts for the rows that have several, as 1,2,8")
     parser.add_argument("--rounds", type=positive(int), metavar="N",

@@ -193,6 +193,8 @@ struct pm_stats {
     uint64_t live_blocks, batched_blocks, available_blocks;
     uint64_t user_heaps;     /* made by pm_heap_new and not destroyed */
     uint64_t no_huge_arenas; /* in which the system was told to make no huge pages */
+    uint64_t guarded_blocks; /* sampled guarded blocks (mode hardened), which lie in no arena */
+    uint64_t guarded_bytes;  /* that were asked for */
 };
 
 /*
@@ -201,7 +203,7 @@ struct pm_stats {
  *   - at rest, that is while no thread is inside the allocator, and the caller knows that what the
  *     others did is done (it joined them, or waits at a barrier with them): exact, to the byte and
  *     to the block, of all threads, alive and exited. Then mallocs less frees, remote_frees and
- *     batched_blocks is live_blocks + spans;
+ *     batched_blocks is live_blocks + spans + guarded_blocks;
  *   - of a thread at work: as it counted on its last slow path, so that it lags behind by no more
  *     than one pool of each size class;
  *   - always: no field is below zero; mallocs is no less than frees, remote_frees and
@@ -224,8 +226,9 @@ PM_API bool pm_stats_get_sized(struct pm_stats *stats, size_t bytes);
  * that has pools its number, block size, pools, blocks in use and blocks available; arenas; where
  * all bytes of all arenas are; then events, locks and threads. At rest the total is arenas * arena
  * size. `write` gets a line or a few at a time, in order; it may allocate, and NULL stands for
- * stderr. As exact as pm_stats_get; in the table of classes, what a thread holds back in a batch of
- * frees counts as in use.
+ * stderr, for which write(2) is the only system call, so that threads have no names there. As exact
+ * as pm_stats_get; in the table of classes, what a thread holds back in a batch of frees counts as
+ * in use.
  */
 PM_API void pm_stats_print(void (*write)(void *arg, const char *text), void *arg);
 

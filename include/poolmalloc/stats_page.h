@@ -11,10 +11,11 @@
  * process, that with the most updates is the one in use.
  *
  * How old: updated_ns says it. The process updates the page on slow paths of malloc and free, each
- * 16th of which looks at the clock, and no more often than each rest_ns: stats_page_ms, or 50 times
- * as long as an update takes, whichever is longer. So what happened since then is missing, and of
- * what happened before, what each thread's pools had since its last slow path (at most one pool of
- * each size class). A process that does not allocate does not update; then little changed.
+ * 16th of which looks at the clock, and no more often than each rest_ns: stats_page_ms, at first
+ * the age of the page if that is less, or 50 times as long as an update took lately, whichever is
+ * longer. So what happened since then is missing, and of what happened before, what each thread's
+ * pools had since its last slow path (at most one pool of each size class). A process that does not
+ * allocate does not update; then little changed.
  *
  * Layout: words of 64 bits in the machine's order. Within a version fields keep their place and
  * meaning, and room that is zero may get one; a reader refuses versions that it does not know.
@@ -34,6 +35,7 @@ extern "C" {
 #define PM_STATS_PAGE_CLASSES 128
 #define PM_STATS_PAGE_THREADS 120
 #define PM_STATS_PAGE_FIELDS 64
+#define PM_STATS_PAGE_LOCKS 16
 
 /* A size class that has pools. */
 struct pm_stats_page_class {
@@ -48,6 +50,12 @@ struct pm_stats_page_thread {
     uint64_t mallocs, frees, remote_frees; /* counted on its slow paths */
 };
 
+/* A kind of lock. */
+struct pm_stats_page_lock {
+    char name[16]; /* with a final 0 */
+    uint64_t acquisitions, contended;
+};
+
 struct pm_stats_page {
     uint64_t magic, version, bytes; /* PM_STATS_PAGE_...; of the whole page */
     uint64_t sequence;              /* odd: being written */
@@ -58,12 +66,14 @@ struct pm_stats_page {
     uint64_t fields;                /* of `stats` that the process knows */
     uint64_t classes, threads;      /* rows in use */
     uint64_t threads_left_out;      /* for which there are no rows */
+    uint64_t locks;                 /* rows in use */
     union {
         struct pm_stats stats;
         uint64_t words[PM_STATS_PAGE_FIELDS];
     } stats;
     struct pm_stats_page_class class_rows[PM_STATS_PAGE_CLASSES];
     struct pm_stats_page_thread thread_rows[PM_STATS_PAGE_THREADS];
+    struct pm_stats_page_lock lock_rows[PM_STATS_PAGE_LOCKS];
 };
 
 /*

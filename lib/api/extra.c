@@ -2,6 +2,7 @@
 /* What the C library's family lacks and callers of other allocators know: sizes, ownership, change
  * in place, batches. Any thread. */
 #include "api/blocks.h"
+#include "heap/guests.h"
 #include "poolmalloc/poolmalloc.h"
 
 size_t pm_good_size(size_t size)
@@ -15,7 +16,8 @@ size_t pm_good_size(size_t size)
 
 bool pm_owns(const void *ptr)
 {
-    return pm_arena_owns(pm_untagged(ptr));
+    const struct pm_guests *guests = pm_guests_at(ptr);
+    return guests != NULL ? guests->in_block(pm_untagged(ptr)) : pm_arena_owns(pm_untagged(ptr));
 }
 
 bool pm_expand(void *ptr, size_t size)

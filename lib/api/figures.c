@@ -42,6 +42,8 @@ static struct pm_stats counters_of(const struct pm_heap_stats *heap,
         .purging_bytes = arena->purging_units << PM_UNIT_SHIFT,
         .user_heaps = heap->user_heaps,
         .no_huge_arenas = arena->no_huge_arenas,
+        .guarded_blocks = heap->guest_blocks,
+        .guarded_bytes = heap->guest_bytes,
         .lock_acquisitions =
             heap->lock_acquisitions + arena->lock_acquisitions + floating->lock_acquisitions,
         .lock_contended = heap->lock_contended + arena->lock_contended + floating->lock_contended,
@@ -204,9 +206,9 @@ static bool add_up_at_rest(const struct pm_stats *s)
         return violated("pools are not the sum of their parts", pools, s->pool_bytes);
     if (all != s->arenas * s->arena_bytes)
         return violated("arenas are not the sum of their parts", all, s->arenas * s->arena_bytes);
-    if (out != s->live_blocks + s->spans)
-        return violated("blocks handed out and not freed are not those alive", out,
-                        s->live_blocks + s->spans);
+    uint64_t alive = s->live_blocks + s->spans + s->guarded_blocks;
+    if (out != alive)
+        return violated("blocks handed out and not freed are not those alive", out, alive);
     return true;
 }
 
@@ -286,6 +288,8 @@ const struct pm_stats_row pm_stats_rows[] = {
     STAT(available_blocks),
     STAT(user_heaps),
     STAT(no_huge_arenas),
+    STAT(guarded_blocks),
+    STAT(guarded_bytes),
 };
 
 const unsigned pm_stats_row_count = sizeof pm_stats_rows / sizeof *pm_stats_rows;

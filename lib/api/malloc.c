@@ -237,7 +237,7 @@ size_t tc_malloc_size(void *ptr) SAME_AS(pm_malloc_usable_size);
 
 /* Refers to the start-up file, to the rest of the C library's names, to what options start of the
  * tools, and to the modes, so that a static link takes them along. */
-extern const char pm_process_linked, pm_gnu_linked, pm_stats_report_linked;
+extern const char pm_process_linked, pm_gnu_linked, pm_stats_report_linked, pm_profile_linked;
 const void *const pm_malloc_needs[] PM_HIDDEN = {&pm_process_linked, &pm_gnu_linked,
-                                                 &pm_stats_report_linked,
+                                                 &pm_stats_report_linked, &pm_profile_linked,
                                                  (const void *)pm_watch_at_start};

@@ -65,6 +65,15 @@ bool pm_span_resize(struct pm_window *w, void *ptr, size_t bytes, const char *fu
 struct pm_link *pm_span_link(struct pm_window *w, size_t unit);
 void *pm_span_of_link(const struct pm_link *link);
 
+/* What who made a live large block wants to know of it, in the descriptor. */
+struct pm_span_note {
+    size_t offset, bytes;
+    uint32_t marks;
+};
+struct pm_span_note *pm_span_note(struct pm_window *w, size_t unit);
+/* The memory of the window is the system's, and private: not of the program's hooks. */
+bool pm_arena_is_systems(const struct pm_window *w);
+
 /* Moves the contents of a large block to a new one of `bytes` by the page tables, and frees the old
  * one. NULL: the system cannot, or out of memory; nothing happened. */
 void *pm_span_move(struct pm_window *w, void *ptr, size_t bytes, const char *function);

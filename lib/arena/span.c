@@ -361,6 +361,11 @@ struct pm_link *pm_span_link(struct pm_window *w, size_t unit)
     return &pm_span_at(w, unit)->link;
 }
 
+struct pm_span_note *pm_span_note(struct pm_window *w, size_t unit)
+{
+    return &pm_span_at(w, unit)->note;
+}
+
 struct line {
     const char *start;
     void *unit;
@@ -388,7 +393,7 @@ static struct pm_span *span_at_block(const void *block)
     return pm_span_at(w, pm_window_index(w, block));
 }
 
-static bool is_systems(const struct pm_window *w)
+bool pm_arena_is_systems(const struct pm_window *w)
 {
     return w->pages == NULL && !pm_window_is_piece(w);
 }
@@ -397,7 +402,7 @@ static bool is_systems(const struct pm_window *w)
 static size_t move_pages(void *to, void *from, size_t bytes, bool *lost)
 {
     *lost = false;
-    return is_systems(pm_window_find(to)) ? pm_os_move_pages(to, from, bytes, lost) : 0;
+    return pm_arena_is_systems(pm_window_find(to)) ? pm_os_move_pages(to, from, bytes, lost) : 0;
 }
 
 /* All its pages were moved away; what is left of it reads as zero. */
@@ -414,7 +419,7 @@ void *pm_span_move(struct pm_window *w, void *ptr, size_t bytes, const char *fun
     struct pm_span *span = pm_span_at(w, unit);
     size_t have = span->units << PM_UNIT_SHIFT, less = bytes < have ? bytes : have;
     size_t kept = pm_align_up(less, PM_ARENA_BYTES);
-    if (span->arenas == 0 || bytes < PM_MOVE_MIN_BYTES || !is_systems(w))
+    if (span->arenas == 0 || bytes < PM_MOVE_MIN_BYTES || !pm_arena_is_systems(w))
         return NULL;
     char *block = pm_span_alloc(bytes, 1, &zero);
     if (block == NULL)

@@ -15,7 +15,8 @@ struct pm_span {
     size_t peak_units;  /* the most it ever might: these are dirty when it is freed */
     uint32_t arenas;    /* 0: in one arena; else whole arenas, of which `units` may be a part */
     uint32_t was_clean; /* nothing was dirty when it was made */
-    struct pm_link link; /* for who made it */
+    struct pm_link link; /* this and the next: for who made it */
+    struct pm_span_note note;
 };
 
 _Static_assert(sizeof(struct pm_span) <= PM_LINE_BYTES, "a span's descriptor is one line");

@@ -136,10 +136,36 @@
 #define PM_TICK_SHIFT 24             /* arenas remember times in units of 2^24 ns */
 #define PM_TICK_EVERY 16             /* heaps look at the clock on each 16th slow path */
 
+/* Mode hardened: what waits in each of its heaps, and how many heaps its threads share: twice as
+ * many as processors, and no more than this. */
+#define PM_HARDEN_QUARANTINE_DEFAULT ((size_t)256 << 10)
+#define PM_HARDEN_QUARANTINE_MAX ((size_t)64 << 30)
+#define PM_HARDEN_HEAPS 16
+#define PM_HARDEN_CROWDED 256    /* so many waits for its lock make a thread leave a heap, */
+#define PM_HARDEN_CROWDED_PART 8 /* if they are more than one in so many acquisitions */
+
 /* The statistics page: how long at most between two updates, and how many times as long as an
  * update takes at least, so that it takes no more than so small a part of a thread's time. */
 #define PM_STATS_PAGE_MS_MAX 3600000
 #define PM_STATS_PAGE_REST 50
+
+/* The profiler: one byte in so many is sampled by default, as gperftools and jemalloc do; and how
+ * many rows its table has. Live blocks are in buckets, each of lines that one load fetches; there
+ * is address space for so many lines. */
+#define PM_PROFILE_MEAN_BYTES ((size_t)512 << 10)
+#define PM_PROFILE_STACKS_DEFAULT 16384
+#define PM_PROFILE_STACKS_MAX 1048576
+#define PM_PROFILE_BUCKETS_SHIFT 14
+#define PM_PROFILE_LINES_MAX ((size_t)4 << 20)
+#define PM_PROFILE_STEP_BYTES ((size_t)256 << 10) /* tables are committed by so much */
+#define PM_PROFILE_LEAKS_SHOWN 100                /* stacks of a leak report */
+
+/* Sampled guarded blocks (defaults of the options, and bounds: each that is live is up to three
+ * mappings of the 65530 that a process may have). */
+#define PM_GUARDED_ONE_IN_DEFAULT 5000
+#define PM_GUARDED_ONE_IN_MAX 1000000000
+#define PM_GUARDED_SLOTS_DEFAULT 64
+#define PM_GUARDED_SLOTS_MAX 4096
 
 /* Option cgroup: how often at most the system is asked what the group may have, and which part of
  * it is left to what is not in arenas: free memory beyond the rest is not kept. */

@@ -16,6 +16,7 @@
 
 /* Lowest first: a holder of one may take any below it in this list. */
 enum pm_rank {
+    PM_RANK_SERVICE,  /* starting and stopping of tracing */
     PM_RANK_OPTIONS,  /* run-time options; nothing is taken under it */
     PM_RANK_INIT,     /* process start */
     PM_RANK_REGISTRY, /* shells of thread heaps */
@@ -25,6 +26,7 @@ enum pm_rank {
     PM_RANK_GROW,     /* adding arenas and windows: held over system calls */
     PM_RANK_DECOMMIT, /* memory of arenas that is read stays committed: held over system calls */
     PM_RANK_ARENA,    /* the arena list: no system call under it */
+    PM_RANK_TRACE,    /* traces of what is in no window: nothing is taken under it */
     PM_RANK_COUNT
 };
 

@@ -70,7 +70,7 @@ static unsigned suffix_shift(char c)
     }
 }
 
-static bool parse_bytes(const char *text, size_t length, size_t *bytes)
+bool pm_option_parse_bytes(const char *text, size_t length, size_t *bytes)
 {
     size_t n = 0, i = 0;
     for (; i < length && is_digit(text[i]); i++) {
@@ -155,7 +155,8 @@ static enum outcome take(const struct pm_option *option, enum pm_option_source s
     bool plain = length > 0 && is_digit(value[length - 1]);
     if (!pm_option_is_number(option))
         outcome = take_text(option, value, length);
-    else if ((plain || option->kind == PM_OPTION_BYTES) && parse_bytes(value, length, &number))
+    else if ((plain || option->kind == PM_OPTION_BYTES) &&
+             pm_option_parse_bytes(value, length, &number))
         outcome = take_number(option, number);
     if (outcome == TAKEN)
         pm_store_relaxed(&sources[option - pm_option_rows], (uint8_t)source);

@@ -69,9 +69,45 @@
     X(CHOICE, mapping_names, "off", 0, 0, AT_START,                                                \
       "off|on: names in /proc/PID/maps for arenas, tables and heaps, where the kernel has them")   \
     X(CHOICE, allocator, "default", 0, 0, AT_START,                                                \
-      "default|debug|malloc|malloc_debug|pool|pool_debug: who serves the program, and whether "    \
-      "debug hooks check each block; the same as the variable POOLMALLOC, which wins; malloc: "    \
-      "the C library's, where it can be reached")                                                  \
+      "default|debug|malloc|malloc_debug|pool|pool_debug|hardened: who serves the program, and "   \
+      "whether debug hooks check each block; the same as the variable POOLMALLOC, which wins; "    \
+      "malloc: the C library's, where it can be reached; hardened: the pools, which find and "     \
+      "hinder misuse")                                                                             \
+    X(CHOICE, harden_links, "on", 0, 0, AT_START,                                                  \
+      "on|off: in mode hardened, links of free blocks are encoded, and checked when they are "     \
+      "used")                                                                                      \
+    X(CHOICE, harden_order, "on", 0, 0, AT_START,                                                  \
+      "on|off: in mode hardened, blocks of a pool are handed out in random order")                 \
+    X(CHOICE, harden_canaries, "on", 0, 0, AT_START,                                               \
+      "on|off: in mode hardened, what is left behind the data of a block is filled, and checked "  \
+      "when it is freed; its last word always is")                                                 \
+    X(CHOICE, harden_guards, "on", 0, 0, AT_START,                                                 \
+      "on|off: in mode hardened, large blocks lie between pages that trap")                        \
+    X(CHOICE, harden_zero, "on", 0, 0, AT_START,                                                   \
+      "on|off: in mode hardened, blocks are cleared when they are freed, and checked for writes "  \
+      "when they are handed out again")                                                            \
+    X(BYTES, harden_quarantine_bytes, PM_HARDEN_QUARANTINE_DEFAULT, 0, PM_HARDEN_QUARANTINE_MAX,   \
+      AT_START,                                                                                    \
+      "in mode hardened, freed blocks wait until so many bytes more were freed in their heap, "    \
+      "large ones sixteen times as long; 0: they do not")                                          \
+    X(NUMBER, guarded_one_in, PM_GUARDED_ONE_IN_DEFAULT, 0, PM_GUARDED_ONE_IN_MAX, AT_START,       \
+      "in mode hardened, one allocation in so many gets pages of its own, so that overflow and "   \
+      "use after free trap at the access; 0: none")                                                \
+    X(NUMBER, guarded_slots, PM_GUARDED_SLOTS_DEFAULT, 1, PM_GUARDED_SLOTS_MAX, AT_START,          \
+      "so many guarded blocks are live at a time at most; as many of those freed last are "        \
+      "watched")                                                                                   \
+    X(NUMBER, trace, 0, 0, 128, AT_START,                                                          \
+      "each block is traced from the start on, with so many frames of the stack that made it; 0: " \
+      "no tracing, until pm_trace_start")                                                          \
+    X(CHOICE, trace_unwind, "auto", 0, 0, AT_START,                                                \
+      "auto|frames|unwinder: how stacks are taken; auto: by the unwinder, and by frame pointers "  \
+      "and places where it agreed; frames: by frame pointers only; unwinder: each anew")           \
+    X(TEXT, trace_at_exit, "", 0, 0, ANYTIME,                                                      \
+      "a file to which a snapshot of what is traced is written at exit; empty: none")              \
+    X(NUMBER, trace_signal, 0, 0, 64, AT_START,                                                    \
+      "the number of a signal on which such a snapshot is written; 0: none")                       \
+    X(TEXT, trace_to, "poolmalloc-trace", 0, 0, AT_START,                                          \
+      "the file to which a snapshot is written on the signal; .PID.NUMBER is put behind")          \
     X(TEXT, stats_at_exit, "", 0, 0, ANYTIME,                                                      \
       "a file to which the counters are appended at exit; stderr and stdout are known; empty: "    \
       "none")                                                                                      \
@@ -84,7 +120,28 @@
     X(CHOICE, stats_page, "off", 0, 0, AT_START,                                                   \
       "off|on: a page of statistics that other processes map, found in /proc/PID/fd")              \
     X(NUMBER, stats_page_ms, 100, 1, PM_STATS_PAGE_MS_MAX, ANYTIME,                                \
-      "the page is brought up to date no more often than each so many milliseconds")
+      "the page is brought up to date no more often than each so many milliseconds")               \
+    X(TEXT, profile, "off", 0, 0, AT_START,                                                        \
+      "off, on or a size: of all bytes allocated one in so many is sampled from the start on, "    \
+      "with the stack that allocates it; on: one in 512k; 1: every block")                         \
+    X(TEXT, profile_at_exit, "", 0, 0, ANYTIME,                                                    \
+      "a file that the profile is written to at exit; %p is the process's number; empty: none")    \
+    X(TEXT, profile_to, "poolmalloc.%p", 0, 0, AT_START,                                           \
+      "how the files of profile_signal and profile_every start: .0001.heap follows, .0002.heap "   \
+      "and so on; %p is the process's number")                                                     \
+    X(NUMBER, profile_signal, 0, 0, 64, AT_START,                                                  \
+      "the number of a signal on which the profile is written; 0: none")                           \
+    X(BYTES, profile_every, 0, 0, SIZE_MAX, ANYTIME,                                               \
+      "the profile is written whenever so many bytes were allocated, as samples tell; 0: not")     \
+    X(CHOICE, profile_form, "gperftools", 0, 0, AT_START,                                          \
+      "gperftools|jemalloc: the form of these files, for pprof or jeprof")                         \
+    X(CHOICE, profile_page, "off", 0, 0, AT_START,                                                 \
+      "off|on: a page of the profile that other processes map, found in /proc/PID/fd")             \
+    X(NUMBER, profile_stacks, PM_PROFILE_STACKS_DEFAULT, 16, PM_PROFILE_STACKS_MAX, AT_START,      \
+      "how many different stacks, by size of their blocks, a profile can have")                    \
+    X(TEXT, leak_report, "off", 0, 0, ANYTIME,                                                     \
+      "off, on or a file to which a report of the sampled blocks that are live is appended at "    \
+      "exit; on: stderr")
 
 enum pm_option_kind { PM_OPTION_BYTES, PM_OPTION_NUMBER, PM_OPTION_CHOICE, PM_OPTION_TEXT };
 enum pm_option_when { PM_OPTION_AT_START, PM_OPTION_ANYTIME };
@@ -154,6 +211,8 @@ int pm_options_value(const char *name, char *to, size_t room);
 
 /* ---- words for users: options_text.c ---- */
 
+/* A size, as options of that kind take it. False: it is none. */
+bool pm_option_parse_bytes(const char *text, size_t length, size_t *bytes);
 /* The row, or NULL. */
 const struct pm_option *pm_option_find(const char *name, size_t length);
 /* The row whose name is most like the word. */

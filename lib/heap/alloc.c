@@ -4,6 +4,8 @@
  * blocks. Any thread.
  */
 #include "heap/fast.h"
+#include "heap/guests.h"
+#include "heap/harden.h"
 #include "heap/internal.h"
 #include "heap/sample.h"
 #include "heap/user.h"
@@ -61,9 +63,13 @@ static void *alloc_class_slow(unsigned class, bool *zero)
 PM_NOINLINE void *pm_thread_malloc_slow(size_t n)
 {
     bool zero;
-    const struct pm_watch *watch = pm_watch_asked();
-    if (pm_unlikely(watch != NULL))
-        return pm_watch_malloc(watch, n, 1, false);
+    if (pm_unlikely(!pm_heap_self->real)) {
+        if (pm_watch_is_short())
+            return pm_watch_short.malloc(n);
+        const struct pm_watch *watch = pm_watch_of_thread();
+        if (watch != NULL)
+            return pm_watch_malloc(watch, n, 1, false);
+    }
     return alloc_class_slow(pm_class_of(n), &zero);
 }
 
@@ -217,7 +223,7 @@ static struct found find(const void *ptr, const char *function)
     uint64_t route = pm_load_relaxed(pm_window_route(found.window, found.unit));
     uint64_t owner = route & ~PM_ROUTE_DISTANCE_MASK;
     if (pm_unlikely(owner == PM_ROUTE_VOID))
-        pm_span_fatal_void(found.window, plain, function);
+        pm_harden_fatal_void(found.window, plain, function);
     found.span = owner == PM_ROUTE_SPAN;
     found.unit -= found.span ? 0 : route & PM_ROUTE_DISTANCE_MASK;
     return found;
@@ -225,6 +231,9 @@ static struct found find(const void *ptr, const char *function)
 
 static size_t usable(struct found found, const void *ptr, const char *function)
 {
+    struct pm_harden_block hardened;
+    if (pm_hardened() && pm_harden_find((void *)(uintptr_t)ptr, function, &hardened))
+        return hardened.bytes;
     if (found.span)
         return pm_span_usable(found.window, ptr, function);
     struct pm_remote *remote = pm_remote_at(found.window, found.unit);
@@ -237,6 +246,9 @@ static PM_NOINLINE size_t usable_slow(const void *ptr, const char *function)
     const struct pm_watch *watch = pm_watch_asked();
     if (pm_unlikely(watch != NULL))
         return pm_watch_usable(watch, ptr, function);
+    const struct pm_guests *guests = pm_guests_at(ptr);
+    if (pm_unlikely(guests != NULL))
+        return guests->usable(pm_untagged(ptr), function);
     return usable(find(ptr, function), pm_untagged(ptr), function);
 }
 
@@ -279,6 +291,8 @@ bool pm_heap_resize(void *ptr, size_t n, const char *function)
         return true;
     if (have <= PM_BLOCK_MAX) /* a smaller block of the same class would be no gain at all */
         return n <= have && pm_class_bytes(pm_class_of(n)) == have;
+    if (pm_unlikely(pm_guests_at(ptr) != NULL))
+        return false;
     struct found found = find(ptr, function);
     ptr = pm_untagged(ptr);
     if (!found.span || n <= PM_BLOCK_MAX || PM_VALGRIND) /* what it was made for is at its end */
@@ -288,7 +302,8 @@ bool pm_heap_resize(void *ptr, size_t n, const char *function)
             : !pm_span_resize(found.window, ptr, n, function))
         return false;
     pm_asan_unpoison(ptr, pm_align_up(n, PM_UNIT_BYTES));
-    pm_sample_lay(pm_sample_lift(ptr), ptr, pm_span_good_bytes(n));
+    if (pm_user_of_run(found.window, found.unit) == NULL)
+        pm_sample_resized(ptr, pm_span_good_bytes(n));
     return true;
 }
 
@@ -299,13 +314,15 @@ bool pm_heap_expand(void *ptr, size_t n, const char *function)
 
 void *pm_heap_move_large(void *ptr, size_t n, const char *function)
 {
+    if (pm_unlikely(pm_guests_at(ptr) != NULL))
+        return NULL;
     struct found found = find(ptr, function);
     ptr = pm_untagged(ptr);
     if (!found.span || pm_user_of_run(found.window, found.unit) != NULL)
         return NULL;
     void *record = pm_sample_lift(ptr); /* before: somebody may get its old place at once */
     void *moved = pm_span_move(found.window, ptr, n, function);
-    pm_sample_lay(record, moved ? moved : ptr, moved ? pm_span_good_bytes(n) : 0);
+    pm_sample_lay(record, ptr, moved, pm_span_good_bytes(n));
     return moved;
 }
 
@@ -317,7 +334,9 @@ struct pm_user_heap *pm_user_of(const void *ptr, const char *function)
         pm_load_relaxed(pm_window_route(&pm_window, unit)) - (uintptr_t)pm_heap_self <=
             PM_ROUTE_DISTANCE_MASK)
         return NULL;
+    if (pm_unlikely(pm_guests_at(ptr) != NULL))
+        return NULL;
     struct found found = find(ptr, function);
     struct pm_user_heap *heap = pm_user_of_run(found.window, found.unit);
-    return pm_sampling_was_on() && heap == pm_sampling.heap ? NULL : heap; /* nobody asked for it */
+    return heap != NULL && heap->unasked ? NULL : heap;
 }

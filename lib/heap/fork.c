@@ -12,6 +12,7 @@
  *
  *   rank       in the child, when its holder is gone
  *   INIT       nothing: start-up can be done again
+ *   SERVICE    nothing: tracing may be on without its watch, or the other way round
  *   OPTIONS    nothing: it is held for a copy; a text that was being changed may be cut
  *   REGISTRY   nothing: each change takes effect with one store; at most one shell is lost
  *   COLD       a new cold heap
@@ -20,6 +21,7 @@
  *   GROW       nothing: arenas and windows count once they are complete
  *   DECOMMIT   nothing: the units that were on their way are lost, as with any purge
  *   ARENA      the lists are made anew from the arenas' bits
+ *   TRACE      nothing: each change takes effect with one store
  *
  * Locks of the interrupted code stay its own, in parent and child; it goes on when the handler
  * returns.

@@ -7,6 +7,8 @@
  * on the slow path of malloc, and at thread exit (I7).
  */
 #include "heap/fast.h"
+#include "heap/guests.h"
+#include "heap/harden.h"
 #include "heap/internal.h"
 #include "heap/sample.h"
 #include "heap/user.h"
@@ -153,6 +155,9 @@ PM_INLINE void batch_add(struct pm_batch *batch, struct pm_remote *remote, void 
 /* Of a thread that is watched, or has no heap. */
 static PM_NOINLINE void free_without_heap(void *ptr, const char *function)
 {
+    pm_count_event(PM_EVENT_SLOW_PATH);
+    if (pm_likely(pm_watch_is_short()))
+        return pm_watch_short.free(ptr, function);
     const struct pm_watch *watch = pm_watch_of_thread();
     if (watch != NULL)
         return pm_watch_free(watch, ptr, function);
@@ -171,8 +176,6 @@ static PM_NOINLINE void free_direct(void *ptr, struct pm_place_of at, uint64_t d
     struct pm_batch *batch = batch_of(heap, remote);
     char *base = pm_window_unit(at.window, at.unit);
     pm_count_event(PM_EVENT_SLOW_PATH);
-    if (pm_unlikely(!heap->real))
-        return free_without_heap(ptr, function);
     if (pm_unlikely(!pm_remote_is_block(remote, pm_pool_offset(ptr, distance))))
         return free_no_block(ptr, function);
     asan_back(remote, ptr);
@@ -193,6 +196,8 @@ PM_INLINE void free_in_pool(struct pm_window *w, size_t unit, uint64_t route, vo
     struct pm_batch *batch = batch_of(pm_heap_self, remote_of(at));
     if (batch->remote == remote_of(at)) /* never in a sentinel */
         return batch_add(batch, remote_of(at), ptr, distance, function);
+    if (pm_unlikely(!pm_heap_self->real))
+        return free_without_heap(ptr, function);
     free_direct(ptr, at, distance, function);
 }
 
@@ -207,7 +212,7 @@ static PM_NOINLINE void free_special(struct pm_window *w, void *ptr, const char 
     if (pm_unlikely(watch != NULL))
         return pm_watch_free(watch, ptr, function);
     if (owner == PM_ROUTE_VOID)
-        pm_span_fatal_void(w, ptr, function);
+        pm_harden_fatal_void(w, ptr, function);
     if (pm_unlikely(pm_sampling_was_on()))
         pm_sample_freed(ptr); /* before the block: somebody may get it again at once */
     if (owner == PM_ROUTE_USER)
@@ -243,10 +248,13 @@ static void free_own(struct pm_place_of at, void *ptr, const char *function)
 }
 
 /* In no window, unless a tag is taken off: one takes a pointer off the fast path, so that it costs
- * nothing there. */
+ * nothing there. Or a guest. */
 static PM_NOINLINE void free_outside(void *ptr, const char *function)
 {
     void *plain = pm_untagged(ptr);
+    const struct pm_guests *guests = pm_guests_at(plain);
+    if (guests != NULL)
+        return guests->give_back(plain, function);
     if (plain == ptr || pm_window_find(plain) == NULL)
         pm_fatal_foreign(function, ptr);
     pm_thread_free_elsewhere(plain, function);
@@ -283,8 +291,12 @@ PM_NOINLINE void pm_heap_pool_emptied(void *last, struct pm_pool *pool)
         pm_count_owner(&heap->frees, pool->start);
         pm_count_owner(&heap->mallocs, pool->start);
         heap->until[pool->class] -= pool->start;
+        bool full = pool->start == PM_COUNT_CURRENT; /* else a bound of sample.h */
         pool->count = pool->start = PM_COUNT_CURRENT;
-        pm_heap_tick_now();
+        if (pm_likely(full))
+            pm_heap_tick_now();
+        else
+            pm_heap_tick(heap);
         if (pm_unlikely(pm_sampling_on()))
             pm_sample_look(heap, pool);
         pm_heap_leave(heap);

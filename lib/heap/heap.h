@@ -59,6 +59,7 @@ struct pm_heap {
     /* See sample.h; counted down also while nothing is sampled. */
     uint64_t sample_epoch;
     uint32_t until[PM_CLASSES]; /* how many allocations of the class, and the last is sampled */
+    void *traced; /* the owner's: what the tools layer knows of the thread; stays with the heap */
 } __attribute__((aligned(PM_LINE_BYTES)));
 
 extern __thread struct pm_heap *pm_heap_self PM_HIDDEN __attribute__((tls_model("initial-exec")));
@@ -133,6 +134,7 @@ struct pm_heap_stats {
     uint64_t mallocs, frees, remote_frees, remote_batches, refills, adopted;
     uint64_t heaps, heaps_in_use, kept_bytes, stash_bytes;
     uint64_t shell_bytes, user_heaps;
+    uint64_t guest_blocks, guest_bytes; /* see guests.h; live */
     uint64_t lock_acquisitions, lock_contended;
 };
 void pm_heap_stats(struct pm_heap_stats *stats);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Statistics and checks of the heap layer. */
 #include "base/report.h"
+#include "heap/guests.h"
 #include "heap/internal.h"
 #include "heap/user.h"
 #include "heap/watch.h"
@@ -48,6 +49,20 @@ static void add_user_heaps(struct pm_heap_stats *stats)
     stats->lock_contended += user.lock_contended;
 }
 
+static void add_guests(struct pm_heap_stats *stats)
+{
+    struct pm_guests_count count;
+    /* Acquire pairs with the release in pm_guests_set. */
+    const struct pm_guests *guests = pm_load_acquire(&pm_guests_now);
+    if (guests == NULL)
+        return;
+    guests->count(&count);
+    stats->guest_blocks = count.blocks;
+    stats->guest_bytes = count.bytes;
+    stats->mallocs += count.frees + count.blocks;
+    stats->frees += count.frees;
+}
+
 static void account_thread(void)
 {
     pm_watch_suspend();
@@ -89,6 +104,7 @@ void pm_heap_stats_brief(struct pm_heap_stats *stats)
     stats->lock_contended =
         pm_load_relaxed(&pm_registry_lock.contended) + pm_load_relaxed(&pm_cold_lock.contended);
     add_user_heaps(stats);
+    add_guests(stats);
 }
 
 void pm_heap_stats(struct pm_heap_stats *stats)

@@ -19,7 +19,8 @@ struct pm_registry {
 };
 extern struct pm_registry pm_registry PM_HIDDEN;
 
-/* Who watches; NULL: nobody. See watch.h. */
+/* Who watches; see watch.h. */
+struct pm_watch;
 extern const struct pm_watch *_Atomic pm_watch_now PM_HIDDEN;
 /* In place of the thread's heap. */
 struct pm_heap *pm_watch_join(struct pm_heap *heap);

@@ -41,6 +41,8 @@ static uint64_t minus_ln(uint64_t word)
 static uint64_t draw_bytes(void)
 {
     uint64_t mean = pm_load_relaxed(&pm_sampling.mean_bytes), product;
+    if (mean == 1) /* each block, without a chance to miss one */
+        return 0;
     if (__builtin_mul_overflow(minus_ln(random_word()), mean, &product))
         return UINT64_MAX;
     return product >> FRACTION_BITS;
@@ -63,16 +65,25 @@ static bool chosen_at_once(size_t bytes)
 
 /* ---- start and end ---- */
 
-bool pm_sampling_start(uint64_t mean_bytes, const struct pm_sampler *sampler)
+bool pm_sampling_prepare(const struct pm_sampler *sampler)
 {
+    struct pm_user_heap *none = NULL, *heap;
     if (!pm_heap_process_init())
         return false;
-    if (pm_sampling.heap == NULL && (pm_sampling.heap = pm_user_new(SIZE_MAX)) == NULL)
-        return false;
+    if (pm_load_acquire(&pm_sampling.heap) == NULL) {
+        if ((heap = pm_user_new_unasked()) == NULL)
+            return false;
+        if (!pm_cas_acq_rel(&pm_sampling.heap, &none, heap)) /* another thread was faster */
+            pm_user_destroy(heap);
+    }
     pm_store_release(&pm_sampling.sampler, sampler);
+    return true;
+}
+
+void pm_sampling_start(uint64_t mean_bytes)
+{
     pm_add_relaxed(&pm_sampling.epoch, 1);
     pm_store_relaxed(&pm_sampling.mean_bytes, mean_bytes);
-    return true;
 }
 
 void pm_sampling_stop(void)
@@ -87,7 +98,8 @@ static void *take_sample(unsigned class)
 {
     size_t bytes = pm_class_bytes(class);
     const struct pm_sampler *sampler = pm_load_acquire(&pm_sampling.sampler);
-    void *block = pm_user_alloc(pm_sampling.heap, bytes, 1, false, "malloc");
+    struct pm_user_heap *heap = pm_load_acquire(&pm_sampling.heap);
+    void *block = pm_user_alloc(heap, bytes, 1, false, "malloc");
     if (block != NULL)
         sampler->taken(block, bytes);
     return block;
@@ -129,20 +141,42 @@ void *pm_sample_lift(void *block)
     return pm_load_acquire(&pm_sampling.sampler)->lifted(block);
 }
 
-void pm_sample_lay(void *record, void *block, size_t bytes)
+void pm_sample_lay(void *record, void *block, void *moved, size_t bytes)
 {
     if (pm_unlikely(record != NULL))
-        pm_load_acquire(&pm_sampling.sampler)->laid(record, block, bytes);
+        pm_load_acquire(&pm_sampling.sampler)->laid(record, moved == NULL ? block : NULL);
+    if (moved != NULL && pm_unlikely(pm_sampling_on()))
+        pm_sample_span(moved, bytes);
+}
+
+void pm_sample_resized(void *block, size_t bytes)
+{
+    if (pm_unlikely(pm_sampling_was_on()))
+        pm_sample_freed(block);
+    if (pm_unlikely(pm_sampling_on()))
+        pm_sample_span(block, bytes);
 }
 
 /* ---- bounds ---- */
 
-enum { FEW = 16 }; /* bounds that are halved on and on cost more than slow paths */
+/* Blocks that the list keeps at most while bounds are near: what it has more is counted when it is
+ * looked at, one by one. */
+enum { KEEP_MAX = 64, KEEP_PART = 3 };
 
 static void set_bound(struct pm_pool *pool, uint32_t frees)
 {
     pool->count = frees < PM_COUNT_CURRENT ? frees : PM_COUNT_CURRENT;
     pool->start = (uint16_t)pool->count;
+}
+
+/* A third of what may pass stays on the list, the rest is frees: a program that allocates and frees
+ * in turn comes to the end in few steps, one that only allocates, or only frees, in some more. */
+static unsigned blocks_to_keep(uint32_t may_pass, unsigned local)
+{
+    if (may_pass >= 2 * local)
+        return local;
+    unsigned keep = may_pass / KEEP_PART < KEEP_MAX ? may_pass / KEEP_PART : KEEP_MAX;
+    return keep < local ? keep : local;
 }
 
 /* `passed` allocations are not accounted for yet. */
@@ -151,17 +185,13 @@ static void bound(struct pm_heap *heap, unsigned class, uint32_t passed)
     struct pm_pool *pool = heap->current[class];
     if (pool == &pm_pool_none)
         return;
-    unsigned local = pool->carved - pm_pool_live_base(pool) - passed, keep = local;
+    unsigned local = pool->carved - pm_pool_live_base(pool) - passed;
     int32_t left = (int32_t)(heap->until[class] - 1 - passed); /* before the chosen one */
     uint32_t may_pass = left > 0 ? (uint32_t)left : 0;
+    unsigned keep = blocks_to_keep(may_pass, local);
     pm_assert(local == pm_pool_count_local(pool));
-    if (may_pass < 2 * local) {
-        keep = may_pass > FEW ? may_pass / 2 : may_pass;
-        if (keep < local)
-            pm_pool_withhold(pool, keep, local);
-        else
-            keep = local;
-    }
+    if (keep < local)
+        pm_pool_withhold(pool, keep, local);
     set_bound(pool, may_pass - keep + 1);
 }
 

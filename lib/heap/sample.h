@@ -27,10 +27,10 @@ struct pm_sampler {
     void (*taken)(void *block, size_t bytes);
     /* It is about to be freed. Also called for blocks that were never told of. */
     void (*freed)(void *block);
-    /* A large block is about to change its place and size: what is known of it, NULL for nothing.
-     * Then, unless it was NULL: this is its place now, and its size (0: as before). */
+    /* A large block may be about to go elsewhere: what is known of it, NULL for nothing. Then,
+     * unless it was NULL: it is where it was; or, with NULL, it is no more. */
     void *(*lifted)(void *block);
-    void (*laid)(void *record, void *block, size_t bytes);
+    void (*laid)(void *record, void *block);
 };
 
 struct pm_sampling {
@@ -41,7 +41,7 @@ struct pm_sampling {
     _Atomic uint64_t every; /* not 0, for tests: each so many allocations of a class, exactly */
     /* Release and acquire: who sees it can call it, and allocate in `heap`. Never NULL again. */
     const struct pm_sampler *_Atomic sampler;
-    struct pm_user_heap *heap; /* of the sampled blocks; written before `sampler` */
+    struct pm_user_heap *_Atomic heap; /* of the sampled blocks; the same */
 };
 extern struct pm_sampling pm_sampling PM_HIDDEN;
 
@@ -56,9 +56,12 @@ PM_INLINE bool pm_sampling_was_on(void)
     return pm_load_relaxed(&pm_sampling.sampler) != NULL;
 }
 
-/* One byte in `mean_bytes` (not 0) is sampled from now on; a rate that was set before ends. The
- * sampler stays for ever, and there is one. False: out of memory, nothing has changed. */
-bool pm_sampling_start(uint64_t mean_bytes, const struct pm_sampler *sampler);
+/* The sampler, which stays for ever, and there is one. False: out of memory, nothing has changed.
+ * Any thread. */
+bool pm_sampling_prepare(const struct pm_sampler *sampler);
+/* Then: one byte in `mean_bytes` (not 0) is sampled from now on, with 1 each block; a rate that was
+ * set before ends. */
+void pm_sampling_start(uint64_t mean_bytes);
 /* No further blocks are sampled; frees of those that were are told still. */
 void pm_sampling_stop(void);
 
@@ -76,8 +79,10 @@ void pm_sample_look(struct pm_heap *heap, struct pm_pool *pool);
 /* ---- while blocks that were sampled may be live ---- */
 
 void pm_sample_freed(void *block);
-/* Around a change of a large block; see struct pm_sampler. */
+/* A large block has another size, in its place: as if it had been freed and allocated anew. */
+void pm_sample_resized(void *block, size_t bytes);
+/* Around a move of a large block; `moved` NULL: there was none. */
 void *pm_sample_lift(void *block);
-void pm_sample_lay(void *record, void *block, size_t bytes);
+void pm_sample_lay(void *record, void *block, void *moved, size_t bytes);
 
 #endif

@@ -50,9 +50,10 @@ static void *on_lifted(void *block)
     return i < record_count ? &records[i] : NULL;
 }
 
-static void on_laid(void *record, void *block, size_t bytes)
+static void on_laid(void *record, void *block)
 {
-    (void)bytes;
+    if (block == NULL) /* the place at the end takes the record's */
+        block = records[--record_count];
     *(void **)record = block;
 }
 
@@ -61,7 +62,8 @@ static const struct pm_sampler sampler = {on_taken, on_freed, on_lifted, on_laid
 static void start(uint64_t mean_bytes, uint64_t every)
 {
     pm_store_relaxed(&pm_sampling.every, every);
-    require(pm_sampling_start(mean_bytes, &sampler));
+    require(pm_sampling_prepare(&sampler));
+    pm_sampling_start(mean_bytes);
     pm_heap_idle(); /* so that this heap takes a slow path before anything else */
     taken_count = taken_bytes = freed_count = 0;
 }
@@ -218,14 +220,18 @@ ISOLATED(large_blocks_are_told_when_they_grow_move_and_go)
     start(1, 1);
     char *block = test_told(pm_thread_malloc(LARGE));
     require(block != NULL && taken_count == 1 && taken_bytes == LARGE);
-    require(pm_heap_resize(block, LARGE / 2, "test") && records[0] == block);
+    require(pm_heap_resize(block, LARGE / 2, "test") && records[0] == block && record_count == 1);
+    require(taken_count == 2 && freed_count == 1 && taken_bytes == LARGE + LARGE / 2);
     char *moved = pm_heap_move_large(block, 4 * LARGE, "test");
-    require(moved != NULL && records[0] == moved && lifted_count >= 1 && record_count == 1);
+    require(moved != NULL && records[0] == moved && lifted_count == 1 && record_count == 1);
+    require(taken_count == 3);
+    require(pm_heap_move_large(moved, SIZE_MAX / 4, "test") == NULL);
+    require(records[0] == moved && lifted_count == 2 && record_count == 1 && taken_count == 3);
     test_release(moved);
-    require(freed_count == 1 && record_count == 0);
+    require(freed_count == 2 && record_count == 0);
     pm_sampling_stop();
     test_release(pm_thread_malloc(LARGE));
-    require(taken_count == 1);
+    require(taken_count == 3);
 }
 
 ISOLATED(a_sample_outlives_the_end_of_sampling)
@@ -276,7 +282,8 @@ static void count_taken(void *block, size_t bytes)
 static void count_freed(void *block)
 {
     struct pm_place_of at = test_place(block);
-    pm_count_shared(&shared_freed, pm_user_of_run(at.window, at.unit) == pm_sampling.heap);
+    pm_count_shared(&shared_freed,
+                    pm_user_of_run(at.window, at.unit) == pm_load_relaxed(&pm_sampling.heap));
 }
 
 static void *no_record(void *block)
@@ -285,9 +292,9 @@ static void *no_record(void *block)
     return NULL;
 }
 
-static void nothing_laid(void *record, void *block, size_t bytes)
+static void nothing_laid(void *record, void *block)
 {
-    (void)record, (void)block, (void)bytes;
+    (void)record, (void)block;
 }
 
 static const struct pm_sampler counter = {count_taken, count_freed, no_record, nothing_laid};
@@ -313,7 +320,8 @@ ISOLATED(threads_that_free_each_others_samples_lose_none)
     pthread_t threads[THREADS];
     test_heap_start(WINDOW_ARENAS);
     test_get_heap();
-    require(pm_sampling_start(500, &counter));
+    require(pm_sampling_prepare(&counter));
+    pm_sampling_start(500);
     for (uintptr_t i = 0; i < THREADS; i++)
         require(pthread_create(&threads[i], NULL, exchange_blocks, (void *)i) == 0);
     for (unsigned i = 0; i < THREADS; i++)

@@ -9,14 +9,16 @@
  *   arena           first           no pool of the class has a free block
  *   first           last            its last free block was handed out
  *   anywhere        first           a block of a full pool is freed
- *   anywhere        arena           its last live block is freed, and another pool has a free block
- *   first           arena           no block of it is live when memory is purged
+ *   anywhere        arena           its last live block is freed, and another pool has a free
+ * block; of a hardened heap: none of it waits either (harden.h) first           arena           no
+ * block of it is live when memory is purged
  *
  * Whose a pool is stands in `user` of its remote line, and changes only under the lock of the heap
  * that it belongs to. So a free reads it, takes that lock, and reads it again: if it is another
  * now, or none, the heap was destroyed in between, and the block with it. Shells are recycled,
  * never unmapped, so that the lock can be taken whatever happened.
  */
+#include "heap/harden.h"
 #include "heap/internal.h"
 #include "heap/user.h"
 #include "os/os.h"
@@ -89,33 +91,51 @@ static struct pm_pool *pool_with_room(struct pm_user_heap *heap, unsigned class)
     return add_pool(heap, class);
 }
 
-static void *alloc_in_pool(struct pm_user_heap *heap, unsigned class, bool *zero)
+/* What is being asked for. */
+struct wanted {
+    size_t n, align;
+    bool zero; /* what is found reads as zero */
+    const char *function;
+};
+
+static void *take_block(struct pm_user_heap *heap, struct pm_pool *pool, struct wanted *wanted)
+{
+    if (!pm_hardened())
+        return pm_heap_take_block(pool, &wanted->zero);
+    wanted->zero = pm_harden_now->zero;
+    return pm_harden_take(heap, pool, wanted->n, wanted->function);
+}
+
+static void *alloc_in_pool(struct pm_user_heap *heap, unsigned class, struct wanted *wanted)
 {
     struct pm_pool *pool = pool_with_room(heap, class);
     if (pool == NULL)
         return NULL;
-    void *block = pm_heap_take_block(pool, zero);
+    void *block = take_block(heap, pool, wanted);
     set_live(pool, pool->count + 1);
     if (!has_room(pool)) {
         pm_list_remove(&pool->link);
         pm_list_push_back(&heap->pools[class], &pool->link);
     }
-    pm_assert(pm_pool_check(pool));
+    pm_assert(pm_harden_is_sound(heap, pool));
     return block;
 }
 
-static void *alloc_span(struct pm_user_heap *heap, size_t n, size_t align, bool *zero)
+static void *alloc_span(struct pm_user_heap *heap, struct wanted *wanted)
 {
-    if (!span_within_limit(heap, 0, n))
+    size_t n = wanted->n, bytes = pm_hardened() ? pm_harden_span_bytes(n, wanted->align) : n;
+    if (!span_within_limit(heap, 0, bytes))
         return NULL;
-    void *block = pm_span_alloc(n, align, zero);
-    if (block == NULL)
+    void *start = pm_span_alloc(bytes, wanted->align, &wanted->zero), *block = start;
+    if (start == NULL)
         return NULL;
-    struct pm_window *w = pm_window_find(block);
-    size_t unit = pm_window_index(w, block);
+    struct pm_window *w = pm_window_find(start);
+    size_t unit = pm_window_index(w, start);
+    if (pm_hardened())
+        block = pm_harden_lay_large(heap, start, n, wanted->align, &wanted->zero);
     pm_store_release(&pm_remote_at(w, unit)->user, heap);
     pm_list_push(&heap->spans, pm_span_link(w, unit));
-    heap->bytes += pm_span_usable(w, block, "");
+    heap->bytes += pm_span_usable(w, start, "");
     pm_asan_unpoison(block, pm_align_up(n, PM_UNIT_BYTES));
     return block;
 }
@@ -128,11 +148,22 @@ static unsigned class_for(size_t n, size_t align)
     return n <= PM_BLOCK_MAX ? pm_class_of(n) : PM_CLASSES;
 }
 
+static void *alloc(struct pm_user_heap *heap, struct wanted *wanted)
+{
+    size_t n = pm_hardened() ? pm_harden_room(wanted->n) : wanted->n;
+    unsigned class = class_for(n, wanted->align);
+    return class < PM_CLASSES ? alloc_in_pool(heap, class, wanted) : alloc_span(heap, wanted);
+}
+
+static bool some_wait(const struct pm_user_heap *heap)
+{
+    return pm_hardened() && (heap->waiting != NULL || !pm_list_empty(&heap->waiting_large));
+}
+
 void *pm_user_alloc(struct pm_user_heap *heap, size_t n, size_t align, bool zero,
                     const char *function)
 {
-    bool is_zero = false;
-    unsigned class = class_for(n, align);
+    struct wanted wanted = {n, align, false, function};
     void *block = NULL;
     if (pm_unlikely(pm_hook_depth != 0)) { /* we are in the middle of something */
         errno = ENOMEM;
@@ -140,8 +171,11 @@ void *pm_user_alloc(struct pm_user_heap *heap, size_t n, size_t align, bool zero
     }
     pm_user_enter(heap, function);
     if (!heap->lost)
-        block = class < PM_CLASSES ? alloc_in_pool(heap, class, &is_zero)
-                                   : alloc_span(heap, n, align, &is_zero);
+        block = alloc(heap, &wanted);
+    if (pm_unlikely(block == NULL) && !heap->lost && some_wait(heap)) {
+        pm_user_let_waiting_go(heap, 0);
+        block = alloc(heap, &wanted);
+    }
     pm_count_owner(&heap->mallocs, block != NULL);
     pm_lock_release(&heap->lock);
     if (block == NULL) {
@@ -151,21 +185,30 @@ void *pm_user_alloc(struct pm_user_heap *heap, size_t n, size_t align, bool zero
     if (zero) {
         pm_valgrind_pause();
         pm_asan_unpoison(block, n);
-        if (!is_zero)
+        if (!wanted.zero)
             memset(block, 0, n);
         pm_valgrind_resume();
     }
     return block;
 }
 
-/* The run's heap, locked; NULL: it was destroyed since the caller saw the block. */
-static struct pm_user_heap *lock_owner(struct pm_window *w, size_t unit)
+struct pm_user_heap *pm_user_lock_owner(const struct pm_window *w, size_t unit)
 {
     struct pm_user_heap *heap = pm_user_of_run(w, unit);
     if (heap == NULL)
         return NULL;
     pm_lock_acquire(&heap->lock);
-    if (pm_user_of_run(w, unit) == heap && !heap->lost)
+    if (pm_user_of_run(w, unit) == heap)
+        return heap;
+    pm_lock_release(&heap->lock);
+    return NULL;
+}
+
+/* The same, and NULL if it is lost. */
+static struct pm_user_heap *lock_owner(struct pm_window *w, size_t unit)
+{
+    struct pm_user_heap *heap = pm_user_lock_owner(w, unit);
+    if (heap == NULL || !heap->lost)
         return heap;
     pm_lock_release(&heap->lock);
     return NULL;
@@ -176,7 +219,10 @@ struct pm_user_heap *pm_user_look(struct pm_place_of at, struct pm_pool_blocks *
     struct pm_user_heap *heap = lock_owner(at.window, at.unit);
     if (heap == NULL)
         return NULL;
-    pm_pool_look_owner(pm_pool_at(at.window, at.unit), blocks);
+    if (pm_hardened())
+        pm_harden_look(pm_pool_at(at.window, at.unit), blocks);
+    else
+        pm_pool_look_owner(pm_pool_at(at.window, at.unit), blocks);
     pm_lock_release(&heap->lock);
     return heap;
 }
@@ -204,6 +250,50 @@ static bool another_has_room(struct pm_user_heap *heap, struct pm_pool *pool)
     return other != list && has_room(pool_of_link(other));
 }
 
+static void push_block(struct pm_user_heap *heap, struct pm_pool *pool, void *block)
+{
+    if (pm_hardened()) {
+        pm_harden_push(heap, pool, block);
+        return;
+    }
+    pm_asan_block_back(block, pool->block_bytes);
+    pm_block_set_next(block, pool->free);
+    pool->free = block;
+}
+
+/* A block that is not live can be handed out again. */
+static void put_back(struct pm_user_heap *heap, struct pm_pool *pool, void *block)
+{
+    bool was_full = !has_room(pool);
+    push_block(heap, pool, block);
+    if (was_full) {
+        pm_list_remove(&pool->link);
+        pm_list_push(&heap->pools[pool->class], &pool->link);
+    }
+    pm_assert(pm_harden_is_sound(heap, pool));
+    if (pool->count == 0 && pool->waiting == 0 && another_has_room(heap, pool))
+        pm_user_give_pool(heap, pool);
+}
+
+void pm_user_let_waiting_go(struct pm_user_heap *heap, size_t keep_bytes)
+{
+    struct pm_pool *pool;
+    void *block;
+    while ((block = pm_harden_due(heap, keep_bytes, &pool)) != NULL)
+        put_back(heap, pool, block);
+    if (keep_bytes == 0 && !pm_list_empty(&heap->waiting_large))
+        pm_harden_let_large_go(heap, 0);
+}
+
+static void retire(struct pm_user_heap *heap, struct pm_pool *pool, void *ptr, const char *function)
+{
+    pm_harden_retire(heap, pool, ptr, function);
+    set_live(pool, pool->count - 1);
+    struct pm_pool *of;
+    while ((ptr = pm_harden_due(heap, pm_harden_now->quarantine_bytes, &of)) != NULL)
+        put_back(heap, of, ptr);
+}
+
 void pm_user_free(struct pm_window *w, size_t unit, void *ptr, const char *function)
 {
     struct pm_user_heap *heap = lock_owner(w, unit);
@@ -211,21 +301,15 @@ void pm_user_free(struct pm_window *w, size_t unit, void *ptr, const char *funct
         return;
     struct pm_pool *pool = pm_pool_at(w, unit);
     pm_remote_check_block(pm_remote_at(w, unit), pool->base, ptr, function);
-    if (pm_unlikely(pool->count == 0))
-        pm_fatal_double_free(function, ptr);
-    bool was_full = !has_room(pool);
-    pm_asan_block_back(ptr, pool->block_bytes);
-    pm_block_set_next(ptr, pool->free);
-    pool->free = ptr;
-    set_live(pool, pool->count - 1);
-    pm_count_owner(&heap->frees, 1);
-    if (was_full) {
-        pm_list_remove(&pool->link);
-        pm_list_push(&heap->pools[pool->class], &pool->link);
+    if (pm_hardened()) {
+        retire(heap, pool, ptr, function);
+    } else {
+        if (pm_unlikely(pool->count == 0))
+            pm_fatal_double_free(function, ptr);
+        set_live(pool, pool->count - 1);
+        put_back(heap, pool, ptr);
     }
-    pm_assert(pm_pool_check(pool));
-    if (pool->count == 0 && another_has_room(heap, pool))
-        pm_user_give_pool(heap, pool);
+    pm_count_owner(&heap->frees, 1);
     pm_lock_release(&heap->lock);
 }
 
@@ -235,9 +319,18 @@ void pm_user_free_span(struct pm_window *w, size_t unit, void *ptr, const char *
     struct pm_user_heap *heap = lock_owner(w, unit);
     if (heap == NULL)
         return;
+    if (pm_hardened()) {
+        pm_harden_check_large(heap, w, unit, ptr, function);
+        ptr = pm_window_unit(w, unit);
+    }
     heap->bytes -= pm_span_usable(w, ptr, function);
     pm_count_owner(&heap->frees, 1);
     pm_list_remove(pm_span_link(w, unit));
+    if (pm_hardened()) {
+        pm_harden_retire_large(heap, w, unit);
+        pm_lock_release(&heap->lock);
+        return;
+    }
     pm_store_release(&pm_remote_at(w, unit)->user, NULL);
     pm_lock_release(&heap->lock);
     pm_span_free(w, ptr, function);
@@ -246,7 +339,7 @@ void pm_user_free_span(struct pm_window *w, size_t unit, void *ptr, const char *
 bool pm_user_resize_span(struct pm_window *w, size_t unit, void *ptr, size_t n,
                          const char *function)
 {
-    struct pm_user_heap *heap = lock_owner(w, unit);
+    struct pm_user_heap *heap = pm_hardened() ? NULL : lock_owner(w, unit);
     if (heap == NULL)
         return false;
     size_t have = pm_span_usable(w, ptr, function);

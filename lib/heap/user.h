@@ -18,14 +18,29 @@ struct pm_user_heap {
     size_t bytes;                    /* of its pools and large blocks */
     size_t limit_bytes;              /* SIZE_MAX: none */
     _Atomic uint64_t mallocs, frees; /* read by anybody; what a destroyed heap lost was freed */
-    bool in_use;                     /* not destroyed */
-    bool lost; /* in the child of a fork: a thread that is gone was changing it */
+    /* Of hardened heaps: see harden.h. */
+    uint64_t key, random;
+    char *waiting, *waiting_last; /* freed blocks of pools, by their links */
+    size_t waiting_bytes;
+    struct pm_link waiting_large; /* spans */
+    size_t waiting_large_bytes;
+    bool unasked; /* a service made it: for others its blocks are in no heap */
+    bool in_use;  /* not destroyed */
+    bool lost;    /* in the child of a fork: a thread that is gone was changing it */
     /* Under the registry lock. */
     struct pm_user_heap *next_free;
 };
 
 /* NULL with errno ENOMEM: out of memory. */
 struct pm_user_heap *pm_user_new(size_t limit_bytes);
+/* The same, of a heap that the program knows nothing of: it is not counted, and no walk and no
+ * pm_user_of tells of it. */
+struct pm_user_heap *pm_user_new_unasked(void);
+/* In the child of a fork: it serves no more. */
+bool pm_user_is_lost(struct pm_user_heap *heap);
+/* By the tools layer, or NULL: who wants to know of a heap's end before its blocks are gone. Set
+ * once, to the same each time. */
+extern void (*_Atomic pm_user_ending)(struct pm_user_heap *heap) PM_HIDDEN;
 /* All blocks are gone. A free of one that is under way finds that out, and does nothing. */
 void pm_user_destroy(struct pm_user_heap *heap);
 
@@ -58,6 +73,14 @@ static inline struct pm_user_heap *pm_user_of_run(const struct pm_window *w, siz
     /* Acquire pairs with the releases in user.c: the heap's lock can be used. */
     return pm_load_acquire(&pm_remote_at(w, unit)->user);
 }
+
+/* The same with its lock, a lost one too; NULL: also if it was destroyed since the caller saw the
+ * block. */
+struct pm_user_heap *pm_user_lock_owner(const struct pm_window *w, size_t unit);
+
+/* Under the lock: blocks that were freed and wait go where they belong, until no more than so many
+ * bytes wait. Of heaps that are not hardened none does. */
+void pm_user_let_waiting_go(struct pm_user_heap *heap, size_t keep_bytes);
 
 /* The blocks of a pool with that head unit, at one moment; NULL: it is no user heap's now. */
 struct pm_user_heap *pm_user_look(struct pm_place_of at, struct pm_pool_blocks *blocks);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* User heaps: making, destroying, walking, statistics, checks, fork. See user.h and user.c. */
 #include "base/report.h"
+#include "heap/harden.h"
 #include "heap/internal.h"
 #include "heap/user.h"
 #include "os/os.h"
@@ -35,7 +36,7 @@ static struct pm_user_heap *new_shell(void)
     return heap;
 }
 
-struct pm_user_heap *pm_user_new(size_t limit_bytes)
+static struct pm_user_heap *new_heap(size_t limit_bytes, bool unasked)
 {
     struct pm_user_heap *heap = NULL;
     if (pm_heap_process_init()) {
@@ -54,9 +55,30 @@ struct pm_user_heap *pm_user_new(size_t limit_bytes)
     pm_lock_acquire(&heap->lock);
     heap->limit_bytes = limit_bytes;
     heap->in_use = true;
+    heap->unasked = unasked;
+    if (pm_hardened())
+        pm_harden_start(heap);
     pm_lock_release(&heap->lock);
-    pm_count_shared(&heaps_now, 1);
+    pm_count_shared(&heaps_now, !unasked);
     return heap;
+}
+
+struct pm_user_heap *pm_user_new(size_t limit_bytes)
+{
+    return new_heap(limit_bytes, false);
+}
+
+struct pm_user_heap *pm_user_new_unasked(void)
+{
+    return new_heap(SIZE_MAX, true);
+}
+
+bool pm_user_is_lost(struct pm_user_heap *heap)
+{
+    pm_lock_acquire(&heap->lock);
+    bool lost = heap->lost;
+    pm_lock_release(&heap->lock);
+    return lost;
 }
 
 /* Of what is linked to `list` now, nothing is a user heap's any more. */
@@ -84,12 +106,29 @@ static void let_go_of_spans(struct pm_user_heap *heap, struct pm_link *list)
     }
 }
 
+/* Of a hardened heap that is destroyed: what waits goes at once; what cannot be touched, can. */
+static void open_large(struct pm_user_heap *heap)
+{
+    struct pm_link *list = &heap->spans, *at = list->next, *next;
+    heap->waiting = heap->waiting_last = NULL; /* its pools go */
+    pm_harden_let_large_go(heap, 0);
+    for (; at != NULL && at != list; at = next) {
+        void *start = pm_span_of_link(at);
+        struct pm_window *w = pm_window_find(start);
+        next = at->next;
+        if (!pm_harden_open_large(w, pm_window_index(w, start)))
+            pm_list_remove(at); /* the system refuses: nobody may have it again */
+    }
+}
+
 static void give_pools(struct pm_link *list)
 {
     while (!pm_list_empty(list)) {
         struct pm_pool *pool = pm_container_of(list->next, struct pm_pool, link);
         struct pm_run run = pm_pool_run(pool);
         pm_list_remove(&pool->link);
+        if (pm_hardened() && pm_harden_now->zero)
+            memset(run.base, 0, (size_t)run.units << PM_UNIT_SHIFT);
         pm_asan_poison(run.base, (size_t)run.units << PM_UNIT_SHIFT);
         pm_arena_give_run(&run);
     }
@@ -112,13 +151,26 @@ static void give_shell(struct pm_user_heap *heap)
     pm_lock_release(&pm_registry_lock);
 }
 
+void (*_Atomic pm_user_ending)(struct pm_user_heap *heap);
+
+static void tell_of_end(struct pm_user_heap *heap)
+{
+    /* Acquire: what it needs is there. */
+    void (*ending)(struct pm_user_heap *) = pm_load_acquire(&pm_user_ending);
+    if (pm_unlikely(ending != NULL))
+        ending(heap);
+}
+
 /* A lost heap's lists lead nowhere for sure: its memory and its shell stay where they are. */
 void pm_user_destroy(struct pm_user_heap *heap)
 {
     struct pm_link pools = {0}, spans = {0};
+    tell_of_end(heap);
     pm_user_enter(heap, "pm_heap_destroy");
     bool lost = heap->lost;
     if (!lost) {
+        if (pm_hardened())
+            open_large(heap);
         let_go_of_pools(heap, &pools);
         let_go_of_spans(heap, &spans);
         heap->bytes = 0;
@@ -126,7 +178,7 @@ void pm_user_destroy(struct pm_user_heap *heap)
     }
     heap->in_use = false;
     pm_lock_release(&heap->lock);
-    pm_count_shared(&heaps_now, (uint64_t)-1);
+    pm_count_shared(&heaps_now, heap->unasked ? 0 : (uint64_t)-1);
     give_pools(&pools);
     give_spans(&spans);
     if (!lost)
@@ -149,6 +201,7 @@ void pm_user_set_limit(struct pm_user_heap *heap, size_t limit_bytes, const char
 }
 
 struct walk {
+    const struct pm_user_heap *heap;
     bool (*visit)(void *block, size_t bytes, void *arg);
     void *arg;
 };
@@ -158,9 +211,15 @@ static bool walk_pool(const struct pm_pool *pool, const struct walk *walk)
     struct pm_pool_blocks blocks;
     unsigned next = 0;
     void *block;
-    pm_pool_look_owner(pool, &blocks);
+    if (pm_hardened())
+        pm_harden_look(pool, &blocks);
+    else
+        pm_pool_look_owner(pool, &blocks);
     while ((block = pm_pool_next_live(&blocks, &next)) != NULL) {
-        if (!walk->visit(block, pool->block_bytes, walk->arg))
+        size_t bytes = pool->block_bytes;
+        if (pm_hardened())
+            bytes = pm_harden_bytes(walk->heap, block, bytes);
+        if (!walk->visit(block, bytes, walk->arg))
             return false;
     }
     return true;
@@ -183,7 +242,11 @@ static bool walk_spans(struct pm_user_heap *heap, const struct walk *walk)
     struct pm_link *at = heap->spans.next;
     for (; at != NULL && at != &heap->spans; at = at->next) {
         void *block = pm_span_of_link(at);
-        if (!walk->visit(block, pm_span_usable(pm_window_find(block), block, ""), walk->arg))
+        struct pm_window *w = pm_window_find(block);
+        size_t bytes = pm_span_usable(w, block, "");
+        if (pm_hardened())
+            pm_harden_large_at(w, pm_window_index(w, block), &block, &bytes);
+        if (!walk->visit(block, bytes, walk->arg))
             return false;
     }
     return true;
@@ -192,7 +255,7 @@ static bool walk_spans(struct pm_user_heap *heap, const struct walk *walk)
 bool pm_user_walk(struct pm_user_heap *heap, bool (*visit)(void *block, size_t bytes, void *arg),
                   void *arg, const char *function)
 {
-    struct walk walk = {visit, arg};
+    struct walk walk = {heap, visit, arg};
     pm_user_enter(heap, function);
     bool result = heap->lost || (walk_pools(heap, &walk) && walk_spans(heap, &walk));
     pm_lock_release(&heap->lock);
@@ -242,6 +305,8 @@ bool pm_user_trim(void)
     for (struct pm_lock *lock = pm_lock_of_rank(PM_RANK_USER); lock != NULL; lock = lock->next) {
         struct pm_user_heap *heap = heap_of_lock(lock);
         pm_lock_acquire(lock);
+        if (pm_hardened() && heap->in_use && !heap->lost)
+            pm_user_let_waiting_go(heap, 0);
         for (unsigned class = 0; class < PM_CLASSES && heap->in_use && !heap->lost; class ++)
             some |= trim_class(heap, class);
         pm_lock_release(lock);
@@ -260,7 +325,7 @@ static bool check_pool(const struct pm_user_heap *heap, const struct pm_pool *po
     const struct pm_window *w = pm_window_find(pool->base);
     if (pm_user_of_run(w, pm_window_index(w, pool->base)) != heap)
         return violated(heap, "a pool on its lists is another's", pool->base);
-    return pm_pool_check(pool) || violated(heap, "a pool is damaged", pool->base);
+    return pm_harden_is_sound(heap, pool) || violated(heap, "a pool is damaged", pool->base);
 }
 
 /* Adds what it has to *bytes. */

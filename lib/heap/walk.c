@@ -4,6 +4,8 @@
  * whole, and then its live blocks are visited without a lock; so what visit frees or makes changes
  * nothing about the pool it is in, but for a block that it frees before its turn has come.
  */
+#include "heap/guests.h"
+#include "heap/harden.h"
 #include "heap/internal.h"
 #include "heap/sample.h"
 #include "heap/user.h"
@@ -26,6 +28,17 @@ static void visit_blocks(struct walk *walk, const struct pm_pool_blocks *blocks,
         walk->goes_on = walk->visit(found, walk->arg);
 }
 
+/* Each is asked how many bytes it has, if it still lives. */
+static void visit_hardened(struct walk *walk, struct pm_place_of at,
+                           const struct pm_pool_blocks *blocks, struct pm_live_block *found)
+{
+    unsigned next = 0;
+    while (walk->goes_on && (found->block = pm_pool_next_live(blocks, &next)) != NULL) {
+        if (pm_harden_live_at(at, &found->block, &found->bytes))
+            walk->goes_on = walk->visit(found, walk->arg);
+    }
+}
+
 static PM_NOINLINE void visit_pool(struct walk *walk, struct pm_place_of at)
 {
     struct pm_pool_blocks blocks;
@@ -40,10 +53,10 @@ static PM_NOINLINE void visit_pool(struct walk *walk, struct pm_place_of at)
         visit_blocks(walk, &blocks, &found);
 }
 
-/* Sampled blocks are in a heap that nobody asked for: as pm_user_of. */
+/* Sampled and hardened blocks are in heaps that nobody asked for: as pm_user_of. */
 static struct pm_user_heap *asked_for(struct pm_user_heap *heap)
 {
-    return pm_sampling_was_on() && heap == pm_sampling.heap ? NULL : heap;
+    return heap != NULL && heap->unasked ? NULL : heap;
 }
 
 static PM_NOINLINE void visit_user_pool(struct walk *walk, struct pm_place_of at)
@@ -51,7 +64,9 @@ static PM_NOINLINE void visit_user_pool(struct walk *walk, struct pm_place_of at
     struct pm_pool_blocks blocks;
     struct pm_user_heap *heap = pm_user_look(at, &blocks);
     struct pm_live_block found = {.user = asked_for(heap)};
-    if (heap != NULL)
+    if (heap != NULL && pm_hardened())
+        visit_hardened(walk, at, &blocks, &found);
+    else if (heap != NULL)
         visit_blocks(walk, &blocks, &found);
 }
 
@@ -59,8 +74,11 @@ static void visit_span(struct walk *walk, struct pm_place_of at)
 {
     struct pm_live_block found = {.block = pm_window_unit(at.window, at.unit), .large = true};
     found.bytes = pm_span_bytes_now(at.window, at.unit);
-    found.user = pm_user_of_run(at.window, at.unit);
-    if (found.bytes != 0)
+    struct pm_user_heap *heap = pm_user_of_run(at.window, at.unit);
+    found.user = asked_for(heap);
+    if (heap != NULL && pm_hardened() && !pm_harden_live_at(at, &found.block, &found.bytes))
+        return;
+    if (found.bytes != 0 || (heap != NULL && pm_hardened()))
         walk->goes_on = walk->visit(&found, walk->arg);
 }
 
@@ -78,6 +96,13 @@ static void visit_run(struct pm_window *w, size_t unit, uint64_t route, void *ar
         visit_pool(walk, at);
 }
 
+static bool visit_guest(void *block, size_t bytes, void *arg)
+{
+    struct walk *walk = arg;
+    const struct pm_live_block found = {.block = block, .bytes = bytes};
+    return walk->goes_on = walk->visit(&found, walk->arg);
+}
+
 bool pm_heap_walk_blocks(bool mine_only, bool (*visit)(const struct pm_live_block *, void *),
                          void *arg)
 {
@@ -93,5 +118,9 @@ bool pm_heap_walk_blocks(bool mine_only, bool (*visit)(const struct pm_live_bloc
     pm_watch_resume();
     if (own->real || !mine_only)
         pm_arena_walk(visit_run, &walk);
+    /* Acquire pairs with the release in pm_guests_set. */
+    const struct pm_guests *guests = pm_load_acquire(&pm_guests_now);
+    if (guests != NULL && walk.goes_on && !mine_only)
+        guests->walk(visit_guest, &walk);
     return walk.goes_on;
 }

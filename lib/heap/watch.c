@@ -8,8 +8,8 @@
 
 const struct pm_watch *_Atomic pm_watch_now;
 
-static __thread struct pm_heap *put_by; /* while pm_heap_self is pm_heap_watched */
-static __thread unsigned suspended;
+__thread struct pm_heap *pm_watch_put_by; /* while pm_heap_self is pm_heap_watched */
+__thread unsigned pm_watch_suspended;
 
 void pm_watch_set(const struct pm_watch *watch)
 {
@@ -20,15 +20,15 @@ void pm_watch_set(const struct pm_watch *watch)
 }
 
 /* Nobody watches any more, or not what the thread is doing just now. */
-static void stop_watching(void)
+PM_INLINE void stop_watching(void)
 {
     if (pm_heap_self == &pm_heap_watched)
-        pm_heap_self = put_by;
+        pm_heap_self = pm_watch_put_by;
 }
 
 const struct pm_watch *pm_watch_of_thread(void)
 {
-    if (suspended != 0 || !pm_heap_process_init())
+    if (pm_watch_suspended != 0 || !pm_heap_process_init())
         return NULL;
     /* Acquire pairs with the release in pm_watch_set. */
     const struct pm_watch *watch = pm_load_acquire(&pm_watch_now);
@@ -39,100 +39,125 @@ const struct pm_watch *pm_watch_of_thread(void)
 
 PM_COLD struct pm_heap *pm_watch_join(struct pm_heap *heap)
 {
-    if (suspended != 0)
+    if (pm_watch_suspended != 0)
         return heap;
-    put_by = heap;
+    pm_watch_put_by = heap;
     atomic_signal_fence(memory_order_seq_cst);
     return &pm_heap_watched;
 }
 
 struct pm_heap *pm_watch_heap_of_thread(void)
 {
-    return pm_heap_self == &pm_heap_watched ? put_by : pm_heap_self;
+    return pm_heap_self == &pm_heap_watched ? pm_watch_put_by : pm_heap_self;
 }
 
 /* A signal handler that comes between two of the stores below finds a sentinel, and is served by
  * the cold heap. */
-void pm_watch_suspend(void)
+PM_INLINE void suspend(void)
 {
-    suspended++;
+    pm_watch_suspended++;
     atomic_signal_fence(memory_order_seq_cst);
     stop_watching();
     atomic_signal_fence(memory_order_seq_cst);
 }
 
-void pm_watch_resume(void)
+PM_INLINE void resume(void)
 {
     atomic_signal_fence(memory_order_seq_cst);
     /* Relaxed: nothing is read through it. */
-    if (suspended == 1 && pm_load_relaxed(&pm_watch_now) != NULL) {
-        put_by = pm_heap_self;
+    if (pm_watch_suspended == 1 && pm_load_relaxed(&pm_watch_now) != NULL) {
+        pm_watch_put_by = pm_heap_self;
         atomic_signal_fence(memory_order_seq_cst);
         pm_heap_self = &pm_heap_watched;
     }
     atomic_signal_fence(memory_order_seq_cst);
-    suspended--;
+    pm_watch_suspended--;
 }
 
-static void *out_of_memory(void)
+void pm_watch_suspend(void)
+{
+    suspend();
+}
+
+void pm_watch_resume(void)
+{
+    resume();
+}
+
+static PM_COLD void *out_of_memory(void)
 {
     errno = ENOMEM;
     return NULL;
 }
 
-PM_COLD void *pm_watch_make(const struct pm_watch *watch, const struct pm_request *request)
+/* One frame for the common ways: each costs a service that takes stacks some time. */
+PM_INLINE void *make(const struct pm_watch *watch, const struct pm_request *request)
 {
     if (request->bytes > PTRDIFF_MAX || request->align > PTRDIFF_MAX)
         return out_of_memory();
     int saved_errno = errno;
-    pm_watch_suspend();
+    suspend();
     void *block = watch->make(request);
-    pm_watch_resume();
+    resume();
     errno = saved_errno;
-    return block != NULL ? block : out_of_memory();
+    return pm_likely(block != NULL) ? block : out_of_memory();
 }
 
-PM_COLD void *pm_watch_malloc(const struct pm_watch *watch, size_t bytes, size_t align, bool zero)
+PM_NOINLINE void *pm_watch_make(const struct pm_watch *watch, const struct pm_request *request)
+{
+    return make(watch, request);
+}
+
+PM_NOINLINE void *pm_watch_malloc(const struct pm_watch *watch, size_t bytes, size_t align,
+                                  bool zero)
 {
     struct pm_request request = {.bytes = bytes,
                                  .align = align,
                                  .zero = zero,
                                  .maker = PM_MAKER_MALLOC,
                                  .function = "malloc"};
-    return pm_watch_make(watch, &request);
+    return make(watch, &request);
 }
 
-PM_COLD void *pm_watch_resize(const struct pm_watch *watch, void *ptr, size_t bytes,
-                              const char *function)
+PM_NOINLINE void *pm_watch_resize(const struct pm_watch *watch, void *ptr, size_t bytes,
+                                  const char *function)
 {
     int saved_errno = errno;
-    pm_watch_suspend();
+    suspend();
     void *block = watch->resize(ptr, bytes, function);
-    pm_watch_resume();
+    resume();
     errno = saved_errno;
-    return block != NULL ? block : out_of_memory();
+    return pm_likely(block != NULL) ? block : out_of_memory();
 }
 
-PM_COLD size_t pm_watch_usable(const struct pm_watch *watch, const void *ptr, const char *function)
+PM_NOINLINE size_t pm_watch_usable(const struct pm_watch *watch, const void *ptr,
+                                   const char *function)
 {
-    pm_watch_suspend();
+    suspend();
     size_t bytes = watch->usable(ptr, function);
-    pm_watch_resume();
+    resume();
     return bytes;
 }
 
-PM_COLD void pm_watch_give_back(const struct pm_watch *watch, void *ptr,
-                                const struct pm_return *how)
+PM_INLINE void give_back(const struct pm_watch *watch, void *ptr, const struct pm_return *how)
 {
     int saved_errno = errno;
-    pm_watch_suspend();
+    suspend();
     watch->give_back(ptr, how);
-    pm_watch_resume();
+    resume();
     errno = saved_errno;
+}
+
+PM_NOINLINE void pm_watch_give_back(const struct pm_watch *watch, void *ptr,
+                                    const struct pm_return *how)
+{
+    give_back(watch, ptr, how);
 }
 
 static enum pm_maker maker_of(const char *function)
 {
+    if (pm_likely(*function != 'o')) /* free, as a rule */
+        return PM_MAKER_MALLOC;
     if (strcmp(function, "operator delete") == 0)
         return PM_MAKER_NEW;
     if (strcmp(function, "operator delete[]") == 0)
@@ -140,8 +165,8 @@ static enum pm_maker maker_of(const char *function)
     return PM_MAKER_MALLOC;
 }
 
-PM_COLD void pm_watch_free(const struct pm_watch *watch, void *ptr, const char *function)
+PM_NOINLINE void pm_watch_free(const struct pm_watch *watch, void *ptr, const char *function)
 {
     struct pm_return how = {.function = function, .maker = maker_of(function), .align = 1};
-    pm_watch_give_back(watch, ptr, &how);
+    give_back(watch, ptr, &how);
 }

@@ -64,6 +64,34 @@ struct pm_watch {
     void *(*shown)(void *block, size_t *bytes);
 };
 
+/*
+ * Shorter ways of one watch for most calls, a malloc of so many bytes and a free: nothing is put
+ * away for them. They are called while the thread is watched, and may do all that a fast path does
+ * with the heap pm_watch_put_by; for the rest they call pm_watch_malloc and pm_watch_free. errno
+ * has to stay. Defined by the tools layer, constant; who has the heap layer alone does without.
+ */
+struct pm_watch_short {
+    const struct pm_watch *of;
+    void *(*malloc)(size_t bytes);
+    void (*free)(void *ptr, const char *function);
+};
+extern const struct pm_watch_short pm_watch_short PM_HIDDEN __attribute__((weak));
+
+/* Who watches; NULL: nobody. */
+extern const struct pm_watch *_Atomic pm_watch_now PM_HIDDEN;
+/* Of the thread: its heap while it is watched, and how often it was suspended. */
+#define PM_WATCH_THREAD PM_HIDDEN __attribute__((tls_model("initial-exec")))
+extern __thread struct pm_heap *pm_watch_put_by PM_WATCH_THREAD;
+extern __thread unsigned pm_watch_suspended PM_WATCH_THREAD;
+
+/* The calling thread is watched by the watch that has shorter ways. */
+PM_INLINE bool pm_watch_is_short(void)
+{
+    /* Acquire: see pm_watch_of_thread. */
+    return &pm_watch_short != NULL && pm_heap_self == &pm_heap_watched &&
+           pm_load_acquire(&pm_watch_now) == pm_watch_short.of && pm_watch_suspended == 0;
+}
+
 /* By the tools layer: who watches from the start of the process on, or NULL. Called once, when the
  * options are known, under the lock of start-up; before constructors, so it must not allocate. */
 const struct pm_watch *pm_watch_at_start(void);

@@ -24,8 +24,17 @@ size_t pm_os_address_limit_bytes(void);
 /* Monotonic, cheap, as exact as a timer tick. */
 uint64_t pm_os_now_ns(void);
 unsigned pm_os_process_id(void);
+/* How many processors the process may run on; 1 where the system does not tell. A system call. */
+unsigned pm_os_processors(void);
+/* A number that nobody can guess, another at each call. Where the system has no source of such
+ * numbers, it is made of what it gave the process at its start, and of the time. */
+uint64_t pm_os_random(void);
 /* Of the calling thread, without a system call. 0: the C library does not tell. */
 unsigned pm_os_thread_id(void);
+/* What the thread of this process is called now; what is not printable ASCII is '?'. Empty: the
+ * thread is gone, or the system does not tell. Three system calls; also in signal handlers. */
+#define PM_OS_THREAD_NAME_BYTES 16
+void pm_os_thread_name(unsigned thread, char name[PM_OS_THREAD_NAME_BYTES]);
 
 /* Address space without memory, aligned to `align` (a power of two). An access traps. */
 void *pm_os_reserve(size_t bytes, size_t align);
@@ -33,6 +42,8 @@ void *pm_os_reserve(size_t bytes, size_t align);
 bool pm_os_make_readable(void *start, size_t bytes);
 /* Reserved memory becomes usable. What was never committed before reads as zero. */
 bool pm_os_commit(void *start, size_t bytes);
+/* Committed memory keeps what it holds, and an access traps until it is committed again. */
+bool pm_os_forbid(void *start, size_t bytes);
 /* The pages go back to the system. True: they read as zero now. */
 bool pm_os_purge(void *start, size_t bytes);
 /* The pages and what the system set aside for them go back; the memory is reserved, as it was
@@ -91,8 +102,30 @@ void pm_os_options_init(void);
  * false, may be called in signal handlers, and are no cancellation points. */
 #define PM_OS_STDERR 2
 int pm_os_open_append(const char *path);
+/* The same of a file that is written anew, from its start. */
+int pm_os_open_anew(const char *path);
 bool pm_os_write(int file, const char *text, size_t bytes);
 void pm_os_close(int file);
+
+/* The same for who has to say why: the errno value, 0 for success; of the first two, what is below
+ * 0 is one with its sign changed. pm_os_read gives how many bytes it read, 0 at the end. */
+int pm_os_open_read(const char *path);
+long pm_os_read(int file, char *text, size_t room);
+int pm_os_try_write(int file, const char *text, size_t bytes);
+
+/* Of the program that runs, with a final 0; its length, 0: the system does not tell, or it does not
+ * fit. And what time it is, in seconds since 1970. Both also in signal handlers. */
+size_t pm_os_program_path(char *path, size_t room);
+uint64_t pm_os_time_s(void);
+
+/* What a signal handler interrupted, by its third argument: the instruction (0: not known), and
+ * what that wanted of the memory which it was refused. */
+enum pm_os_access { PM_OS_ACCESS_ANY, PM_OS_ACCESS_READ, PM_OS_ACCESS_WRITE };
+struct pm_os_interrupted {
+    uintptr_t instruction;
+    enum pm_os_access access; /* ANY: not known */
+};
+struct pm_os_interrupted pm_os_interrupted(const void *context);
 
 /* Memory that other processes can map: a file without a place, open in this process under that name
  * (/proc/PID/fd), closed by exec. Nobody can change its size, nor, where the system knows how to
@@ -141,6 +174,8 @@ enum pm_os_call {
     PM_OS_READ,  /* a file of settings */
     PM_OS_SHARE, /* memory with other processes */
     PM_OS_GROUP, /* opening a file that is about the control group */
+    PM_OS_FORBID,
+    PM_OS_RANDOM,
     PM_OS_CALLS
 };
 

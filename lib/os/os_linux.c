@@ -182,6 +182,11 @@ bool pm_os_commit(void *start, size_t bytes)
     return done;
 }
 
+bool pm_os_forbid(void *start, size_t bytes)
+{
+    return protect(PM_OS_FORBID, start, bytes, PROT_NONE);
+}
+
 bool pm_os_purge(void *start, size_t bytes)
 {
     pm_os_double_check_pages(start, bytes);

@@ -3,6 +3,7 @@
  * By system calls where the C library has no function, or one that other libraries put their own in
  * front of. */
 #define _GNU_SOURCE /* syscall */
+#include "base/atomic.h"
 #include "os/os.h"
 
 #include <errno.h>
@@ -12,11 +13,14 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 /* The kernel's numbers; its headers are not on musl's path. */
 enum { SET_VMA = 0x53564d41, SET_VMA_ANON_NAME = 0 };             /* prctl, Linux 5.17 */
 enum { NODES_BIND = 2, NODES_INTERLEAVE = 3, NODES_ALLOWED = 4 }; /* mbind, get_mempolicy */
+enum { GRND_NOW = 1 };                                            /* getrandom: do not wait */
+enum { PROCESSORS_MAX = 8192 };
 enum { NODES_MAX = 1024, WORD_BITS = 64, NODE_WORDS = NODES_MAX / WORD_BITS };
 
 bool pm_os_name(void *start, size_t bytes, const char *name)
@@ -39,6 +43,49 @@ bool pm_os_dump(void *start, size_t bytes, bool wanted)
     bool done = madvise(start, bytes, wanted ? MADV_DODUMP : MADV_DONTDUMP) == 0;
     errno = saved_errno;
     return done;
+}
+
+unsigned pm_os_processors(void)
+{
+    uint64_t mask[PROCESSORS_MAX / WORD_BITS] = {0};
+    int saved_errno = errno;
+    unsigned count = 0;
+    if (syscall(SYS_sched_getaffinity, 0, sizeof mask, mask) > 0) {
+        for (unsigned i = 0; i < PROCESSORS_MAX / WORD_BITS; i++)
+            count += (unsigned)__builtin_popcountll(mask[i]);
+    }
+    errno = saved_errno;
+    return count != 0 ? count : 1;
+}
+
+/* 16 bytes from the kernel, which differ from process to process. */
+static uint64_t random_of_start(void)
+{
+    uint64_t words[2] = {0};
+    const void *at = (const void *)getauxval(AT_RANDOM); /* NOLINT: the kernel says so */
+    if (at != NULL)
+        memcpy(words, at, sizeof words);
+    return words[0] ^ (words[1] << 32 | words[1] >> 32);
+}
+
+/* The C library's function may be a cancellation point. Never waits: early in the start of the
+ * system there are no such numbers yet. */
+uint64_t pm_os_random(void)
+{
+    static _Atomic uint64_t calls; /* relaxed: each call gets another number */
+    const uint64_t odd = 0x9e3779b97f4a7c15u;
+    int saved_errno = errno;
+    uint64_t number;
+    bool done = !pm_os_fault_now(PM_OS_RANDOM) &&
+                syscall(SYS_getrandom, &number, sizeof number, GRND_NOW) == (long)sizeof number;
+    if (!done) {
+        struct timespec now = {0};
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        number = random_of_start() + odd * (pm_add_relaxed(&calls, 1) + 1);
+        number ^= (uint64_t)now.tv_nsec << 20 ^ (uint64_t)now.tv_sec;
+    }
+    errno = saved_errno;
+    return number;
 }
 
 static int bind_nodes(void *start, size_t bytes, int policy, const uint64_t *nodes)

@@ -12,7 +12,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 /* The C library knows it. It is the complement of the upper bits of the thread's processor clock,
@@ -25,13 +27,31 @@ unsigned pm_os_thread_id(void)
     return ~(unsigned)clock >> 3;
 }
 
-int pm_os_open_append(const char *path)
+void pm_os_thread_name(unsigned thread, char name[PM_OS_THREAD_NAME_BYTES])
+{
+    char path[48];
+    int saved_errno = errno;
+    long length = 0;
+    pm_format(path, sizeof path, "/proc/self/task/%u/comm", thread);
+    int file = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+    if (file >= 0) {
+        length = syscall(SYS_read, file, name, PM_OS_THREAD_NAME_BYTES - 1);
+        syscall(SYS_close, file);
+    }
+    name[length > 0 ? length : 0] = 0;
+    name[strcspn(name, "\n")] = 0;
+    for (char *at = name; *at != 0; at++)
+        *at = *at < ' ' || *at > '~' ? '?' : *at;
+    errno = saved_errno;
+}
+
+static int open_to_write(const char *path, int how)
 {
     if (strcmp(path, "stderr") == 0)
         return STDERR_FILENO;
     if (strcmp(path, "stdout") == 0)
         return STDOUT_FILENO;
-    int saved_errno = errno, flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC;
+    int saved_errno = errno, flags = O_WRONLY | O_CREAT | O_CLOEXEC | how;
     int file = (int)syscall(SYS_openat, AT_FDCWD, path, flags, 0666);
     if (file >= 0 && file <= STDERR_FILENO) { /* the program closed one of them */
         int higher = (int)syscall(SYS_fcntl, file, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
@@ -42,20 +62,58 @@ int pm_os_open_append(const char *path)
     return file;
 }
 
-bool pm_os_write(int file, const char *text, size_t bytes)
+int pm_os_open_append(const char *path)
+{
+    return open_to_write(path, O_APPEND);
+}
+
+int pm_os_open_anew(const char *path)
+{
+    return open_to_write(path, O_TRUNC);
+}
+
+int pm_os_open_read(const char *path)
 {
     int saved_errno = errno;
-    while (bytes > 0) {
+    int file = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (file < 0)
+        file = -errno;
+    errno = saved_errno;
+    return file;
+}
+
+long pm_os_read(int file, char *text, size_t room)
+{
+    int saved_errno = errno;
+    long got;
+    do
+        got = syscall(SYS_read, file, text, room);
+    while (got < 0 && errno == EINTR);
+    if (got < 0)
+        got = -errno;
+    errno = saved_errno;
+    return got;
+}
+
+int pm_os_try_write(int file, const char *text, size_t bytes)
+{
+    int saved_errno = errno, error = 0;
+    while (bytes > 0 && error == 0) {
         long written = syscall(SYS_write, file, text, bytes);
         if (written < 0 && errno != EINTR)
-            break;
+            error = errno;
         if (written > 0) {
             text += written;
             bytes -= (size_t)written;
         }
     }
     errno = saved_errno;
-    return bytes == 0;
+    return error;
+}
+
+bool pm_os_write(int file, const char *text, size_t bytes)
+{
+    return pm_os_try_write(file, text, bytes) == 0;
 }
 
 void pm_os_close(int file)
@@ -72,6 +130,24 @@ bool pm_os_append_file(const char *path, const char *text, size_t bytes)
     bool done = file >= 0 && pm_os_write(file, text, bytes);
     pm_os_close(file);
     return done;
+}
+
+size_t pm_os_program_path(char *path, size_t room)
+{
+    int saved_errno = errno;
+    long length = syscall(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", path, room);
+    errno = saved_errno;
+    if (length < 0 || (size_t)length >= room)
+        length = 0;
+    path[length] = 0;
+    return (size_t)length;
+}
+
+uint64_t pm_os_time_s(void)
+{
+    struct timespec now = {0};
+    clock_gettime(CLOCK_REALTIME, &now); /* it does not fail */
+    return (uint64_t)now.tv_sec;
 }
 
 /* ---- shared memory ---- */

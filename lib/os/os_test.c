@@ -11,6 +11,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sched.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <cmocka.h>
 
@@ -264,6 +266,58 @@ static void the_policy_for_huge_pages_is_one_that_the_system_has(void **state)
     assert_int_equal(pm_os_huge_policy(), policy);
 }
 
+static void *be_called(void *name)
+{
+    char known[PM_OS_THREAD_NAME_BYTES];
+    require(prctl(PR_SET_NAME, name) == 0);
+    errno = ERANGE;
+    pm_os_thread_name(pm_os_thread_id(), known);
+    require(strcmp(known, "a \"b\" ?\\??") == 0 && errno == ERANGE);
+    return (void *)(uintptr_t)pm_os_thread_id();
+}
+
+ISOLATED(threads_have_their_names_until_they_are_gone)
+{
+    pthread_t thread;
+    void *id;
+    char name[] = "a \"b\" \033\\\303\244", known[PM_OS_THREAD_NAME_BYTES] = "x";
+    require(pthread_create(&thread, NULL, be_called, name) == 0);
+    require(pthread_join(thread, &id) == 0);
+    /* Joined, it may still be about to end. */
+    for (int i = 0; i < 10000 && known[0] != 0; i++) {
+        pm_os_thread_name((unsigned)(uintptr_t)id, known);
+        sched_yield();
+    }
+    require(known[0] == 0);
+    pm_os_thread_name(0, known); /* none's */
+    require(known[0] == 0);
+}
+
+static void who_reads_or_writes_is_told_why_it_failed_and_errno_stays(void **state)
+{
+    char text[64], path[4096], expected[4096] = "";
+    (void)state;
+    errno = EDOM;
+    assert_int_equal(pm_os_open_read("/no/such/file"), -ENOENT);
+    assert_int_equal(pm_os_read(-1, text, sizeof text), -EBADF);
+    assert_int_equal(pm_os_try_write(-1, "x", 1), EBADF);
+    assert_int_equal(pm_os_try_write(-1, "", 0), 0);
+    int file = pm_os_open_read("/proc/self/maps");
+    assert_true(file > STDERR_FILENO);
+    assert_true(pm_os_read(file, text, sizeof text) > 0);
+    pm_os_close(file);
+    file = pm_os_open_read("/dev/null");
+    assert_int_equal(pm_os_read(file, text, sizeof text), 0);
+    assert_int_equal(pm_os_try_write(file, "x", 1), EBADF); /* it is open to be read */
+    pm_os_close(file);
+    assert_true(readlink("/proc/self/exe", expected, sizeof expected - 1) > 0);
+    assert_int_equal(pm_os_program_path(path, sizeof path), strlen(expected));
+    assert_string_equal(path, expected);
+    assert_int_equal(pm_os_program_path(path, 3), 0);
+    assert_string_equal(path, "");
+    assert_int_equal(errno, EDOM);
+}
+
 ISOLATED(a_limit_on_data_means_that_commit_is_charged)
 {
     test_limit(RLIMIT_DATA, (rlim_t)1 << 60);
@@ -288,6 +342,8 @@ int main(void)
         cmocka_unit_test(moved_pages_leave_zeros_and_take_their_contents_along),
         cmocka_unit_test(pages_in_several_mappings_are_moved_by_arenas_or_left_alone),
         cmocka_unit_test(the_policy_for_huge_pages_is_one_that_the_system_has),
+        cmocka_unit_test(threads_have_their_names_until_they_are_gone),
+        cmocka_unit_test(who_reads_or_writes_is_told_why_it_failed_and_errno_stays),
         cmocka_unit_test(a_limit_on_data_means_that_commit_is_charged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

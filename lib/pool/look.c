@@ -98,6 +98,11 @@ bool pm_pool_look(struct pm_place_of at, struct pm_pool_blocks *blocks)
     return result != GONE;
 }
 
+void pm_pool_look_begin(const struct pm_pool *pool, struct pm_pool_blocks *blocks)
+{
+    begin(blocks, pool->class, pool->base, pool->carved);
+}
+
 void pm_pool_look_owner(const struct pm_pool *pool, struct pm_pool_blocks *blocks)
 {
     uint64_t word = pm_load_acquire(&pm_pool_remote(pool)->word); /* the links of who pushed */

@@ -69,6 +69,7 @@ static void cut_descriptor(struct pm_pool *pool, const struct pm_run *run, unsig
     pool->zero = run->dirty == 0;
     pool->first = (uint16_t)pm_class_first(class);
     pool->start = 0;
+    pool->waiting = 0;
     pool->shift = (uint8_t)shift;
     pool->inverse = inverse_of_odd(block_bytes >> shift);
 }

@@ -67,7 +67,8 @@ struct pm_pool {
     uint32_t inverse;
     uint16_t first; /* where the first block starts, in bytes from the base */
     uint16_t start; /* current: what `count` was when it was looked at last */
-    uint8_t padding[PM_LINE_BYTES - 60];
+    uint16_t waiting; /* of a hardened heap: freed blocks that wait in no list of the pool */
+    uint8_t padding[PM_LINE_BYTES - 62];
 };
 
 /* The remote line. All but the word and `user` is constant while a block of the pool is live. */
@@ -279,6 +280,8 @@ struct pm_pool_blocks {
 bool pm_pool_look(struct pm_place_of at, struct pm_pool_blocks *blocks);
 /* The same for who owns the pool (or has it under a lock), without asking whose it is. */
 void pm_pool_look_owner(const struct pm_pool *pool, struct pm_pool_blocks *blocks);
+/* The same for who knows by other means than lists which blocks are free: none is, so far. */
+void pm_pool_look_begin(const struct pm_pool *pool, struct pm_pool_blocks *blocks);
 /* A live block, from number *next on, and *next is behind it; NULL: there is none left. */
 void *pm_pool_next_live(const struct pm_pool_blocks *blocks, unsigned *next);
 

@@ -55,7 +55,7 @@ static enum pm_maker maker_of(unsigned char letter)
 
 /* ---- below ---- */
 
-static void *pools_make(const struct pm_request *request)
+void *pm_debug_pools_make(const struct pm_request *request)
 {
     if (request->heap != NULL)
         return pm_user_alloc(request->heap, request->bytes + PM_ASAN_REDZONE_BYTES, request->align,
@@ -68,7 +68,7 @@ static void *pools_make(const struct pm_request *request)
     return block ? memset(block, 0, request->bytes) : NULL;
 }
 
-static const struct pm_debug_below pools = {pools_make, pm_free, true};
+static const struct pm_debug_below pools = {pm_debug_pools_make, pm_free, true};
 static const struct pm_debug_below *below = &pools; /* constant once anything is made */
 
 void pm_debug_init(const struct pm_debug_below *wanted)

@@ -51,6 +51,9 @@ void pm_debug_init(const struct pm_debug_below *below);
 
 extern const struct pm_watch pm_debug_watch;
 
+/* A block of the pools, for who stands before them. NULL: out of memory. */
+void *pm_debug_pools_make(const struct pm_request *request);
+
 /* ---- for the files of the hooks, and the domains ---- */
 
 unsigned char pm_debug_letter(enum pm_maker maker);

@@ -3,6 +3,8 @@
 #include "tools/debug_report.h"
 
 #include "base/report.h"
+#include "tools/stack.h"
+#include "tools/trace.h"
 
 #include <stdlib.h>
 
@@ -69,6 +71,17 @@ static void print_header(const struct pm_debug_block *block)
         pm_print("    its size field was overwritten\n");
 }
 
+/* Who did it, as far as a stack can be taken, and who made the block, if it was traced. */
+static void print_stacks(const struct pm_debug_block *block)
+{
+    uintptr_t frames[SHOWN];
+    unsigned count = pm_stack_take(frames, SHOWN);
+    if (count != 0)
+        pm_print("    The error was found in a call by:\n");
+    pm_stack_report(frames, count);
+    pm_trace_report(block->data);
+}
+
 /* What the block's bytes say, then the end. */
 static _Noreturn void dump(const struct pm_debug_block *block)
 {
@@ -81,6 +94,7 @@ static _Noreturn void dump(const struct pm_debug_block *block)
                  (unsigned long)pm_debug_serial(block));
         print_data(block);
     }
+    print_stacks(block);
     abort();
 }
 

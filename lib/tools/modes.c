@@ -7,23 +7,32 @@
  *   debug, pool_debug     debug hooks before the pools
  *   malloc                the C library's
  *   malloc_debug          debug hooks before that
+ *   hardened              hardened heaps (hardened.h)
  */
 #include "api/domains.h"
 #include "base/options.h"
 #include "base/report.h"
 #include "heap/watch.h"
 #include "tools/debug_domains.h"
+#include "tools/hardened.h"
 #include "tools/quarantine.h"
+#include "tools/stack.h"
 #include "tools/system.h"
+#include "tools/trace.h"
 
 #include <string.h>
 
 static const struct mode {
     char name[PM_OPTION_CHOICE_BYTES];
-    bool debug, system;
+    bool debug, system, hardened;
 } modes[] = {
-    {"default", false, false},   {"pool", false, false},  {"debug", true, false},
-    {"pool_debug", true, false}, {"malloc", false, true}, {"malloc_debug", true, true},
+    {.name = "default"},
+    {.name = "pool"},
+    {.name = "debug", .debug = true},
+    {.name = "pool_debug", .debug = true},
+    {.name = "malloc", .system = true},
+    {.name = "malloc_debug", .debug = true, .system = true},
+    {.name = "hardened", .hardened = true},
 };
 
 /* Written once, under the lock of start-up. */
@@ -39,6 +48,11 @@ static struct mode mode_wanted(void)
         pm_warn("allocator %s: not in a build for valgrind, whose tools check more", mode.name);
         return modes[0];
     }
+    if (PM_WATCHED && mode.hardened) {
+        pm_warn("allocator %s: not in a build for AddressSanitizer or valgrind, which check more",
+                mode.name);
+        return modes[0];
+    }
     if (mode.system && !pm_system_is_there()) {
         pm_warn(
             "allocator %s: the C library's malloc cannot be reached in this program: its C library "
@@ -49,21 +63,44 @@ static struct mode mode_wanted(void)
     return mode;
 }
 
-const struct pm_watch *pm_watch_at_start(void)
+static const struct pm_watch *watch_of_mode(void)
 {
-    mode_now = mode_wanted();
     if (mode_now.debug) {
         pm_debug_init(mode_now.system ? &pm_system_below : NULL);
         return &pm_debug_watch;
     }
+    if (mode_now.hardened) {
+        pm_hardened_init();
+        return &pm_hardened_watch;
+    }
     return mode_now.system ? &pm_system_watch : NULL;
+}
+
+static const struct pm_domain_set *domains_of_mode(void)
+{
+    if (mode_now.debug)
+        return &pm_debug_domains;
+    return mode_now.system || mode_now.hardened ? &pm_domains_of_malloc : NULL;
+}
+
+/* Tracing stands before them. */
+const struct pm_watch *pm_watch_at_start(void)
+{
+    mode_now = mode_wanted();
+    return pm_trace_at_start(watch_of_mode());
 }
 
 const struct pm_domain_set *pm_domains_at_start(void)
 {
-    if (mode_now.debug)
-        return &pm_debug_domains;
-    return mode_now.system ? &pm_domains_of_malloc : NULL;
+    return pm_trace_domains_at_start(domains_of_mode());
+}
+
+/* It may allocate, and reports of errors show stacks. */
+static __attribute__((constructor(102))) void load_unwinder(void)
+{
+    pm_heap_process_init();
+    if (mode_now.debug || pm_trace_wanted())
+        pm_stack_start();
 }
 
 /* Before the C library gives back its own; blocks that are freed later are not looked at. */

@@ -9,14 +9,16 @@
 
 #include <unistd.h>
 
-/* The bounds of this shared library; static ones lack the second (lib/CMakeLists.txt). */
+/* The linker's bounds of the module's code, and whether that is the shared library (lib/shared.c).
+ * Where the library is linked statically nothing is known of its bounds. */
 extern const char __ehdr_start[] PM_HIDDEN;
-extern const char pm_shared_end[] __attribute__((weak)) PM_HIDDEN;
+extern const char etext[] PM_HIDDEN;
+extern const char pm_in_shared_library __attribute__((weak)) PM_HIDDEN;
 
 bool pm_stack_is_own(uintptr_t address)
 {
-    return pm_shared_end != NULL && address >= (uintptr_t)__ehdr_start &&
-           address < (uintptr_t)pm_shared_end;
+    return &pm_in_shared_library != NULL && address >= (uintptr_t)__ehdr_start &&
+           address < (uintptr_t)etext;
 }
 
 /* ---- bounds of stacks ---- */
@@ -80,37 +82,47 @@ struct frame {
     uintptr_t address;
 };
 
-/* Tools that watch memory know of no access across frames. */
-#define ACROSS_FRAMES __attribute__((no_sanitize("address", "thread")))
-
-ACROSS_FRAMES static unsigned follow(uintptr_t at, struct bounds bounds, uintptr_t *frames,
-                                     unsigned most)
+PM_ACROSS_FRAMES static void follow(uintptr_t at, struct bounds bounds, struct pm_stack_walk *walk)
 {
     const uintptr_t mask = ((uintptr_t)1 << ADDRESS_BITS) - 1;
-    unsigned count = 0;
-    while (count < most && at % sizeof(uintptr_t) == 0 && at >= bounds.start &&
+    while (walk->count < walk->most && at % sizeof(uintptr_t) == 0 && at >= bounds.start &&
            at < bounds.end - sizeof(struct frame)) {
-        const struct frame *frame = (const struct frame *)at;
+        struct frame *frame = (struct frame *)at;
         uintptr_t address = frame->address & mask;
         if (address < PM_LEAST_ADDRESS)
             break;
-        if (count != 0 || !pm_stack_is_own(address))
-            frames[count++] = address;
+        pm_stack_add(walk, address);
+        pm_stack_link(walk, &frame->address);
         bounds.start = at + sizeof *frame; /* outwards, always */
         at = frame->caller;
     }
-    return count;
 }
 
-ACROSS_FRAMES PM_NOINLINE unsigned pm_stack_by_frames(uintptr_t *frames, unsigned most)
+PM_INLINE unsigned follow_from(uintptr_t here, struct pm_stack_walk walk)
 {
-    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
     if (ADDRESS_BITS == 0)
         return 0;
     if (pm_unlikely(here < known.start || here >= known.end))
         known = bounds_of(here);
     struct bounds bounds = {here, known.end};
-    return known.end == 0 ? 0 : follow(here, bounds, frames, most);
+    if (known.end != 0)
+        follow(here, bounds, &walk);
+    return walk.count;
+}
+
+PM_NOINLINE unsigned pm_stack_by_frames(uintptr_t *frames, unsigned most)
+{
+    struct pm_stack_walk walk = {frames, 0, most, NULL};
+    return follow_from((uintptr_t)__builtin_frame_address(0), walk);
+}
+
+PM_NOINLINE unsigned pm_stack_chain_by_frames(uintptr_t *frames, unsigned most,
+                                              struct pm_stack_chain *chain)
+{
+    struct pm_stack_walk walk = {frames, 0, most, chain};
+    chain->count = 0;
+    chain->whole = true;
+    return follow_from((uintptr_t)__builtin_frame_address(0), walk);
 }
 
 unsigned pm_stack_take(uintptr_t *frames, unsigned most)

@@ -51,8 +51,8 @@ static void report_some(const uintptr_t *frames, unsigned count, unsigned first)
         if (place->module[0] == 0)
             pm_print("    #%u %p\n", first + i, (void *)place->address);
         else
-            pm_print("    #%u %p %s+0x%lx\n", first + i, (void *)place->address, place->module,
-                     (unsigned long)(place->address - place->module_start));
+            pm_print("    #%u %p %s+%p\n", first + i, (void *)place->address, place->module,
+                     (void *)(place->address - place->module_start));
     }
 }
 

@@ -24,11 +24,13 @@ extern __typeof__(dlsym) dlsym WEAK;
 
 typedef _Unwind_Reason_Code walk_function(_Unwind_Trace_Fn visit, void *arg);
 typedef _Unwind_Ptr address_function(struct _Unwind_Context *context);
+typedef _Unwind_Word frame_function(struct _Unwind_Context *context);
 
 static struct {
     int (*backtrace)(void **frames, int most); /* of libunwind */
-    walk_function *walk;                       /* of libgcc */
+    walk_function *walk;                       /* of libgcc; NULL: it is not there */
     address_function *address;
+    frame_function *frame;
 } unwinder; /* written before `state` says that there is one */
 
 /* Acquire and release: READY publishes `unwinder`. */
@@ -82,18 +84,23 @@ static bool load(void)
         return false;
     /* At a thread's exit it takes a lock after ThreadSanitizer's part, which cannot bear that. */
     void *library = PM_TSAN ? NULL : open("libunwind.so.8", RTLD_NOW | RTLD_LOCAL);
-    if (library != NULL && find(library, "unw_backtrace", &unwinder.backtrace))
-        return true;
+    bool first = library != NULL && find(library, "unw_backtrace", &unwinder.backtrace);
     library = open("libgcc_s.so.1", RTLD_NOW | RTLD_LOCAL);
-    return library != NULL && find(library, "_Unwind_Backtrace", &unwinder.walk) &&
-           find(library, "_Unwind_GetIP", &unwinder.address);
+    bool second = library != NULL && find(library, "_Unwind_GetIP", &unwinder.address) &&
+                  find(library, "_Unwind_GetCFA", &unwinder.frame) &&
+                  find(library, "_Unwind_Backtrace", &unwinder.walk);
+    if (!second)
+        unwinder.walk = NULL;
+    return first || second;
 }
 
 /* Both allocate, or ask the loader, when they are called for the first time. */
 static void warm_up(void)
 {
     uintptr_t frames[4];
+    struct pm_stack_chain chain;
     pm_stack_by_unwinder(frames, 4);
+    pm_stack_chain_by_unwinder(frames, 4, &chain);
 }
 
 void pm_stack_start(void)
@@ -115,37 +122,39 @@ bool pm_stack_has_unwinder(void)
 
 /* ---- taking ---- */
 
-struct walk {
-    uintptr_t *frames;
-    unsigned count, most;
-};
-
-static void add(struct walk *walk, uintptr_t address)
+/* Where the return address stands that leads to what the context is of: on x86-64 the call pushed
+ * it, right below where the caller's frame ends. A signal's frame has none. */
+PM_ACROSS_FRAMES static uintptr_t *place_of(struct _Unwind_Context *context, uintptr_t address)
 {
-    if (walk->count != 0 || !pm_stack_is_own(address))
-        walk->frames[walk->count++] = address;
+#if defined(__x86_64__)
+    uintptr_t *place = (uintptr_t *)(unwinder.frame(context) - sizeof(uintptr_t));
+    return *place == address ? place : NULL;
+#else
+    (void)context, (void)address;
+    return NULL;
+#endif
 }
 
 static _Unwind_Reason_Code visit(struct _Unwind_Context *context, void *arg)
 {
-    struct walk *walk = arg;
+    struct pm_stack_walk *walk = arg;
     uintptr_t address = unwinder.address(context);
     if (address < PM_LEAST_ADDRESS || walk->count == walk->most)
         return _URC_END_OF_STACK;
-    add(walk, address);
+    pm_stack_add(walk, address);
+    if (walk->chain != NULL)
+        pm_stack_link(walk, place_of(context, address));
     return walk->count == walk->most ? _URC_END_OF_STACK : _URC_NO_REASON;
 }
 
 /* Those inside this library come first, and are not many. */
-enum { OWN_FRAMES = 24 };
-
-static void take_by_libunwind(struct walk *walk)
+static void take_by_libunwind(struct pm_stack_walk *walk)
 {
-    void *all[PM_STACK_FRAMES_MAX + OWN_FRAMES];
-    int count = unwinder.backtrace(all, (int)walk->most + OWN_FRAMES);
+    void *all[PM_STACK_FRAMES_MAX + PM_STACK_OWN_MAX];
+    int count = unwinder.backtrace(all, (int)walk->most + PM_STACK_OWN_MAX);
     for (int i = 0; i < count && walk->count < walk->most; i++) {
         if ((uintptr_t)all[i] >= PM_LEAST_ADDRESS)
-            add(walk, (uintptr_t)all[i]);
+            pm_stack_add(walk, (uintptr_t)all[i]);
     }
 }
 
@@ -168,17 +177,38 @@ static void leave(void)
     depth = 0;
 }
 
-PM_NOINLINE unsigned pm_stack_by_unwinder(uintptr_t *frames, unsigned most)
+/* `seldom`: rather by libgcc's. */
+static unsigned take(struct pm_stack_walk walk, bool seldom)
 {
-    struct walk walk = {frames, 0, most < PM_STACK_FRAMES_MAX ? most : PM_STACK_FRAMES_MAX};
     int saved_errno = errno;
+    if (walk.most > PM_STACK_FRAMES_MAX)
+        walk.most = PM_STACK_FRAMES_MAX;
     if (!pm_stack_has_unwinder() || !enter())
         return 0;
-    if (unwinder.backtrace != NULL)
-        take_by_libunwind(&walk);
-    else
+    if (unwinder.walk != NULL && (seldom || walk.chain != NULL || unwinder.backtrace == NULL))
         unwinder.walk(visit, &walk);
+    else
+        take_by_libunwind(&walk);
     leave();
     errno = saved_errno;
     return walk.count;
+}
+
+PM_NOINLINE unsigned pm_stack_by_unwinder(uintptr_t *frames, unsigned most)
+{
+    return take((struct pm_stack_walk){frames, 0, most, NULL}, false);
+}
+
+PM_NOINLINE unsigned pm_stack_take_seldom(uintptr_t *frames, unsigned most)
+{
+    unsigned count = take((struct pm_stack_walk){frames, 0, most, NULL}, true);
+    return count != 0 ? count : pm_stack_by_frames(frames, most);
+}
+
+PM_NOINLINE unsigned pm_stack_chain_by_unwinder(uintptr_t *frames, unsigned most,
+                                                struct pm_stack_chain *chain)
+{
+    chain->count = 0;
+    chain->whole = unwinder.walk != NULL;
+    return take((struct pm_stack_walk){frames, 0, most, chain}, false);
 }

@@ -40,9 +40,10 @@ void pm_out_file_start(struct pm_out_file *to, int file);
 void pm_out_to_file(void *arg, const char *text);
 void pm_out_file_end(struct pm_out_file *to);
 
-/* The three forms. */
+/* The three forms. Table and JSON ask the system what the threads are called, a few calls each;
+ * the table only if `names`: a program under a filter of system calls may print it all the same. */
 void pm_stats_write_counters(struct pm_out *out, const struct pm_report *report);
-void pm_stats_write_table(struct pm_out *out, const struct pm_report *report);
+void pm_stats_write_table(struct pm_out *out, const struct pm_report *report, bool names);
 void pm_stats_write_json(struct pm_out *out, const struct pm_report *report);
 
 /* ---- what table and JSON both say ---- */

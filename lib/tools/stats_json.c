@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-/* Keys and texts are ours: of what JSON escapes they could have two characters. */
+/* Keys and texts are printable ASCII: of what JSON escapes they could have two characters. */
 static void put_string(struct pm_out *out, const char *text)
 {
     pm_out_put(out, "\"");
@@ -125,11 +125,14 @@ static void put_classes(struct pm_out *out, const struct pm_figures *f)
 
 static void put_thread(struct pm_out *out, const struct pm_thread_figures *row)
 {
+    char name[PM_OS_THREAD_NAME_BYTES];
     uint64_t blocks = 0;
     for (unsigned i = 0; i < PM_BATCH_SLOTS; i++)
         blocks += row->heap.batched[i].blocks;
+    pm_os_thread_name((unsigned)row->heap.thread_id, name);
     put_element(out);
     put_number(out, "thread_id", row->heap.thread_id);
+    put_text(out, "name", name);
     put_number(out, "pool_bytes", row->pool_bytes);
     put_number(out, "live_bytes", row->live_bytes);
     put_number(out, "kept_bytes", row->heap.kept_bytes);

@@ -85,6 +85,7 @@ void pm_stats_parts(const struct pm_stats *s, struct pm_stats_part parts[PM_STAT
 struct pm_stats_lock pm_stats_lock_of(unsigned rank)
 {
     static const char *const names[PM_RANK_COUNT] = {
+        [PM_RANK_SERVICE] = "service",   [PM_RANK_TRACE] = "trace",
         [PM_RANK_OPTIONS] = "options",   [PM_RANK_INIT] = "init",
         [PM_RANK_REGISTRY] = "registry", [PM_RANK_COLD] = "cold",
         [PM_RANK_USER] = "user",         [PM_RANK_FLOATING] = "floating",
@@ -96,5 +97,7 @@ struct pm_stats_lock pm_stats_lock_of(unsigned rank)
         all.acquisitions += pm_load_relaxed(&lock->acquisitions);
         all.contended += pm_load_relaxed(&lock->contended);
     }
+    if (all.contended > all.acquisitions) /* which were read first */
+        all.acquisitions = all.contended;
     return all;
 }

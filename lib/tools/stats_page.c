@@ -19,12 +19,14 @@ static _Atomic uint64_t updating;
 
 /* The updater's. */
 static struct pm_os_shared shared; /* of process `owner` */
-static uint64_t owner;
+static uint64_t owner, made_ns;    /* the time of its first update */
+static uint64_t cost_ns; /* of an update, a moving average: any may be kept from its processor */
 static struct pm_stats_page draft;
 static struct pm_report report;
 
 _Static_assert(PM_STATS_PAGE_CLASSES >= PM_CLASSES, "a row for each class");
 _Static_assert(PM_STATS_PAGE_THREADS == PM_FIGURES_THREADS, "a row for each thread of a look");
+_Static_assert(PM_STATS_PAGE_LOCKS >= PM_RANK_COUNT, "a row for each kind of lock");
 _Static_assert(sizeof draft.stats == sizeof draft.stats.words, "the fields fit");
 _Static_assert(sizeof draft % sizeof(uint64_t) == 0, "whole words");
 
@@ -70,6 +72,18 @@ static void fill_threads(const struct pm_threads_figures *threads)
     }
 }
 
+static void fill_locks(void)
+{
+    draft.locks = PM_RANK_COUNT;
+    for (unsigned rank = 0; rank < PM_RANK_COUNT; rank++) {
+        struct pm_stats_lock lock = pm_stats_lock_of(rank);
+        struct pm_stats_page_lock *row = &draft.lock_rows[rank];
+        pm_format(row->name, sizeof row->name, "%s", lock.name);
+        row->acquisitions = lock.acquisitions;
+        row->contended = lock.contended;
+    }
+}
+
 static _Atomic uint64_t *word_of(struct pm_stats_page *page, size_t offset)
 {
     return (_Atomic uint64_t *)(void *)((char *)page + offset);
@@ -89,7 +103,7 @@ static void publish(struct pm_stats_page *page)
 }
 
 /* The first one, or in a child: an earlier one is the parent's. False: the system refuses. */
-static bool make_page(uint64_t process)
+static bool make_page(uint64_t process, uint64_t now_ns)
 {
     if (owner != 0)
         pm_os_unshare(&shared);
@@ -98,6 +112,7 @@ static bool make_page(uint64_t process)
         return false;
     struct pm_stats_page *page = shared.start;
     owner = process;
+    made_ns = now_ns;
     draft.process_id = process;
     page->version = PM_STATS_PAGE_VERSION;
     page->bytes = sizeof draft;
@@ -108,15 +123,20 @@ static bool make_page(uint64_t process)
 
 static void fill(uint64_t now_ns)
 {
+    /* A process may have all that it needs soon, and wait from then on: at first a page is brought
+     * up to date when it is twice as old as it was. */
     uint64_t rest_ns = pm_load_relaxed(&pm_options.stats_page_ms) * 1000000;
+    if (now_ns - made_ns < rest_ns)
+        rest_ns = now_ns - made_ns;
     pm_figures_look(PM_LOOK_BRIEFLY, &report.figures, &report.threads);
     draft.stats.stats = report.figures.stats;
     draft.fields = sizeof draft.stats.stats / sizeof(uint64_t);
     fill_classes(&report.figures);
     fill_threads(&report.threads);
-    uint64_t took_ns = pm_os_now_ns() - now_ns;
-    if (took_ns * PM_STATS_PAGE_REST > rest_ns)
-        rest_ns = took_ns * PM_STATS_PAGE_REST;
+    fill_locks();
+    cost_ns = (7 * cost_ns + pm_os_now_ns() - now_ns) / 8;
+    if (cost_ns * PM_STATS_PAGE_REST > rest_ns)
+        rest_ns = cost_ns * PM_STATS_PAGE_REST;
     draft.updates++;
     draft.updated_ns = now_ns;
     draft.rest_ns = rest_ns;
@@ -124,7 +144,7 @@ static void fill(uint64_t now_ns)
 
 static bool update_page(uint64_t process, uint64_t now_ns)
 {
-    if (owner != process && !make_page(process)) {
+    if (owner != process && !make_page(process, now_ns)) {
         pm_warn("no statistics page (option stats_page): the system gives no shared memory");
         return false;
     }

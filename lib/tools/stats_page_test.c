@@ -75,6 +75,12 @@ static void require_sound(const struct pm_stats_page *page)
             pool_bytes);
     require(s->mallocs >= s->frees + s->remote_frees + s->batched_blocks);
     require(s->dirty_bytes <= s->free_bytes && s->free_bytes <= s->arenas * s->arena_bytes);
+    require(page->locks > 0 && page->locks <= PM_STATS_PAGE_LOCKS);
+    for (uint64_t i = 0; i < page->locks; i++) {
+        const struct pm_stats_page_lock *row = &page->lock_rows[i];
+        require(row->name[0] != 0 && memchr(row->name, 0, sizeof row->name) != NULL);
+        require(row->contended <= row->acquisitions);
+    }
     for (size_t i = 0; i < page->fields; i++)
         require(page->stats.words[i] <= INT64_MAX);
 }
@@ -112,6 +118,24 @@ ISOLATED(another_process_reads_whole_updates_while_four_threads_work)
     require(waitpid(child, &status, 0) == child && status == 0);
     require(test_read_page(page, &copy)); /* who mapped it has it still */
     require(copy.process_id == (uint64_t)child);
+}
+
+/* However long the rest is later on. */
+ISOLATED(a_process_that_just_started_is_seen_soon)
+{
+    static void *blocks[SLOTS];
+    test_start_page();
+    require(pm_option_set("stats_page_ms", "3600000"));
+    const struct pm_stats_page *page = test_map_page(getpid());
+    require(page != NULL && test_read_page(page, &copy));
+    for (int i = 0; i < 1000000 && copy.updates < 5; i++) {
+        for (int j = 0; j < SLOTS; j++)
+            blocks[j] = pm_malloc(1000);
+        require(test_read_page(page, &copy));
+        for (int j = 0; j < SLOTS; j++)
+            pm_free(blocks[j]);
+    }
+    require(copy.updates >= 5 && copy.rest_ns < UINT64_C(3600000) * 1000000);
 }
 
 ISOLATED(without_the_option_there_is_no_page)
@@ -206,6 +230,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(another_process_reads_whole_updates_while_four_threads_work),
+        cmocka_unit_test(a_process_that_just_started_is_seen_soon),
         cmocka_unit_test(without_the_option_there_is_no_page),
         cmocka_unit_test(the_page_is_closed_by_exec_and_nobody_else_can_change_it),
         cmocka_unit_test(a_child_gets_a_page_of_its_own_and_leaves_its_parents_alone),

@@ -24,7 +24,7 @@ static void write_report(struct pm_out *out, const struct pm_report *report)
 {
     switch (pm_options.stats_format[0]) { /* constant since the start */
     case 't':
-        pm_stats_write_table(out, report);
+        pm_stats_write_table(out, report, true);
         break;
     case 'j':
         pm_stats_write_json(out, report);

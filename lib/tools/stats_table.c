@@ -108,6 +108,8 @@ static void print_events(struct pm_out *out, const struct pm_stats *s)
     print_number(out, "# bytes in pools without an owner", s->floating_bytes);
     print_number(out, "# of these pools, published", s->floating_pools);
     print_number(out, "# user heaps", s->user_heaps);
+    print_number(out, "# guarded blocks", s->guarded_blocks);
+    print_number(out, "# bytes in these", s->guarded_bytes);
     print_number(out, "# purges", s->purges);
     print_number(out, "# bytes purged", s->purged_bytes);
     pm_out_put(out, "\nHuge pages: option \"%s\".\n", pm_options.huge_pages);
@@ -131,7 +133,7 @@ static void print_locks(struct pm_out *out)
     pm_out_put(out, "\n");
 }
 
-static void print_thread(struct pm_out *out, const struct pm_thread_figures *row)
+static void print_thread(struct pm_out *out, const struct pm_thread_figures *row, bool names)
 {
     static const unsigned char widths[] = {10, 15, 15, 15, 11};
     uint64_t blocks = 0;
@@ -139,26 +141,30 @@ static void print_thread(struct pm_out *out, const struct pm_thread_figures *row
         blocks += row->heap.batched[i].blocks;
     const uint64_t columns[] = {row->heap.thread_id, row->pool_bytes, row->live_bytes,
                                 row->heap.kept_bytes + row->heap.stash_bytes, blocks};
-    char line[TEXT_BYTES];
+    char line[TEXT_BYTES], name[PM_OS_THREAD_NAME_BYTES] = "";
     size_t used = 0;
     for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) {
         put_number(line + used, widths[i], columns[i], false);
         used += widths[i];
     }
-    pm_out_put(out, "%s\n", line);
+    if (names)
+        pm_os_thread_name((unsigned)row->heap.thread_id, name);
+    pm_out_put(out, "%s%s%s\n", line, name[0] != 0 ? "  " : "", name);
 }
 
-static void print_threads(struct pm_out *out, const struct pm_threads_figures *threads)
+static void print_threads(struct pm_out *out, const struct pm_threads_figures *threads, bool names)
 {
-    pm_out_put(out, "    thread     pool bytes    bytes in use     bytes kept  held back\n"
-                    "    ------     ----------    ------------     ----------  ---------\n");
+    pm_out_put(out,
+               "    thread     pool bytes    bytes in use     bytes kept  held back%s\n"
+               "    ------     ----------    ------------     ----------  ---------%s\n",
+               names ? "  name" : "", names ? "  ----" : "");
     for (unsigned i = 0; i < threads->count; i++)
-        print_thread(out, &threads->rows[i]);
+        print_thread(out, &threads->rows[i], names);
     if (threads->left_out != 0)
         pm_out_put(out, "and %lu threads more\n", (unsigned long)threads->left_out);
 }
 
-void pm_stats_write_table(struct pm_out *out, const struct pm_report *report)
+void pm_stats_write_table(struct pm_out *out, const struct pm_report *report, bool names)
 {
     const struct pm_stats *stats = &report->figures.stats;
     if (report->figures.arenas_unknown)
@@ -168,7 +174,7 @@ void pm_stats_write_table(struct pm_out *out, const struct pm_report *report)
     print_sum(out, stats);
     print_events(out, stats);
     print_locks(out);
-    print_threads(out, &report->threads);
+    print_threads(out, &report->threads, names);
 }
 
 /* ---- counters ---- */
@@ -203,7 +209,7 @@ void pm_stats_print(void (*write)(void *arg, const char *text), void *arg)
     pm_out_file_start(&to_stderr, PM_OS_STDERR);
     pm_figures_look(PM_LOOK_CLOSELY, &report.figures, &report.threads);
     pm_out_start(&out, write ? write : pm_out_to_file, write ? arg : &to_stderr);
-    pm_stats_write_table(&out, &report);
+    pm_stats_write_table(&out, &report, write != NULL);
     pm_out_end(&out);
     pm_out_file_end(&to_stderr);
 }

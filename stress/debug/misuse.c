@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One misuse per run that the debug hooks have to name. Prints the pointer that the report must
- * show, then misuses it; coming back from it, and ending well, is status 1. misuse_test.py runs
- * this and judges; cases.txt has what the report must say. Usage: misuse CASE
+ * One misuse per run that the debug hooks, or mode hardened, have to name. Prints the pointer that
+ * the report must show, then misuses it; coming back from it, and ending well, is status 1.
+ * misuse_test.py runs this and judges; cases.txt has what the report must say. Usage: misuse CASE
  */
 #include "check.h"
 #include "common.h"
@@ -132,6 +132,33 @@ static void overwrite(void)
     api_free(p);
 }
 
+/* What it reads is of no use. */
+static void read_at(const volatile char *p)
+{
+    (void)*p;
+}
+
+static void read_after_free(void)
+{
+    char *p = block();
+    api_free(p);
+    read_at(opaque(p));
+}
+
+static void read_behind(void)
+{
+    char *p = block();
+    read_at(opaque(p) + size);
+    api_free(p);
+}
+
+static void read_before(void)
+{
+    char *p = block();
+    read_at(opaque(p) - 1);
+    api_free(p);
+}
+
 static void overwrite_of_a_large_block(void)
 {
     char *p = told(api_malloc(large));
@@ -175,6 +202,102 @@ static void write_before_a_freed_block(void)
     api_free(p);
     opaque(p)[-2] = 'x';
     free_many(size);
+}
+
+/* For mode hardened; see stress/hardened. */
+
+static void overwrite_of_the_last_word(void)
+{
+    char *p = block();
+    memset(p + size, 'x', 16);
+    api_free(p);
+}
+
+static void write_after_free_to_the_link(void)
+{
+    char *p = block(), *other = opaque(api_malloc(size));
+    api_free(p);
+    memcpy(opaque(p), &other, sizeof other);
+    free_many(size);
+}
+
+static void write_after_free_to_a_link_that_waits(void)
+{
+    char *p = block();
+    api_free(p);
+    opaque(p)[3] = 'x';
+    api_free(opaque(api_malloc(200))); /* is to stand behind it in line */
+}
+
+static void write_after_free_behind_the_link(void)
+{
+    char *p = block();
+    api_free(p);
+    opaque(p)[30] = 'x';
+    free_many(size);
+}
+
+static void write_after_free_of_a_heaps_block(void)
+{
+    pm_user_heap *heap = pm_heap_new(0);
+    char *p = told(pm_heap_malloc(heap, size));
+    api_free(p);
+    opaque(p)[30] = 'x';
+    for (int i = 0; i < many; i++)
+        api_free(opaque(pm_heap_malloc(heap, size)));
+}
+
+static void write_behind_a_large_block(void)
+{
+    char *p = told(api_malloc(large));
+    p[large] = 'x';
+}
+
+/* Fewer bytes than alignment leaves before the page that traps. */
+static void write_right_behind_a_large_block(void)
+{
+    char *p = told(api_malloc(large - 5));
+    p[large - 5] = 'x';
+    api_free(p);
+}
+
+static void write_before_a_large_block(void)
+{
+    char *p = told(api_malloc(large - 100));
+    p[-1] = 'x';
+    api_free(p);
+}
+
+static void write_far_before_a_large_block(void)
+{
+    char *p = told(api_malloc(large));
+    p[-1] = 'x';
+}
+
+static void write_behind_a_large_aligned_block(void)
+{
+    char *p = told(api_memalign(large, large));
+    p[large] = 'x';
+}
+
+static void read_of_a_freed_large_block(void)
+{
+    char *p = told(api_malloc(large));
+    p[size] = 'x';
+    api_free(p);
+    printf("%d\n", opaque(p)[size]);
+}
+
+static void write_to_a_freed_large_block(void)
+{
+    char *p = told(api_malloc(large));
+    api_free(p);
+    opaque(p)[size] = 'x';
+}
+
+static void interior_of_a_large_blocks_first_unit(void)
+{
+    api_free(told((char *)api_malloc(large) + 16));
 }
 
 static void mem_freed_as_object(void)
@@ -317,12 +440,28 @@ static const struct {
     CASE(underwrite_of_the_letter),
     CASE(underwrite_of_an_aligned_block),
     CASE(overwrite),
+    CASE(read_after_free),
+    CASE(read_behind),
+    CASE(read_before),
     CASE(overwrite_of_a_large_block),
     CASE(overwrite_told_by_realloc),
     CASE(overwrite_of_a_heaps_block),
     CASE(write_after_free),
     CASE(write_after_free_told_at_exit),
     CASE(write_before_a_freed_block),
+    CASE(overwrite_of_the_last_word),
+    CASE(write_after_free_to_the_link),
+    CASE(write_after_free_to_a_link_that_waits),
+    CASE(write_after_free_behind_the_link),
+    CASE(write_after_free_of_a_heaps_block),
+    CASE(write_behind_a_large_block),
+    CASE(write_right_behind_a_large_block),
+    CASE(write_before_a_large_block),
+    CASE(write_far_before_a_large_block),
+    CASE(write_behind_a_large_aligned_block),
+    CASE(read_of_a_freed_large_block),
+    CASE(write_to_a_freed_large_block),
+    CASE(interior_of_a_large_blocks_first_unit),
     CASE(mem_freed_as_object),
     CASE(object_resized_as_raw),
     CASE(raw_freed_by_free),

@@ -1,11 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Death tests of the debug hooks: misuse_test.py PROGRAM CASES MODE [CASE]
+"""Death tests of debug hooks and of mode hardened: misuse_test.py PROGRAM CASES MODE [CASE]
 
 Runs PROGRAM (misuse.c) with POOLMALLOC=MODE once for each case of the table
 CASES that the mode has, or for CASE alone, and passes when each was ended by
 SIGABRT after a report on stderr: its first line matches the whole of the
-table's expression, and what follows has all the words.
+table's expression, and what follows has all the words. Where that is SIGSEGV,
+the access itself has to trap, and nothing is said; where an expression follows
+that word, the report does.
 """
 
 import os
@@ -27,20 +29,23 @@ def table(path, mode, standard_names):
             if not standard_names:
                 continue
             name = name.split()[1]
-        if modes == "both" or mode == "debug":
+        if modes == "both" or mode != "malloc_debug":
             yield name, first, [] if words == "none" else words.split(";")
 
 
 def judge(done, first, words):
     """What is wrong with the death, or None."""
-    if done.returncode != -signal.SIGABRT:
-        return "ended with status %d, not by SIGABRT" % done.returncode
+    if first == "SIGSEGV":
+        trapped = done.returncode == -signal.SIGSEGV and not done.stderr
+        return None if trapped else "ended with status %d, and should trap" % done.returncode
+    by, first = (("SIGSEGV", first[8:]) if first.startswith("SIGSEGV ") else ("SIGABRT", first))
+    if done.returncode != -signal.Signals[by]:
+        return "ended with status %d, not by %s" % (done.returncode, by)
     pointer = done.stdout.split("\n")[0]
     if not re.fullmatch("0x[0-9a-f]+", pointer):
         return "the program did not say which pointer it misuses"
     line, _, rest = done.stderr.partition("\n")
-    wanted = "poolmalloc: (pm_)?" + first.replace(r"\(P\)", r"\(%s\)" % pointer).replace(
-        "block P ", "block %s " % pointer)
+    wanted = "poolmalloc: (pm_)?" + re.sub(r"\bP\b", pointer, first)
     if not re.fullmatch(wanted, line):
         return "the first line does not match " + wanted
     if not words and rest:

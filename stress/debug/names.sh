@@ -25,7 +25,7 @@ has() {
 
 out=$(mktemp)
 trap 'rm -f "$out"' EXIT
-names="default debug malloc malloc_debug pool pool_debug"
+names="default debug malloc malloc_debug pool pool_debug hardened"
 for name in $names; do
     has "$name" "allocator=$name (environment)" || fail "$name: the option does not say so"
     say "$name" keep_bytes=1m >"$out"

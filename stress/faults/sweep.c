@@ -27,9 +27,9 @@ enum { at_once = 2, failures_at_most = 5, fresh_runs = 2, progress_ms = 2000 };
 static const char environment[] = "POOLMALLOC_FAULT_SWEEP_RUN";
 
 /* By enum pm_os_call. */
-static const char *const kind_names[] = {"reserve", "make-readable", "commit",  "purge", "decommit",
-                                         "move",    "advise",        "release", "name",  "dump",
-                                         "nodes",   "read",          "share",   "group"};
+static const char *const kind_names[] = {
+    "reserve", "make-readable", "commit", "purge", "decommit", "move",  "advise", "release",
+    "name",    "dump",          "nodes",  "read",  "share",    "group", "forbid", "random"};
 _Static_assert(sizeof kind_names / sizeof *kind_names == PM_OS_CALLS, "a name for each kind");
 
 /* ---- one process ---- */

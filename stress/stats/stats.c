@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 enum { large_bytes = 5 << 20, threads_max = 16 };
@@ -36,6 +37,9 @@ static void *work(void *arg)
 {
     uintptr_t self = (uintptr_t)arg;
     void *kept = NULL;
+    char name[16];
+    snprintf(name, sizeof name, "\"worker\" %u", (unsigned)self);
+    CHECK(prctl(PR_SET_NAME, name) == 0, "no name");
     for (uint64_t i = 0; i < blocks; i++) {
         make(&kept, size);
         make(&handed_on[self], size);

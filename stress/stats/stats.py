@@ -30,13 +30,13 @@ SCHEMA = {
         dirty_bytes decommitted_bytes purged_arenas purged_bytes purges lock_acquisitions
         lock_contended purging_bytes live_bytes batched_bytes available_bytes header_bytes
         tail_bytes pools live_blocks batched_blocks available_blocks user_heaps
-        no_huge_arenas""".split()},
+        no_huge_arenas guarded_blocks guarded_bytes""".split()},
     "sum": dict({part + "_bytes": N for part in PARTS}, total_bytes=N),
     "classes": [{key: N for key in ("class", "block_bytes", "pools", "pool_bytes", "live_blocks",
                                     "batched_blocks", "available_blocks")}],
-    "threads": [{key: N for key in ("thread_id", "pool_bytes", "live_bytes", "kept_bytes",
-                                    "stash_bytes", "batched_blocks", "mallocs", "frees",
-                                    "remote_frees")}],
+    "threads": [dict({key: N for key in ("thread_id", "pool_bytes", "live_bytes", "kept_bytes",
+                                         "stash_bytes", "batched_blocks", "mallocs", "frees",
+                                         "remote_frees")}, name=S)],
     "threads_left_out": N,
     "locks": [{"name": S, "acquisitions": N, "contended": N}],
     "huge_pages": {"option": S, "no_huge_arenas": N},
@@ -77,7 +77,8 @@ def check_sums(stats):
     assert sum(row["pool_bytes"] for row in classes) == counters["pool_bytes"]
     out = (counters["mallocs"] - counters["frees"] - counters["remote_frees"] -
            counters["batched_blocks"])
-    assert out == counters["live_blocks"] + counters["spans"], (out, counters)
+    alive = counters["live_blocks"] + counters["spans"] + counters["guarded_blocks"]
+    assert out == alive, (out, counters)
     held = sum(row["batched_blocks"] for row in stats["threads"])
     assert held == counters["batched_blocks"], held
 
@@ -92,6 +93,8 @@ def check_known(stats):
     assert len(stats["threads"]) == THREADS == counters["heaps_in_use"], stats["threads"]
     ids = [row["thread_id"] for row in stats["threads"]]
     assert all(ids) and len(set(ids)) == THREADS, ids
+    names = sorted(row["name"] for row in stats["threads"])
+    assert names == ['"worker" %d' % number for number in range(THREADS)], names
 
 
 def number(table, label):
@@ -118,10 +121,10 @@ def check_table(stats, table):
         for row in stats["classes"]], rows
     locks = re.findall(r"^(\w+) +(\d+) +(\d+)$", table, re.M)
     assert [name for name, _, _ in locks] == [row["name"] for row in stats["locks"]], locks
-    threads = re.findall(r"^ +(\d+) +(\d+) +(\d+) +(\d+) +(\d+)$",
+    threads = re.findall(r"^ +(\d+) +(\d+) +\d+ +\d+ +\d+  (.*)$",
                          table[table.index("    thread "):], re.M)
-    assert [(int(row[0]), int(row[1])) for row in threads] == [
-        (row["thread_id"], row["pool_bytes"]) for row in stats["threads"]], threads
+    assert [(int(thread), int(held), name) for thread, held, name in threads] == [
+        (row["thread_id"], row["pool_bytes"], row["name"]) for row in stats["threads"]], threads
 
 
 def check(text):

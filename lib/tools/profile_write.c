@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Profiles as text, in two forms that others defined and read:
+ *
+ *   gperftools (src/heap-profile-table.cc)       jemalloc (src/prof_data.c)
+ *
+ *   heap profile: L: B [A: B] @ heap_v2/RATE     heap_v2/RATE
+ *     L: B [A: B] @ 0xFRAME 0xFRAME                t*: L: B [A: B]
+ *                                                @ 0xFRAME 0xFRAME
+ *                                                  t*: L: B [A: B]
+ *
+ *   MAPPED_LIBRARIES:                            MAPPED_LIBRARIES:
+ *   (the lines of /proc/self/maps)               (the same)
+ *
+ * L blocks with B bytes are live, A were allocated; first the sums, then each row. A reader scales
+ * a row by its mean size, and adds up rows of a stack; so our rows, of blocks of about one size,
+ * are scaled rightly. Rows of another rate than the file's are written as what they would be.
+ */
+#include "base/report.h"
+#include "os/os.h"
+#include "tools/profile.h"
+#include "tools/profile_internal.h"
+
+struct figures {
+    uint64_t live_blocks, live_bytes, all_blocks, all_bytes;
+};
+
+static uint64_t times(uint64_t number, double factor)
+{
+    return (uint64_t)((double)number * factor + 0.5);
+}
+
+static struct figures figures_at(const struct pm_profile_row *row, uint64_t rate)
+{
+    struct figures f = {row->live_blocks, row->live_bytes, row->all_blocks, row->all_bytes};
+    if (row->mean_bytes == rate || f.live_blocks + f.all_blocks == 0)
+        return f;
+    double size = f.all_blocks != 0 ? (double)f.all_bytes / (double)f.all_blocks
+                                    : (double)f.live_bytes / (double)f.live_blocks;
+    double factor = pm_profile_row_scale(row) / pm_profile_scale(size, rate);
+    return (struct figures){times(f.live_blocks, factor), times(f.live_bytes, factor),
+                            times(f.all_blocks, factor), times(f.all_bytes, factor)};
+}
+
+/* A row with something in it, and its figures. */
+static bool read_row(uint32_t number, uint64_t rate, struct pm_profile_row *row,
+                     struct figures *figures)
+{
+    const struct pm_profile_row *found = pm_profile_row_at(number);
+    if (found == NULL)
+        return false;
+    pm_profile_row_read(found, row);
+    *figures = figures_at(row, rate);
+    return figures->live_blocks != 0 || figures->all_blocks != 0;
+}
+
+static struct figures sum_up(uint32_t rows, uint64_t rate)
+{
+    struct figures sum = {0}, f;
+    struct pm_profile_row row;
+    for (uint32_t i = 0; i < rows; i++) {
+        if (!read_row(i, rate, &row, &f))
+            continue;
+        sum.live_blocks += f.live_blocks;
+        sum.live_bytes += f.live_bytes;
+        sum.all_blocks += f.all_blocks;
+        sum.all_bytes += f.all_bytes;
+    }
+    return sum;
+}
+
+static void put_figures(struct pm_out *out, const struct figures *f)
+{
+    pm_out_put(out, "%lu: %lu [%lu: %lu]", f->live_blocks, f->live_bytes, f->all_blocks,
+               f->all_bytes);
+}
+
+static void put_frames(struct pm_out *out, const struct pm_profile_row *row)
+{
+    pm_out_put(out, "@");
+    for (uint64_t i = 0; i < row->depth; i++)
+        pm_out_put(out, " %p", (void *)(uintptr_t)row->frames[i]);
+    pm_out_put(out, "\n");
+}
+
+static void put_head(struct pm_out *out, enum pm_profile_form form, const struct figures *sum,
+                     uint64_t rate)
+{
+    if (form == PM_PROFILE_JEMALLOC) {
+        pm_out_put(out, "heap_v2/%lu\n  t*: ", rate);
+        put_figures(out, sum);
+        pm_out_put(out, "\n");
+    } else {
+        pm_out_put(out, "heap profile: ");
+        put_figures(out, sum);
+        pm_out_put(out, " @ heap_v2/%lu\n", rate);
+    }
+}
+
+static void put_row(struct pm_out *out, enum pm_profile_form form, const struct figures *figures,
+                    const struct pm_profile_row *row)
+{
+    if (form == PM_PROFILE_JEMALLOC) {
+        put_frames(out, row);
+        pm_out_put(out, "  t*: ");
+        put_figures(out, figures);
+        pm_out_put(out, "\n");
+    } else {
+        put_figures(out, figures);
+        pm_out_put(out, " ");
+        put_frames(out, row);
+    }
+}
+
+static void put_rows(struct pm_out *out, enum pm_profile_form form)
+{
+    uint32_t rows = pm_profile_table_is_there() ? pm_profile_rows() : 0;
+    uint64_t rate = pm_profile_last_rate();
+    struct figures figures = sum_up(rows, rate);
+    struct pm_profile_row row;
+    put_head(out, form, &figures, rate);
+    for (uint32_t i = 0; i < rows; i++) {
+        if (read_row(i, rate, &row, &figures))
+            put_row(out, form, &figures, &row);
+    }
+}
+
+/* As the system has them: names may hold anything. */
+static void copy_maps(struct pm_out_file *to)
+{
+    int maps = pm_os_open_read("/proc/self/maps");
+    long got = 0;
+    pm_out_file_end(to);
+    while (maps >= 0 && !to->failed && (got = pm_os_read(maps, to->text, sizeof to->text)) > 0)
+        to->failed = !pm_os_write(to->file, to->text, (size_t)got);
+    if (maps >= 0)
+        pm_os_close(maps);
+}
+
+bool pm_profile_write(struct pm_out_file *to, enum pm_profile_form form)
+{
+    struct pm_out out;
+    pm_out_start(&out, pm_out_to_file, to);
+    put_rows(&out, form);
+    pm_out_put(&out, "\nMAPPED_LIBRARIES:\n");
+    pm_out_end(&out);
+    copy_maps(to);
+    return !to->failed;
+}
+
+bool pm_profile_write_to(const char *path, enum pm_profile_form form, struct pm_out_file *to)
+{
+    int file = pm_os_open_anew(path);
+    pm_out_file_start(to, file);
+    bool done = file >= 0 && pm_profile_write(to, form);
+    if (file >= 0)
+        pm_os_close(file);
+    if (!done)
+        pm_warn(file < 0 ? "cannot open \"%s\" to write the profile"
+                         : "cannot write all of the profile to \"%s\"",
+                path);
+    return done;
+}
