@@ -87,3 +87,27 @@ PM_API void pm_object_set_probed(struct pm_object *object);
 }
 #endif
 #endif
+#ifndef POOLMALLOC_QSBR_H
+#define POOLMALLOC_QSBR_H
+#ifdef __cplusplus
+extern "C" {
+#endif
+#define PM_QSBR_ITEMS_MAX 1024
+#define PM_QSBR_BYTES_MAX (1 << 20)
+PM_API bool pm_qsbr_attach(void);
+PM_API void pm_qsbr_detach(void);
+PM_API void pm_qsbr_quiescent(void);
+PM_API void pm_qsbr_defer(void (*free)(void *ptr), void *ptr, size_t bytes);
+PM_API size_t pm_qsbr_poll(void);
+struct pm_qsbr_stats {
+    uint64_t sequence;
+    uint64_t threads;
+    uint64_t items;
+    uint64_t bytes;
+    uint64_t waits;
+};
+PM_API void pm_qsbr_get_stats(struct pm_qsbr_stats *stats);
+#ifdef __cplusplus
+}
+#endif
+#endif

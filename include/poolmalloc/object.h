@@ -224,13 +224,14 @@ PM_API bool pm_object_set_immortal(struct pm_object *object);
 
 /*
  * For those who find an object without having a reference: true, and they have one now; false: the
- * object is dead, or dies, or is not probed. They know by other means that the memory is still that
- * of an object.
+ * object is dead, or dies, or is not probed. The memory is that of an object as long as the thread
+ * has not been quiescent since it found it (poolmalloc/qsbr.h): it drops no reference, and comes to
+ * no safepoint, between the two.
  */
 PM_API bool pm_try_incref(struct pm_object *object);
 
-/* From now on pm_try_incref may reach the object. By a thread that has a reference, before others
- * can find it; again does nothing. */
+/* From now on pm_try_incref may reach the object, whose memory will be freed by pm_qsbr_defer. By a
+ * thread that has a reference, before others can find it; again does nothing. */
 PM_API void pm_object_set_probed(struct pm_object *object);
 
 #define PM_OBJECT_FINALIZED 1u /* finalize was called, or is being called */

@@ -173,7 +173,11 @@ _Noreturn void pm_object_fatal_too_many(const char *function, const struct pm_ob
 _Noreturn void pm_object_fatal_state(const char *function, const char *what);
 /* An assertion of the check build failed. */
 _Noreturn void pm_object_fatal_check(const char *file, int line, const char *what);
+/* The program goes on. */
 void pm_object_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* How many of these there were; for tests. */
+extern _Atomic uint64_t pm_object_warnings PM_HIDDEN;
 
 /* The name of the object's type, or words instead: the object may be freed memory. */
 const char *pm_object_name(const struct pm_object *object);

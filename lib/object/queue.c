@@ -15,7 +15,7 @@
  * Who waits lets others in meanwhile, as if it were paused: so two that wait for each other merge
  * for each other, and what is waited for is a thread that runs.
  */
-#include "object/internal.h"
+#include "object/qsbr_internal.h"
 
 #include "poolmalloc/domains.h"
 
@@ -199,4 +199,6 @@ void pm_safepoint_slow(void)
     thread->draining = true;
     pm_queue_drain(thread->slot);
     thread->draining = false;
+    pm_qsbr_quiescent();
+    pm_qsbr_poll();
 }

@@ -248,11 +248,8 @@ static void wait_for_me(const void *arg)
     for (unsigned i = 0; i < DROPS; i++)
         objects[i] = test_box_new();
     pthread_create(&thread, NULL, test_attached, &call);
-    for (bool waits = false; !waits; usleep(5000)) {
-        pthread_mutex_lock(&own_slot()->lock);
-        waits = own_slot()->waiting > 0;
-        pthread_mutex_unlock(&own_slot()->lock);
-    }
+    while (pm_load_relaxed(&pm_object_warnings) == 0)
+        usleep(1000);
     pm_object_thread_pause();
     pthread_join(thread, NULL);
 }

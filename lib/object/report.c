@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+_Atomic uint64_t pm_object_warnings;
+
 static void write_line(const char *format, va_list args)
 {
     static const char prefix[] = "poolmalloc: ";
@@ -42,6 +44,7 @@ void pm_object_warn(const char *format, ...)
     va_start(args, format);
     write_line(format, args);
     va_end(args);
+    pm_count_shared(&pm_object_warnings, 1);
 }
 
 void pm_object_fatal_type(const struct pm_type *type, const char *what)

@@ -7,7 +7,7 @@
  * The registry's lock is taken before a slot's, and never the other way round.
  */
 #define _GNU_SOURCE /* gettid */
-#include "object/internal.h"
+#include "object/qsbr_internal.h"
 
 #include "poolmalloc/domains.h"
 
@@ -184,9 +184,15 @@ bool pm_object_thread_attach(void)
         return true;
     }
     pthread_once(&once, start);
-    struct pm_slot *slot = take_slot();
-    if (slot == NULL)
+    if (!pm_qsbr_attach())
         return false;
+    struct pm_slot *slot = take_slot();
+    if (slot == NULL) {
+        int saved_errno = errno;
+        pm_qsbr_detach();
+        errno = saved_errno;
+        return false;
+    }
     thread->slot = slot;
     thread->attached = 1;
     /* Whatever value: so that detach_all is called. Without memory for it the thread has to detach
@@ -232,6 +238,7 @@ void pm_object_thread_detach(void)
     thread->slot = NULL;
     pthread_setspecific(at_exit, NULL);
     give_slot(slot);
+    pm_qsbr_detach();
 }
 
 void pm_object_thread_pause(void)
@@ -242,6 +249,7 @@ void pm_object_thread_pause(void)
                               "the thread is not attached, or paused already");
     leave_running(thread->slot, PM_SLOT_PAUSED);
     thread->paused = true;
+    pm_qsbr_go_offline();
 }
 
 void pm_object_thread_resume(void)
@@ -250,6 +258,7 @@ void pm_object_thread_resume(void)
     if (!thread->paused)
         pm_object_fatal_state("pm_object_thread_resume", "the thread is not paused");
     thread->paused = false;
+    pm_qsbr_go_online();
     pm_slot_let_nobody(thread->slot);
     pm_object_self.mine = thread->slot->number << 16 | 1;
 }
