@@ -443,15 +443,17 @@ void pm_qsbr_detach(void)
         close_batch();
         free_reached();
     } while (self.open != NULL); /* freeing has deferred more */
+    /* Detached, not quiescent, while it waits in hand_over: nobody would wait for it again. */
+    self.reader = NULL;
     set_seen(reader, 0);
-    if (self.closed.first != NULL)
-        hand_over();
-    publish_figures();
+    pm_store_relaxed(&reader->items, 0);
+    pm_store_relaxed(&reader->bytes, 0);
     pthread_mutex_lock(&lock);
     reader->used = false;
     reader->self = NULL;
     pthread_mutex_unlock(&lock);
-    self.reader = NULL;
+    if (self.closed.first != NULL)
+        hand_over();
 }
 
 void pm_qsbr_go_offline(void)

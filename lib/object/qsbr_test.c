@@ -218,6 +218,50 @@ static void what_an_ended_thread_deferred_is_freed_by_others(void **state)
     assert_int_equal(stats.threads, 1);
 }
 
+static _Atomic bool all_ended;
+
+static void *end_threads_that_defer(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 5; i++) {
+        struct servant one;
+        hire(&one);
+        tell(&one, ATTACH);
+        tell(&one, DEFER);
+        dismiss(&one);
+    }
+    atomic_store(&all_ended, true);
+    return NULL;
+}
+
+static void what_ended_threads_deferred_is_bounded_and_they_are_not_waited_for(void **state)
+{
+    (void)state;
+    unsigned before = freed;
+    struct pm_qsbr_stats stats;
+    size_t bound = pm_qsbr_items_max;
+    uint64_t most = 0;
+    pthread_t thread;
+    pm_qsbr_items_max = 2;
+    pm_qsbr_get_stats(&stats);
+    uint64_t waits = stats.waits;
+    assert_int_equal(pthread_create(&thread, NULL, end_threads_that_defer, NULL), 0);
+    while (!all_ended) { /* until one waits, this one is not quiescent */
+        pm_qsbr_get_stats(&stats);
+        most = stats.items > most ? stats.items : most;
+        if (stats.waits > waits) {
+            waits = stats.waits;
+            pm_qsbr_quiescent();
+            pm_qsbr_poll();
+        }
+        sched_yield();
+    }
+    pthread_join(thread, NULL);
+    assert_int_equal(most, 3); /* the bound, and one item more */
+    assert_true(frees_all_but(before, 5));
+    pm_qsbr_items_max = bound;
+}
+
 /* What `free` defers is freed as well, by the same call or a later one. */
 static void defer_once_more(void *depth)
 {
@@ -410,6 +454,7 @@ int main(void)
         cmocka_unit_test(nor_is_one_that_pauses_or_has_ended),
         cmocka_unit_test(safepoints_are_asked_for_and_are_quiescent),
         cmocka_unit_test(what_an_ended_thread_deferred_is_freed_by_others),
+        cmocka_unit_test(what_ended_threads_deferred_is_bounded_and_they_are_not_waited_for),
         cmocka_unit_test(a_free_may_defer),
         cmocka_unit_test(many_more_items_than_the_bound_wait_no_longer_than_that),
         cmocka_unit_test(a_thread_that_never_is_quiescent_is_named_and_memory_stays_bounded),

@@ -15,7 +15,10 @@ enum {
     CELLS = 4,
     HELD = 6,
     LIVES = 3, /* threads one after another, each in the place of the one before */
-    STEPS = PM_SCHEDULE ? 400 : PM_TSAN ? 2000 : PM_ASAN || PM_CHECK ? 20000 : 100000,
+    STEPS = PM_SCHEDULE           ? 400
+            : PM_TSAN             ? 2000
+            : PM_ASAN || PM_CHECK ? 20000
+                                  : 100000,
 };
 
 /* `stamp` is written by the maker and read by whoever frees: a count that does not order the two is
