@@ -25,14 +25,15 @@ DOCUMENTS = ["docs/reliability.md", "docs/life.md", "docs/misuse.md", "docs/desi
 MAIN = DOCUMENTS[0]
 ORDERS = "docs/memory-order.md"
 INVARIANTS, TRAPS = 13, 20
-LABELS = ("api arena asan base budget command cxx debug debugger faults giveback guide heap life "
-          "limits misuse model mutant os pool real schedule seccomp stress tools trap "
-          "valgrind").split()
+LABELS = ("api arena asan base budget command cxx debug debugger faults giveback guide hardened "
+          "heap life limits misuse model mutant os pool profile real schedule seccomp stress tools "
+          "trap valgrind").split()
 # Of ctest, without a label's dot.
 PLAIN = ("abi", "debian", "exports", "guides", "headers", "layers", "manual", "options",
          "package", "probes", "reliability")
 DECLARATION = re.compile(  # of an atomic object, without its ";"
     r"\s*(?:extern |static )*(?:struct \w+ \*|\w+ \(\*)?_Atomic(?: \w+)? (\w.*)")
+POINTER = re.compile(r"\w+ \*")  # to an atomic object, which another line declares
 AFTER_NAME = re.compile(r"\(.*|\[[^\]]*\]|= *\{[^}]*\}|=[^,]*|\)| PM_HIDDEN.*| __attribute__.*")
 UNIT_TEST = re.compile(r"(?:(\w+)/)?(\w+_test\.c):([\w*]+)")
 
@@ -136,7 +137,7 @@ def atomic_fields(text):
     for line in text.split("\n"):
         code = line.split("/*")[0].rstrip()
         found = DECLARATION.fullmatch(code[:-1]) if code.endswith(";") else None
-        if found:
+        if found and not POINTER.match(found.group(1)):
             for name in AFTER_NAME.sub("", found.group(1)).split(","):
                 yield name.strip()
 

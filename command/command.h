@@ -50,6 +50,10 @@ char *find_library(void);
  * those that are preloaded anyway. False: that cannot be, and it was said why. */
 bool preload_library(const char *path);
 
+/* The same with the unwinder that exceptions use, where the system has it: programs in C++ have it
+ * anyway, and the library, whose constructor comes first of all, loads none by itself. */
+bool preload_unwinder(void);
+
 /* Appends settings to POOLMALLOC_OPTIONS, of which later ones win. False: no memory, as said. */
 bool append_options(const char *settings);
 

@@ -109,6 +109,9 @@ test_environment()
     prints "$own:$folder/other.so"
     expect 0 env LD_PRELOAD= "$command" run sh -c 'echo "$LD_PRELOAD"'
     prints "$own"
+    # Stacks need an unwinder, which is there before the program starts.
+    expect 0 env LD_PRELOAD="$folder/other.so" "$command" run --debug sh -c 'echo "$LD_PRELOAD"'
+    prints "$own:libgcc_s.so.1:$folder/other.so"
     expect 0 env POOLMALLOC_OPTIONS=keep_bytes=1m "$command" run --options=purge_delay_ms=5 \
         --options=keep_bytes=3m sh -c 'echo "$POOLMALLOC_OPTIONS"'
     prints keep_bytes=1m,purge_delay_ms=5,keep_bytes=3m
@@ -238,6 +241,12 @@ test_flags_work()
     grep -q "^heap profile: .*@ heap_v2/1$" poolmalloc.*.heap || wrong "no profile"
     expect 0 "$command" run --profile --output=profile ./over
     grep -q "^heap profile: .*@ heap_v2/524288$" profile || wrong "no profile"
+    expect 0 "$command" run --trace=4 ./over
+    silent errors
+    head -n 1 poolmalloc.*.snap | grep -qx "poolmalloc snapshot 1" || wrong "no snapshot"
+    grep -qx "traceback_limit 4" poolmalloc.*.snap || wrong "a snapshot of other stacks"
+    expect 134 sh -c '"$0" run --hardened ./over; exit $?' "$command"
+    says errors "bad canary"
     expect 0 "$command" run ./over
     expect 134 sh -c '"$0" run --debug ./over; exit $?' "$command"
     says errors "bad trailing pad byte"

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE /* asprintf */
 #include "command.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -85,6 +86,16 @@ static bool can_be_listed(const char *path)
         return true;
     complain("%s cannot be preloaded: ':' and ';' in a path separate one from the next", path);
     return false;
+}
+
+bool preload_unwinder(void)
+{
+    const char *name = "libgcc_s.so.1";
+    void *found = dlopen(name, RTLD_LAZY);
+    if (found == NULL)
+        return true;
+    dlclose(found);
+    return set_joined("LD_PRELOAD", name, ':', getenv("LD_PRELOAD"));
 }
 
 bool preload_library(const char *path)

@@ -132,6 +132,7 @@ def test_stats_at_rest():
                 blocks = [row["block_bytes"] * row[what + "_blocks"] for row in shown["classes"]]
                 assert sum(blocks) == counters[what + "_bytes"], what
             picture, _ = run("stats", load.pid, "--count=1")
+            assert "guarded" not in picture
             assert number(picture, "bytes in use") == known["live_bytes"] + known["span_bytes"]
             assert number(picture, "in pools") == known["live_bytes"]
             assert number(picture, "in large blocks") == known["span_bytes"]
@@ -525,8 +526,14 @@ def test_stats_pages():
     refused("stats", os.getpid(), words=r"process \d+ \(.*\) is stopped in the middle .*")
     os.close(file)
     file = fake(name, page)  # what the others were made of is good
-    run("stats", os.getpid(), "--count=1")
+    before, _ = run("stats", os.getpid(), "--count=1")
     os.close(file)
+    guarded_bytes = 13 + struct.unpack_from("=Q", page, 8 * 8)[0] - 1
+    file = fake(name, word(page, guarded_bytes, 12345))  # which the program had none of
+    picture, _ = run("stats", os.getpid(), "--count=1")
+    os.close(file)
+    assert number(picture, "in guarded blocks") == 12345 and "guarded" not in before
+    assert number(picture, "bytes in use") == number(before, "bytes in use") + 12345
 
 
 # ---- a terminal ----

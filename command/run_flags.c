@@ -146,7 +146,8 @@ bool apply_flags(const struct run_flags *flags)
         complain("POOLMALLOC: %s", strerror(errno));
         return false;
     }
-    return (flags->trace == NULL || apply_trace(flags)) &&
+    bool takes_stacks = flags->mode != NULL || flags->trace != NULL || flags->profile != NULL;
+    return (!takes_stacks || preload_unwinder()) && (flags->trace == NULL || apply_trace(flags)) &&
            (flags->profile == NULL || apply_profile(flags)) &&
            (!flags->stats || apply_stats(flags));
 }

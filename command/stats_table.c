@@ -18,7 +18,7 @@ enum {
 
 static uint64_t bytes_in_use(const struct pm_stats *s)
 {
-    return s->live_bytes + s->span_bytes;
+    return s->live_bytes + s->span_bytes + s->guarded_bytes;
 }
 
 static void put_total(struct samples *s, const char *label, uint64_t now, uint64_t before)
@@ -36,25 +36,31 @@ static void put_totals(struct samples *s)
     const struct {
         const char *label;
         uint64_t now, before;
+        bool is_rare; /* shown only if there is any */
     } rows[] = {
-        {"bytes in use", bytes_in_use(n), bytes_in_use(b)},
-        {"  in pools", n->live_bytes, b->live_bytes},
-        {"  in large blocks", n->span_bytes, b->span_bytes},
-        {"bytes freed, held back in batches", n->batched_bytes, b->batched_bytes},
-        {"bytes free in pools", n->available_bytes, b->available_bytes},
-        {"bytes that threads keep", n->kept_bytes + n->stash_bytes, b->kept_bytes + b->stash_bytes},
-        {"bytes free, perhaps resident", n->dirty_bytes, b->dirty_bytes},
-        {"bytes of all arenas", n->arenas * n->arena_bytes, b->arenas * b->arena_bytes},
-        {"blocks in use", n->live_blocks + n->spans, b->live_blocks + b->spans},
-        {"blocks handed out", n->mallocs, b->mallocs},
-        {"blocks freed", n->frees, b->frees},
-        {"blocks freed by other threads", n->remote_frees, b->remote_frees},
-        {"slow paths of malloc", n->refills, b->refills},
-        {"bytes given back to the system", n->purged_bytes, b->purged_bytes},
+        {"bytes in use", bytes_in_use(n), bytes_in_use(b), false},
+        {"  in pools", n->live_bytes, b->live_bytes, false},
+        {"  in large blocks", n->span_bytes, b->span_bytes, false},
+        {"  in guarded blocks", n->guarded_bytes, b->guarded_bytes, true},
+        {"bytes freed, held back in batches", n->batched_bytes, b->batched_bytes, false},
+        {"bytes free in pools", n->available_bytes, b->available_bytes, false},
+        {"bytes that threads keep", n->kept_bytes + n->stash_bytes, b->kept_bytes + b->stash_bytes,
+         false},
+        {"bytes free, perhaps resident", n->dirty_bytes, b->dirty_bytes, false},
+        {"bytes of all arenas", n->arenas * n->arena_bytes, b->arenas * b->arena_bytes, false},
+        {"blocks in use", n->live_blocks + n->spans + n->guarded_blocks,
+         b->live_blocks + b->spans + b->guarded_blocks, false},
+        {"blocks handed out", n->mallocs, b->mallocs, false},
+        {"blocks freed", n->frees, b->frees, false},
+        {"blocks freed by other threads", n->remote_frees, b->remote_frees, false},
+        {"slow paths of malloc", n->refills, b->refills, false},
+        {"bytes given back to the system", n->purged_bytes, b->purged_bytes, false},
     };
     put_heading(&s->screen, "%34s %20s %18s", "", "now", s->seconds > 0 ? "per second" : "");
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        put_total(s, rows[i].label, rows[i].now, rows[i].before);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (!rows[i].is_rare || rows[i].now != 0)
+            put_total(s, rows[i].label, rows[i].now, rows[i].before);
+    }
 }
 
 /* ---- classes ---- */

@@ -99,7 +99,7 @@ function draw_graph() {
     draw_box(root, one[0], at, one[2], one[0].depth * HIGH);
     deepest = Math.max(deepest, one[0].depth + 1);
     if (one[0].depth < zoomed.depth) continue;
-    one[0].list.forEach(function (child) {
+    children_of(one[0]).forEach(function (child) {
       var width = child.width * wide / (zoomed.width || 1);
       if (width >= LEAST) todo.push([child, at, width]);
       at += width;
@@ -120,10 +120,11 @@ function zoom(node) {
 }
 
 function on_key(event, node) {
-  var family = node.parent ? node.parent.list : [node], at = family.indexOf(node), to = null;
+  var family = node.parent ? children_of(node.parent) : [node];
+  var at = family.indexOf(node), to = null;
   var drawn = function (one) { return boxes.has(one); };
   if (event.key === "ArrowUp") to = node.parent;
-  else if (event.key === "ArrowDown") to = node.list.find(drawn);
+  else if (event.key === "ArrowDown") to = children_of(node).find(drawn);
   else if (event.key === "ArrowLeft") to = family.slice(0, at).reverse().find(drawn);
   else if (event.key === "ArrowRight") to = family.slice(at + 1).find(drawn);
   else if (event.key === "Enter" || event.key === " ") zoom(node);

@@ -1,26 +1,42 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The data of the page, and what is summed up of them. A set is one moment, or one choice of
- * blocks; its stacks are [blocks, bytes, domain, place...], innermost place first.
+ * blocks; its stacks are [blocks, bytes, domain, place...], innermost place first. Here each stack
+ * comes once, with the values of all sets.
  */
 "use strict";
 var data = JSON.parse(document.getElementById("data").textContent);
 var BLOCKS = 0, BYTES = 1, OLD = 0, NEW = 1;
 var UNKNOWN = "<unknown>", NOWHERE = "[unknown]";
-var places = data.places.map(function (fields) {
-  return {name: fields[0], file: fields[1], line: fields[2], module: fields[3] || NOWHERE};
-});
+var functions = new Map();
+function new_place(fields) {
+  var place = {name: fields[0], file: fields[1], line: fields[2], module: fields[3] || NOWHERE};
+  var key = place.name + "\n" + place.module;
+  if (!functions.has(key)) functions.set(key, functions.size);
+  place.id = functions.get(key); /* of the function: equal for all lines of it */
+  return place;
+}
+var places = data.places.map(new_place);
 /* Of a stack that could not be taken. */
-var unknown = {name: UNKNOWN, file: null, line: 0, module: UNKNOWN};
-var stacks = data.sets.map(function (set) {
-  return set.stacks.map(function (fields) {
-    return {
-      blocks: fields[0], bytes: fields[1], domain: fields[2],
-      frames: fields.length > 3
-        ? fields.slice(3).map(function (number) { return places[number]; }) : [unknown]
-    };
+var unknown = new_place([UNKNOWN, null, 0, UNKNOWN]);
+function zeros() { return data.sets.map(function () { return [0, 0]; }); }
+function read_stacks() {
+  var found = new Map();
+  data.sets.forEach(function (set, at) {
+    set.stacks.forEach(function (fields) {
+      var key = fields.slice(2).join(), stack = found.get(key);
+      if (!stack) {
+        stack = {domain: fields[2], values: zeros(), frames: fields.length > 3
+          ? fields.slice(3).map(function (number) { return places[number]; }) : [unknown]};
+        found.set(key, stack);
+      }
+      stack.values[at][BLOCKS] += fields[0];
+      stack.values[at][BYTES] += fields[1];
+    });
   });
-});
+  return Array.from(found.values());
+}
+var stacks = read_stacks();
 /* What is shown: the number of a set, or, of a difference, both. */
 var shown = {set: 0, measure: BYTES, group: "function", cumulative: false, inverted: false,
   search: ""};
@@ -39,10 +55,16 @@ function human(bytes) {
 function share(part, whole) {
   return whole ? 100 * part / whole : 0;
 }
-function sum(set) {
-  return stacks[set].reduce(function (total, stack) {
-    return [total[BLOCKS] + stack.blocks, total[BYTES] + stack.bytes];
-  }, [0, 0]);
+function add_values(to, values) {
+  values.forEach(function (pair, set) {
+    to[set][BLOCKS] += pair[BLOCKS];
+    to[set][BYTES] += pair[BYTES];
+  });
+}
+function sums() {
+  var total = zeros();
+  stacks.forEach(function (stack) { add_values(total, stack.values); });
+  return total;
 }
 
 function domain_name(number) {
@@ -62,103 +84,96 @@ var groups = {
   "module": function (p) { return [p.module, p.module, ""]; }
 };
 
-function add_to(rows, key, make, set, stack) {
+function add_to(rows, key, make, stack) {
   var row = rows.get(key);
   if (!row) {
     row = make();
-    row.values = data.sets.map(function () { return [0, 0]; });
+    row.values = zeros();
     rows.set(key, row);
   }
-  row.values[set][BLOCKS] += stack.blocks;
-  row.values[set][BYTES] += stack.bytes;
+  add_values(row.values, stack.values);
 }
 
 /* The rows of the table that is shown, with the values of all sets. */
 function table_rows() {
   var rows = new Map(), by = groups[shown.group];
-  stacks.forEach(function (list, set) {
-    list.forEach(function (stack) {
-      if (shown.group === "domain")
-        return add_to(rows, stack.domain, function () {
-          return {name: domain_name(stack.domain), under: ""};
-        }, set, stack);
-      if (shown.group === "traceback")
-        return add_to(rows, stack.frames.map(place_text).join("\n"), function () {
-          return {name: place_text(stack.frames[0]), under: "", frames: stack.frames};
-        }, set, stack);
-      var seen = new Set();
-      (shown.cumulative ? stack.frames : stack.frames.slice(0, 1)).forEach(function (place) {
-        var names = by(place);
-        if (seen.has(names[0])) return;
-        seen.add(names[0]);
-        add_to(rows, names[0], function () {
-          return {name: names[1], under: names[2]};
-        }, set, stack);
-      });
+  stacks.forEach(function (stack) {
+    if (shown.group === "domain")
+      return add_to(rows, stack.domain, function () {
+        return {name: domain_name(stack.domain), under: ""};
+      }, stack);
+    if (shown.group === "traceback")
+      return add_to(rows, stack.frames.map(place_text).join("\n"), function () {
+        return {name: place_text(stack.frames[0]), under: "", frames: stack.frames};
+      }, stack);
+    var seen = new Set();
+    (shown.cumulative ? stack.frames : stack.frames.slice(0, 1)).forEach(function (place) {
+      var names = by(place);
+      if (seen.has(names[0])) return;
+      seen.add(names[0]);
+      add_to(rows, names[0], function () { return {name: names[1], under: names[2]}; }, stack);
     });
   });
   return Array.from(rows.values());
 }
 
-/* What a node or row is worth now: of a difference, what is wide enough for old and new. */
+/* How wide a stack is now: of a difference, wide enough for old and new. */
 function worth(values) {
   return data.diff ? Math.max(values[OLD][shown.measure], values[NEW][shown.measure])
     : values[shown.set][shown.measure];
 }
 
+/*
+ * The tree of the flame graph: outermost function first, or the other way round. A node has the
+ * stacks that lead through it; what lies below it is made when it is drawn, since most of a large
+ * tree is never seen.
+ */
 function new_node(parent, place) {
-  return {parent: parent, place: place, depth: parent ? parent.depth + 1 : 0, children: new Map(),
-    values: data.sets.map(function () { return [0, 0]; })};
+  return {parent: parent, place: place, depth: parent ? parent.depth + 1 : 0, stacks: [],
+    children: null, width: 0, values: zeros()};
 }
-/* The tree of the flame graph: outermost function first, or the other way round. */
+function add_stack(node, stack) {
+  node.stacks.push(stack);
+  node.width += worth(stack.values);
+  add_values(node.values, stack.values);
+}
 function make_tree() {
-  var root = new_node(null, {name: "all", file: null, line: 0, module: ""});
-  stacks.forEach(function (list, set) {
-    if (!data.diff && set !== shown.set) return;
-    list.forEach(function (stack) {
-      var node = root, frames = stack.frames, count = frames.length;
-      for (var i = -1; i < count; i++) {
-        if (i >= 0) {
-          var place = frames[shown.inverted ? i : count - 1 - i];
-          var key = place.name + "\n" + place.module, child = node.children.get(key);
-          if (!child) node.children.set(key, child = new_node(node, place));
-          node = child;
-        }
-        node.values[set][BLOCKS] += stack.blocks;
-        node.values[set][BYTES] += stack.bytes;
-      }
-    });
+  var root = new_node(null, {name: "all", file: null, line: 0, module: "", id: -1});
+  stacks.forEach(function (stack) {
+    if (worth(stack.values) > 0) add_stack(root, stack);
   });
-  weigh(root);
   return root;
 }
-/* Widths, from the leaves: a node is as wide as its children and what it has itself. */
-function weigh(root) {
-  var order = [root];
-  for (var i = 0; i < order.length; i++)
-    order[i].children.forEach(function (child) { order.push(child); });
-  for (i = order.length - 1; i >= 0; i--) {
-    var node = order[i], below = 0;
-    node.list = Array.from(node.children.values()).filter(function (child) {
-      return child.width > 0;
-    });
-    node.list.sort(function (a, b) { return a.place.name < b.place.name ? -1 : 1; });
-    node.list.forEach(function (child) { below += child.width; });
-    node.width = Math.max(worth(node.values), below);
-  }
+function children_of(node) {
+  if (node.children) return node.children;
+  var found = new Map(), at = node.depth;
+  node.stacks.forEach(function (stack) {
+    var frames = stack.frames, place = frames[shown.inverted ? at : frames.length - 1 - at];
+    if (!place) return;
+    if (!found.has(place.id)) found.set(place.id, new_node(node, place));
+    add_stack(found.get(place.id), stack);
+  });
+  node.children = Array.from(found.values()).sort(function (a, b) {
+    return a.place.name < b.place.name ? -1 : 1;
+  });
+  return node.children;
 }
 
+/* Places come in many stacks: each keeps the answer to what it was asked last. */
 function matches(place) {
   var text = shown.search.toLowerCase();
-  return text !== "" && [place.name, place.file || "", place.module].some(function (field) {
-    return field.toLowerCase().indexOf(text) >= 0;
-  });
+  if (place.asked !== text) {
+    place.asked = text;
+    place.fits = text !== "" && [place.name, place.file || "", place.module].some(
+      function (field) { return field.toLowerCase().indexOf(text) >= 0; });
+  }
+  return place.fits;
 }
 /* The share of what is shown that has a match in its stack, each block once. */
 function found_share(set) {
   var part = 0, whole = 0;
-  stacks[set].forEach(function (stack) {
-    var value = shown.measure === BYTES ? stack.bytes : stack.blocks;
+  stacks.forEach(function (stack) {
+    var value = stack.values[set][shown.measure];
     whole += value;
     if (stack.frames.some(matches)) part += value;
   });

@@ -20,7 +20,7 @@ function columns() {
       column("Bytes now", value_of(NEW, BYTES)),
       column("Blocks, change", change_of(BLOCKS), signed, by_change),
       column("Blocks now", value_of(NEW, BLOCKS))];
-  var total = sum(shown.set)[BYTES], set = shown.set;
+  var set = shown.set, total = sums()[set][BYTES];
   return [column("Bytes", value_of(set, BYTES)),
     column("Share", function (row) { return share(row.values[set][BYTES], total); },
       function (number) { return number.toFixed(2) + " %"; }),
@@ -99,9 +99,7 @@ function draw_table() {
     line.appendChild(name_cell(row));
     return line;
   }));
-  var total = element("tr"), totals = {values: data.sets.map(function (set, at) {
-    return sum(at);
-  })};
+  var total = element("tr"), totals = {values: sums()};
   list.forEach(function (one) { total.appendChild(number_cell(one, totals)); });
   total.appendChild(element("td", "total"));
   table.tFoot.replaceChildren(total);

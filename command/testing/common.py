@@ -113,6 +113,15 @@ class FilesTest(unittest.TestCase):
         return self.write(form + "-" + "-".join(map(str, words)), done.stdout)
 
 
+    def linked(self, source):
+        """A program of this folder that is linked to the library of the build."""
+        library = os.path.join(os.path.dirname(os.path.dirname(COMMAND)), "lib")
+        subprocess.run(["cc", "-g", "-O1", "-I" + os.path.join(HERE, "../../include"), "-o",
+                        self.path("linked"), os.path.join(HERE, source), "-L" + library,
+                        "-lpoolmalloc", "-Wl,-rpath," + library], check=True)
+        return self.path("linked")
+
+
 def needs(*tools):
     """Skips a test, or all of a class, where a tool is missing: (program, package)..."""
     for program, package in tools:

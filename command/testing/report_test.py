@@ -246,17 +246,10 @@ class RefusedTest(FilesTest):
 class RealTest(FilesTest):
     """What the library itself wrote."""
 
-    def build(self):
-        library = os.path.join(os.path.dirname(os.path.dirname(common.COMMAND)), "lib")
-        subprocess.run(["cc", "-g", "-O1", "-I" + os.path.join(common.HERE, "../../include"), "-o",
-                        self.path("holder"), os.path.join(common.HERE, "holder.c"), "-L" + library,
-                        "-lpoolmalloc", "-Wl,-rpath," + library], check=True)
-        return self.path("holder")
-
     @common.needs(("cc", "gcc"))
     def test_traced_blocks_are_where_the_program_made_them(self):
         one, two = self.path("one"), self.path("two")
-        subprocess.run([self.build(), one, two], check=True)
+        subprocess.run([self.linked("holder.c"), one, two], check=True)
         first = sum(100 + i % 7 for i in range(1000))
         wanted = {"take": [first, 1000], "parse": [first, 1000], "load": [first, 1000]}
         self.assertEqual(self.rows("report", one)["take"], wanted["take"])
@@ -266,6 +259,17 @@ class RealTest(FilesTest):
         grown = sum(100 + i % 7 for i in range(1000, 4000))
         self.assertEqual(self.rows("diff", one, two)["take"],
                          [grown, first + grown, 3000, 4000])
+
+    @common.needs(("cc", "gcc"))
+    def test_a_profile_of_each_block_has_all_of_them_where_they_were_made(self):
+        one, two = self.path("one"), self.path("two")
+        done = subprocess.run([self.linked("sampled.c"), one, two], stdout=subprocess.PIPE,
+                              text=True, check=True)
+        held, wasted = map(int, done.stdout.split())
+        for path in (one, two):
+            live, every = self.rows("report", path), self.rows("report", "--all", path)
+            self.assertEqual((live["hold"], live.get("waste")), ([held, 1000], None))
+            self.assertEqual((every["hold"], every["waste"]), ([held, 1000], [wasted, 500]))
 
 
 class PlainTest(FilesTest):

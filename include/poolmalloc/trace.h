@@ -75,7 +75,8 @@ PM_API unsigned pm_trace_limit(void);
  * *current is exact at rest; while others work, it is off by what they are doing just now. *peak is
  * exact as long as one thread allocates and frees. With several it is never less than the true
  * peak, and above it by at most what the other threads have freed and hold for their next blocks:
- * PM_TRACE_SLACK_BYTES for each thread, nothing of one that only allocated so far.
+ * PM_TRACE_SLACK_BYTES for each thread, nothing of one that only allocated so far. Also in signal
+ * handlers.
  */
 #define PM_TRACE_SLACK_BYTES 16384
 PM_API void pm_trace_memory(size_t *current, size_t *peak);

@@ -135,6 +135,7 @@
 #define PM_PURGE_PAUSE_NS 4000000ull /* between slices */
 #define PM_TICK_SHIFT 24             /* arenas remember times in units of 2^24 ns */
 #define PM_TICK_EVERY 16             /* heaps look at the clock on each 16th slow path */
+#define PM_USER_TICK_EVERY 256       /* and user heaps, whose paths are all slow, less often */
 
 /* Mode hardened: what waits in each of its heaps, and how many heaps its threads share: twice as
  * many as processors, and no more than this. */

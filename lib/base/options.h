@@ -103,11 +103,13 @@
       "auto|frames|unwinder: how stacks are taken; auto: by the unwinder, and by frame pointers "  \
       "and places where it agreed; frames: by frame pointers only; unwinder: each anew")           \
     X(TEXT, trace_at_exit, "", 0, 0, ANYTIME,                                                      \
-      "a file to which a snapshot of what is traced is written at exit; empty: none")              \
+      "a file that a snapshot of what is traced is written to at exit; %p is the process's "       \
+      "number; empty: none")                                                                       \
     X(NUMBER, trace_signal, 0, 0, 64, AT_START,                                                    \
       "the number of a signal on which such a snapshot is written; 0: none")                       \
-    X(TEXT, trace_to, "poolmalloc-trace", 0, 0, AT_START,                                          \
-      "the file to which a snapshot is written on the signal; .PID.NUMBER is put behind")          \
+    X(TEXT, trace_to, "poolmalloc.%p", 0, 0, AT_START,                                             \
+      "how the files of trace_signal start: .0001.snap follows, .0002.snap and so on; %p is the "  \
+      "process's number")                                                                          \
     X(TEXT, stats_at_exit, "", 0, 0, ANYTIME,                                                      \
       "a file to which the counters are appended at exit; stderr and stdout are known; empty: "    \
       "none")                                                                                      \

@@ -61,6 +61,9 @@ static void *use_heap_in_thread(void *arg)
 
 static struct pm_user_heap *user;
 
+/* The layers above have locks, too, which are registered when their services start. */
+static struct pm_lock service = PM_LOCK_INIT(PM_RANK_SERVICE), trace = PM_LOCK_INIT(PM_RANK_TRACE);
+
 static void live_as_child(struct pm_lock *interrupted)
 {
     bool given_up = pm_lock_state(&user->lock) == PM_LOCK_ANOTHERS;
@@ -97,6 +100,8 @@ static void make_things_to_mend(void)
     test_get_heap();
     user = pm_user_new(SIZE_MAX);
     require(user != NULL);
+    pm_lock_register(&service);
+    pm_lock_register(&trace);
     for (unsigned i = 0; i < BLOCKS; i++)
         blocks[i] = test_alloc(i % 3 ? SIZE : 10000);
     test_in_thread(use_heap_in_thread, NULL);

@@ -177,7 +177,10 @@ void *pm_user_alloc(struct pm_user_heap *heap, size_t n, size_t align, bool zero
         block = alloc(heap, &wanted);
     }
     pm_count_owner(&heap->mallocs, block != NULL);
+    uint64_t mallocs = pm_load_relaxed(&heap->mallocs);
     pm_lock_release(&heap->lock);
+    if (mallocs % PM_USER_TICK_EVERY == 0)
+        pm_heap_tick_now();
     if (block == NULL) {
         errno = ENOMEM;
         return NULL;

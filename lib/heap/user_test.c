@@ -391,6 +391,24 @@ ISOLATED(the_check_reports_lists_in_disorder_and_bytes_that_do_not_add_up)
     expect_report("another's");
 }
 
+static unsigned looks;
+
+static void look(uint64_t now_ns)
+{
+    (void)now_ns;
+    looks++;
+}
+
+/* A program whose blocks are all in user heaps gives back, and shows what it has, as others do. */
+ISOLATED(user_heaps_look_at_the_clock)
+{
+    struct pm_user_heap *heap = start_with_heap(SIZE_MAX);
+    pm_heap_set_watch(look); /* which is never satisfied */
+    for (unsigned i = 0; i < 3 * PM_USER_TICK_EVERY; i++)
+        test_release(pm_user_alloc(heap, 100, 1, false, "test"));
+    require(looks == 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -410,6 +428,7 @@ int main(void)
         cmocka_unit_test(a_purge_finds_the_empty_pool_behind_others_with_room),
         cmocka_unit_test(a_lost_heap_serves_no_more_and_keeps_what_it_has),
         cmocka_unit_test(the_check_reports_lists_in_disorder_and_bytes_that_do_not_add_up),
+        cmocka_unit_test(user_heaps_look_at_the_clock),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

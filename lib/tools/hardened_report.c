@@ -44,13 +44,14 @@ static void say(const struct pm_harden_report *report)
     }
 }
 
-/* The stack of the call that found it, and the end. By frame pointers, unless some service has
- * loaded an unwinder: a constructor of ours comes before the C library's own, which it must not
- * make run out of turn. */
+/* With the stack of the call that found it, where some service has loaded an unwinder. To load one
+ * now would be to run much code in a process whose memory is damaged; a constructor of ours comes
+ * before the C library's own, which it must not make run out of turn; and frame pointers alone tell
+ * too little of programs that were compiled without. */
 static _Noreturn void end(void)
 {
     uintptr_t frames[FRAMES];
-    pm_stack_report(frames, pm_stack_take(frames, FRAMES));
+    pm_stack_report(frames, pm_stack_by_unwinder(frames, FRAMES));
     abort();
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Fatal reports of mode hardened: one line that says what is wrong, the stack of the call that
- * found it, then SIGABRT. Nothing is allocated but by the unwinder, no lock is taken. Any thread,
- * without the lock of a heap. docs/hardened.md has the messages.
+ * found it where an unwinder is loaded, then SIGABRT. Nothing is allocated but by the unwinder, no
+ * lock is taken. Any thread, without the lock of a heap. docs/hardened.md has the messages.
  */
 #ifndef PM_TOOLS_HARDENED_REPORT_H
 #define PM_TOOLS_HARDENED_REPORT_H

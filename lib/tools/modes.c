@@ -95,12 +95,13 @@ const struct pm_domain_set *pm_domains_at_start(void)
     return pm_trace_domains_at_start(domains_of_mode());
 }
 
-/* It may allocate, and reports of errors show stacks. */
-static __attribute__((constructor(102))) void load_unwinder(void)
+/* Reports of errors show stacks, too. */
+static __attribute__((constructor(102))) void start(void)
 {
     pm_heap_process_init();
-    if (mode_now.debug || pm_trace_wanted())
+    if (mode_now.debug || mode_now.hardened || pm_trace_wanted())
         pm_stack_start();
+    pm_trace_out_start();
 }
 
 /* Before the C library gives back its own; blocks that are freed later are not looked at. */

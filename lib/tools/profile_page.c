@@ -40,11 +40,10 @@ static void copy_key(struct pm_profile_row *to, const struct pm_profile_row *fro
 
 static void publish(struct pm_profile_page *page, uint32_t number)
 {
-    _Atomic uint64_t *rows = pm_profile_word(&page->rows);
-    uint64_t was = pm_load_relaxed(rows);
+    uint64_t was = pm_load_relaxed(pm_profile_word(&page->rows)), end = (uint64_t)number + 1;
     /* Release pairs with the acquire in pm_profile_page_read: the key is complete. */
     pm_store_release(pm_profile_word(&row_of(page, number)->published), 1);
-    while (was <= number && !pm_cas_acq_rel(rows, &was, (uint64_t)number + 1))
+    while (was < end && !pm_cas_acq_rel(pm_profile_word(&page->rows), &was, end))
         continue;
 }
 

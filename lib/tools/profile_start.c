@@ -21,48 +21,24 @@
 extern const char pm_profile_linked PM_HIDDEN;
 const char pm_profile_linked = 1;
 
-enum { PATH_BYTES = PM_OPTION_TEXT_BYTES + 64 };
-
 static enum pm_profile_form form(void)
 {
     return pm_options.profile_form[0] == 'j' ? PM_PROFILE_JEMALLOC : PM_PROFILE_GPERFTOOLS;
-}
-
-/* The pattern with %p as the process's number, and what follows it. */
-static void make_path(char path[PATH_BYTES], const char *pattern, const char *more)
-{
-    size_t used = 0;
-    for (const char *c = pattern; *c != 0 && used < PATH_BYTES; c++) {
-        bool number = c[0] == '%' && c[1] == 'p';
-        used += number ? pm_format(path + used, PATH_BYTES - used, "%u", pm_os_process_id())
-                       : pm_format(path + used, PATH_BYTES - used, "%c", *c);
-        c += number;
-    }
-    if (used < PATH_BYTES)
-        pm_format(path + used, PATH_BYTES - used, "%s", more);
 }
 
 /* ---- while the program runs ---- */
 
 static void write_next(void)
 {
-    static char path[PATH_BYTES];
+    static char path[PM_OUT_PATH_BYTES];
     static struct pm_out_file to;
     static unsigned number;          /* of the last file */
     static _Atomic uint64_t writing; /* the process that does: one that is gone does not any more */
     uint64_t was = pm_load_relaxed(&writing), self = pm_os_process_id();
-    char more[32];
     /* Acquire pairs with the release: path, buffer and number are the last writer's no more. */
     if (was == self || !pm_cas_acquire(&writing, &was, self))
         return;
-    number++;
-    pm_format(more, sizeof more, ".%s%u.heap",
-              number < 10     ? "000"
-              : number < 100  ? "00"
-              : number < 1000 ? "0"
-                              : "",
-              number);
-    make_path(path, pm_options.profile_to, more);
+    pm_out_numbered_path(path, pm_options.profile_to, ++number, ".heap");
     pm_profile_write_to(path, form(), &to);
     pm_store_release(&writing, 0);
 }
@@ -128,23 +104,23 @@ static __attribute__((constructor(103))) void start(void)
 
 static void write_at_exit(void)
 {
-    char pattern[PM_OPTION_TEXT_BYTES], path[PATH_BYTES];
+    char pattern[PM_OPTION_TEXT_BYTES], path[PM_OUT_PATH_BYTES];
     struct pm_out_file to;
     if (pm_options_value("profile_at_exit", pattern, sizeof pattern) != 0 || pattern[0] == 0)
         return;
-    make_path(path, pattern, "");
+    pm_out_path(path, pattern, "");
     pm_profile_write_to(path, form(), &to);
 }
 
 static void report_leaks(void)
 {
-    char pattern[PM_OPTION_TEXT_BYTES], path[PATH_BYTES];
+    char pattern[PM_OPTION_TEXT_BYTES], path[PM_OUT_PATH_BYTES];
     struct pm_out_file to;
     struct pm_out out;
     if (pm_options_value("leak_report", pattern, sizeof pattern) != 0 || pattern[0] == 0 ||
         strcmp(pattern, "off") == 0)
         return;
-    make_path(path, strcmp(pattern, "on") == 0 ? "stderr" : pattern, "");
+    pm_out_path(path, strcmp(pattern, "on") == 0 ? "stderr" : pattern, "");
     int file = pm_os_open_append(path);
     pm_out_file_start(&to, file);
     pm_out_start(&out, pm_out_to_file, &to);

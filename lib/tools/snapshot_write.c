@@ -179,6 +179,10 @@ bool pm_snapshot_write_now(int file)
     struct pm_snapshot_about about = {.process_id = pm_os_process_id(),
                                       .time_s = pm_os_time_s(),
                                       .traceback_limit = pm_trace_limit()};
+    size_t current, peak;
+    pm_trace_memory(&current, &peak);
+    about.traced_bytes = current;
+    about.peak_bytes = peak;
     put_head(&w, &about);
     put_program(&w);
     pm_trace_each(put_stack, &w);

@@ -22,7 +22,9 @@
 #define PM_STACK_OWN_MAX 24 /* inside this library */
 
 /* Loads libunwind, else libgcc's unwinder. It may allocate and take the loader's lock: for
- * functions that start a service, or a constructor, never from inside malloc. Idempotent. */
+ * functions that start a service, or a constructor, never from inside malloc. Idempotent. In a
+ * constructor of the shared library only what the program has already is taken (programs in C++
+ * have one), and the next call tries anew. */
 void pm_stack_start(void);
 bool pm_stack_has_unwinder(void);
 

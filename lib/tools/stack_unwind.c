@@ -77,20 +77,36 @@ static bool find(void *library, const char *name, void *function)
     return found != NULL;
 }
 
+static bool find_walk(void *library)
+{
+    bool found = find(library, "_Unwind_GetIP", &unwinder.address) &&
+                 find(library, "_Unwind_GetCFA", &unwinder.frame) &&
+                 find(library, "_Unwind_Backtrace", &unwinder.walk);
+    if (!found)
+        unwinder.walk = NULL;
+    return found;
+}
+
+/* The shared library's constructors run before the C library's. glibc would start itself when it
+ * loads something then, and knows no arguments yet: neither the program nor what is loaded later
+ * would get them. So what the program has already must do; `poolmalloc run` sees to that. */
+static bool may_load(void)
+{
+    return program_invocation_short_name == NULL || program_invocation_short_name[0] != 0;
+}
+
 static bool load(void)
 {
     void *(*open)(const char *name, int mode);
-    if (dlsym == NULL || !find(RTLD_DEFAULT, "dlopen", &open))
+    if (dlsym == NULL)
         return false;
+    if (!may_load() || !find(RTLD_DEFAULT, "dlopen", &open))
+        return find_walk(RTLD_DEFAULT);
     /* At a thread's exit it takes a lock after ThreadSanitizer's part, which cannot bear that. */
     void *library = PM_TSAN ? NULL : open("libunwind.so.8", RTLD_NOW | RTLD_LOCAL);
     bool first = library != NULL && find(library, "unw_backtrace", &unwinder.backtrace);
     library = open("libgcc_s.so.1", RTLD_NOW | RTLD_LOCAL);
-    bool second = library != NULL && find(library, "_Unwind_GetIP", &unwinder.address) &&
-                  find(library, "_Unwind_GetCFA", &unwinder.frame) &&
-                  find(library, "_Unwind_Backtrace", &unwinder.walk);
-    if (!second)
-        unwinder.walk = NULL;
+    bool second = library != NULL && find_walk(library);
     return first || second;
 }
 
@@ -110,7 +126,7 @@ void pm_stack_start(void)
                                                  memory_order_acquire))
         return;
     bool loaded = load() && pthread_atfork(before_fork, after_fork, in_child) == 0;
-    pm_store_release(&state, loaded ? READY : NONE);
+    pm_store_release(&state, loaded ? READY : may_load() ? NONE : NOT_LOADED);
     if (loaded)
         warm_up();
 }

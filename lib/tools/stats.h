@@ -9,6 +9,7 @@
 #define PM_TOOLS_STATS_H
 
 #include "api/figures.h"
+#include "base/options.h"
 #include "base/lock.h"
 
 struct pm_report {
@@ -38,6 +39,13 @@ struct pm_out_file {
 };
 void pm_out_file_start(struct pm_out_file *to, int file);
 void pm_out_to_file(void *arg, const char *text);
+
+/* Paths that options give. The pattern with %p as the process's number, and what follows it. */
+#define PM_OUT_PATH_BYTES (PM_OPTION_TEXT_BYTES + 64)
+void pm_out_path(char path[PM_OUT_PATH_BYTES], const char *pattern, const char *more);
+/* The same, followed by .0001, .0002 and so on and the ending. */
+void pm_out_numbered_path(char path[PM_OUT_PATH_BYTES], const char *pattern, unsigned number,
+                          const char *ending);
 void pm_out_file_end(struct pm_out_file *to);
 
 /* The three forms. Table and JSON ask the system what the threads are called, a few calls each;

@@ -62,6 +62,29 @@ void pm_out_to_file(void *arg, const char *text)
     to->used += length;
 }
 
+void pm_out_path(char path[PM_OUT_PATH_BYTES], const char *pattern, const char *more)
+{
+    size_t used = 0;
+    for (const char *c = pattern; *c != 0 && used < PM_OUT_PATH_BYTES; c++) {
+        bool number = c[0] == '%' && c[1] == 'p';
+        size_t room = PM_OUT_PATH_BYTES - used;
+        used += number ? pm_format(path + used, room, "%u", pm_os_process_id())
+                       : pm_format(path + used, room, "%c", *c);
+        c += number;
+    }
+    if (used < PM_OUT_PATH_BYTES)
+        pm_format(path + used, PM_OUT_PATH_BYTES - used, "%s", more);
+}
+
+void pm_out_numbered_path(char path[PM_OUT_PATH_BYTES], const char *pattern, unsigned number,
+                          const char *ending)
+{
+    char more[32];
+    const char *zeros = number < 10 ? "000" : number < 100 ? "00" : number < 1000 ? "0" : "";
+    pm_format(more, sizeof more, ".%s%u%s", zeros, number, ending);
+    pm_out_path(path, pattern, more);
+}
+
 void pm_stats_parts(const struct pm_stats *s, struct pm_stats_part parts[PM_STATS_PARTS])
 {
     const struct pm_stats_part all[] = {

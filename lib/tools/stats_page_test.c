@@ -128,7 +128,7 @@ ISOLATED(a_process_that_just_started_is_seen_soon)
     require(pm_option_set("stats_page_ms", "3600000"));
     const struct pm_stats_page *page = test_map_page(getpid());
     require(page != NULL && test_read_page(page, &copy));
-    for (int i = 0; i < 1000000 && copy.updates < 5; i++) {
+    for (int i = 0; i < 100000 && copy.updates < 5; i++) {
         for (int j = 0; j < SLOTS; j++)
             blocks[j] = pm_malloc(1000);
         require(test_read_page(page, &copy));

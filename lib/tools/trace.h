@@ -44,6 +44,9 @@ const struct pm_domain_set *pm_trace_domains_at_start(const struct pm_domain_set
 /* Whether the options want tracing from the start on, for which an unwinder is to be loaded. */
 bool pm_trace_wanted(void);
 
+/* By a constructor: the signal of the option trace_signal. */
+void pm_trace_out_start(void);
+
 /* Visits what is traced now; the same stack may come several times, to be added up. Exact at rest.
  * Takes no lock: also in a signal handler. visit must not allocate from the pools. False: nothing
  * is traced. */

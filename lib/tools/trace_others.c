@@ -28,6 +28,9 @@ static struct {
 
 static struct pm_room room;
 static _Atomic uint32_t *buckets;
+/* There is a node, or was one. Relaxed: set before a node is linked; who misses it, misses a node
+ * of this moment. */
+static _Atomic bool used;
 
 bool pm_trace_others_start(void)
 {
@@ -101,6 +104,7 @@ static uint32_t new_node(unsigned shard, uint32_t key, const void *ptr)
         number = pm_trace_take(sizeof(struct node));
     if (number == 0)
         return 0;
+    pm_store_relaxed(&used, true);
     node_at(number)->ptr = (uintptr_t)ptr;
     node_at(number)->key = key;
     return number;
@@ -171,7 +175,7 @@ struct pm_traced pm_trace_others_get(unsigned domain, const void *ptr, unsigned 
 
 void pm_trace_others_purge(unsigned epoch)
 {
-    for (size_t bucket = 0; bucket < BUCKETS; bucket++) {
+    for (size_t bucket = 0; pm_load_relaxed(&used) && bucket < BUCKETS; bucket++) {
         unsigned shard = bucket % SHARDS;
         _Atomic uint32_t *at = &buckets[bucket];
         if (pm_load_relaxed(at) == 0)

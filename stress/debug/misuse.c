@@ -12,6 +12,7 @@
 #include "poolmalloc/poolmalloc.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -180,11 +181,13 @@ static void overwrite_of_a_heaps_block(void)
     api_free(p);
 }
 
+/* What stands at the first by chance may be that already, in mode hardened. */
 static void write_after_free(void)
 {
     char *p = block();
     api_free(p);
     opaque(p)[3] = 'x';
+    opaque(p)[30] = 'x';
     free_many(size);
 }
 
@@ -198,7 +201,10 @@ static void write_after_free_told_at_exit(void)
 
 static void write_before_a_freed_block(void)
 {
-    char *p = block();
+    char *one = api_malloc(size), *other = api_malloc(size);
+    bool first = (uintptr_t)one % 4096 == 0; /* perhaps of its pool: nothing is before it */
+    api_free(first ? one : other);
+    char *p = told(first ? other : one);
     api_free(p);
     opaque(p)[-2] = 'x';
     free_many(size);
@@ -225,7 +231,7 @@ static void write_after_free_to_a_link_that_waits(void)
 {
     char *p = block();
     api_free(p);
-    opaque(p)[3] = 'x';
+    opaque(p)[3] ^= 'x';
     api_free(opaque(api_malloc(200))); /* is to stand behind it in line */
 }
 
@@ -357,9 +363,18 @@ static void sized_free(void)
     api_free_sized(block(), size - 1);
 }
 
+enum { wrong_alignment = 1 << 20 };
+
+/* By chance the first of a pool may have it. */
+static char *without_the_alignment(void *one, void *other)
+{
+    return told((uintptr_t)one % wrong_alignment != 0 ? one : other);
+}
+
 static void sized_free_of_an_alignment(void)
 {
-    api_free_aligned_sized(told((char *)api_memalign(64, size)), 1 << 20, size);
+    char *p = without_the_alignment(api_memalign(64, size), api_memalign(64, size));
+    api_free_aligned_sized(p, wrong_alignment, size);
 }
 
 #if STRESS_STANDARD_NAMES
@@ -416,7 +431,8 @@ static void delete_array_size(void)
 
 static void delete_alignment(void)
 {
-    delete_sized_aligned(told(new_aligned(size, 64)), size, 1 << 20);
+    char *p = without_the_alignment(new_aligned(size, 64), new_aligned(size, 64));
+    delete_sized_aligned(p, size, wrong_alignment);
 }
 #endif
 

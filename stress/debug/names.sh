@@ -32,6 +32,13 @@ for name in $names; do
     grep -v "cannot be reached" "$out" && fail "$name: says something"
 done
 
+# The library's constructor comes before the C library's, which must not start without arguments.
+for name in $names; do
+    POOLMALLOC=$name POOLMALLOC_OPTIONS=trace=4,profile=on LD_PRELOAD=$library \
+        setsid >"$out" 2>&1 || true
+    grep -q '^setsid: ' "$out" || fail "$name: the program does not know its name"
+done
+
 list=$(echo "$names" | tr ' ' '|')
 refusal="POOLMALLOC: value not understood in \"hardned\" ignored; allocator takes $list and stays"
 has hardned "$refusal \"default\" (default)" ||

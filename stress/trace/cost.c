@@ -2,7 +2,8 @@
 /*
  * What tracing costs: two loops that do nothing but allocate, after those that comparisons of
  * allocators use (a pair of malloc and free of one size; sizes at random among many live blocks, as
- * larson does, Larson and Krishnan 1998), each with one thread and with several, below a few frames.
+ * larson does, Larson and Krishnan 1998), with as many threads as are asked for, below a few
+ * frames.
  *
  *     trace_cost THREADS SECONDS
  *
