@@ -99,50 +99,6 @@ static void a_thread_that_forgets_to_detach_is_detached_by_its_end(void **state)
     assert_int_equal(test_deaths - deaths, 1);
 }
 
-/* ---- slots are inherited ---- */
-
-static void count_as_owner(void *arg)
-{
-    struct pm_object *object = arg;
-    require(test_owner(object) == own_slot()->number);
-    require(test_local(object) == 1 && pm_is_unique(object));
-    pm_incref(object);
-    require(test_local(object) == 2 && test_shared(object) == 0);
-    pm_decref(object);
-    pm_decref(object);
-}
-
-static void the_next_thread_in_a_slot_owns_what_the_last_one_left(void **state)
-{
-    (void)state;
-    unsigned deaths = test_deaths;
-    struct pm_object *object;
-    test_in_thread(test_make, &object);
-    test_in_thread(count_as_owner, object);
-    assert_int_equal(test_deaths - deaths, 1);
-}
-
-enum { THREADS = PM_TSAN || PM_ASAN || PM_SCHEDULE || PM_CHECK ? 5000 : 100000 };
-
-static void objects_of_a_hundred_thousand_threads_are_all_reclaimed(void **state)
-{
-    (void)state;
-    unsigned deaths = test_deaths;
-    struct pm_object **objects = pm_malloc(THREADS * sizeof *objects);
-    uint32_t greatest = 0;
-    for (unsigned i = 0; i < THREADS; i++) {
-        test_in_thread(test_make, &objects[i]);
-        assert_int_equal(test_state(objects[i]), PM_STATE_OWNED);
-        if (test_owner(objects[i]) > greatest)
-            greatest = test_owner(objects[i]);
-    }
-    assert_true(greatest <= 8); /* slots do not run out */
-    for (unsigned i = 0; i < THREADS; i++)
-        pm_decref(objects[i]);
-    assert_int_equal(test_deaths - deaths, THREADS);
-    pm_free(objects);
-}
-
 /* ---- an owner who does not come ---- */
 
 enum { DROPS = 200, ROOM = 10 };
@@ -359,8 +315,6 @@ int main(void)
         cmocka_unit_test(what_a_gone_owner_counted_dies_at_once),
         cmocka_unit_test(a_thread_that_ends_drops_what_waits),
         cmocka_unit_test(a_thread_that_forgets_to_detach_is_detached_by_its_end),
-        cmocka_unit_test(the_next_thread_in_a_slot_owns_what_the_last_one_left),
-        cmocka_unit_test(objects_of_a_hundred_thousand_threads_are_all_reclaimed),
         cmocka_unit_test(a_queue_holds_no_more_bytes_than_its_bound),
         cmocka_unit_test(an_object_larger_than_the_bound_waits_alone),
         cmocka_unit_test(two_that_wait_for_each_other_merge_for_each_other),
