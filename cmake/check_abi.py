@@ -2,15 +2,16 @@
 # SPDX-License-Identifier: MIT
 """The pm_ functions are those of the last release, in name, version and types:
 
-    check_abi.py ROOT --shared SO --cc CC [--abidiff ABIDIFF]
+    check_abi.py ROOT --shared SO --cc CC [--object-shared SO] [--abidiff ABIDIFF]
     check_abi.py ROOT --write       after a change that is meant
     check_abi.py --self-test --cc CC [--abidiff ABIDIFF]
 
 cmake/abi/ has what the public headers declared, without their comments, and the
 version script. A library of empty functions is compiled from these, and abidiff
 compares that with the one that was built: both come from one compiler, so the
-files do not depend on which. The names without pm_ are in check_exports.py, and their
-types in the standards. Exit status 77: abidiff is missing.
+files do not depend on which. The object layer's library has files of its own. The
+names without pm_ are in check_exports.py, and their types in the standards. Exit
+status 77: abidiff is missing.
 """
 
 import argparse
@@ -22,11 +23,14 @@ import subprocess
 import sys
 import tempfile
 
-from check_common import finish, read, self_test, strip_comments, write_tree
+from check_common import OBJECT_HEADERS, finish, read, self_test, strip_comments, write_tree
 
 STORED = "cmake/abi/declarations.h"
 MAP = "lib/poolmalloc.map"
 STORED_MAP = "cmake/abi/poolmalloc.map"
+OBJECT_STORED = "cmake/abi/object_declarations.h"
+OBJECT_MAP = "lib/poolobject.map"
+OBJECT_STORED_MAP = "cmake/abi/poolobject.map"
 HEAD = """/* SPDX-License-Identifier: MIT */
 /* The binary interface, as it was: check_abi.py --write makes this of the public headers. */
 """
@@ -38,9 +42,10 @@ SKIPPED = 77
 UPDATE = "python3 cmake/check_abi.py . --write"
 
 
-def declarations_of(root):
-    """The public headers in one, without comments and empty lines."""
-    paths = glob.glob(os.path.join(root, "include/poolmalloc/*.h"))
+def declarations_of(root, of_objects):
+    """The public headers of one library in one, without comments and empty lines."""
+    paths = [path for path in glob.glob(os.path.join(root, "include/poolmalloc/*.h"))
+             if (os.path.basename(path) in OBJECT_HEADERS) == of_objects]
     main = os.path.join(root, "include/poolmalloc/poolmalloc.h")
     lines = []
     for path in sorted(paths, key=lambda path: (path != main, path)):
@@ -51,7 +56,9 @@ def declarations_of(root):
 
 def stored_of(root):
     """{path: content} of what is stored."""
-    return {STORED: declarations_of(root), STORED_MAP: read(os.path.join(root, MAP))}
+    return {STORED: declarations_of(root, False), STORED_MAP: read(os.path.join(root, MAP)),
+            OBJECT_STORED: declarations_of(root, True),
+            OBJECT_STORED_MAP: read(os.path.join(root, OBJECT_MAP))}
 
 
 def run(*command):
@@ -60,21 +67,24 @@ def run(*command):
 
 
 def stub_of(declarations):
-    """The same with a body for each function."""
-    return re.sub(r"^(PM_API\b[^;{]*\));", r"\1 { __builtin_trap(); }", declarations, flags=re.M)
+    """The same with a body for each function, and memory for each variable."""
+    bodies = re.sub(r"^(PM_API\b(?! extern)[^;{]*\));", r"\1 { __builtin_trap(); }", declarations,
+                    flags=re.M)
+    return re.sub(r"^PM_API extern ", "PM_API ", bodies, flags=re.M)
 
 
-def build_stub(root, shared, folder, cc):
+def build_stub(root, shared, folder, cc, stored, version_map):
     """The path of the library of empty functions, or a problem."""
     found = re.search(r"\(SONAME\).*\[(.*)\]", run("readelf", "-dW", shared).stdout)
     soname = found.group(1) if found else ""
     source, library = os.path.join(folder, "stub.c"), os.path.join(folder, "stub.so")
-    write_tree(folder, {"stub.c": stub_of(read(os.path.join(root, STORED)))})
+    head = "" if stored == STORED else read(os.path.join(root, STORED))
+    write_tree(folder, {"stub.c": head + stub_of(read(os.path.join(root, stored)))})
     done = run(cc, "-std=gnu17", "-g", "-fPIC", "-fno-builtin", "-fvisibility=hidden", "-w",
                "-shared", "-Wl,-soname," + soname, "-o", library, source,
-               "-Wl,--version-script=" + os.path.join(root, STORED_MAP))
+               "-Wl,--version-script=" + os.path.join(root, version_map))
     if done.returncode != 0:
-        return None, ["%s: does not compile: %s" % (STORED, done.stdout.strip())]
+        return None, ["%s: does not compile: %s" % (stored, done.stdout.strip())]
     return library, []
 
 
@@ -86,9 +96,9 @@ def compare(abidiff, stub, shared, suppressions, *options):
     return done.stdout.strip() if done.returncode else ""
 
 
-def check(root, shared, cc, abidiff):
+def check(root, shared, cc, abidiff, stored=STORED, version_map=STORED_MAP):
     with tempfile.TemporaryDirectory() as folder:
-        stub, problems = build_stub(root, shared, folder, cc)
+        stub, problems = build_stub(root, shared, folder, cc, stored, version_map)
         if problems:
             return problems
         write_tree(folder, {"suppressions": SUPPRESSIONS})
@@ -100,18 +110,25 @@ def check(root, shared, cc, abidiff):
                     "released yet, or SOVERSION was raised): " + UPDATE]
         report = compare(*words)
         if report:
-            return [report, "added, and compatible: %s puts it into %s" % (UPDATE, STORED)]
+            return [report, "added, and compatible: %s puts it into %s" % (UPDATE, stored)]
     return []
 
 
+def check_object(root, shared, cc, abidiff):
+    return check(root, shared, cc, abidiff, OBJECT_STORED, OBJECT_STORED_MAP)
+
+
 def check_fixture(root, cc, abidiff):
-    """Builds the fixture's library and compares it with what the fixture stored."""
-    shared = os.path.join(root, "libx.so")
-    done = run(cc, "-g", "-fPIC", "-fvisibility=hidden", "-shared", "-Wl,-soname,libx.so.0",
-               "-I" + os.path.join(root, "include"), "-o", shared, os.path.join(root, "x.c"),
-               "-Wl,--version-script=" + os.path.join(root, MAP))
-    assert done.returncode == 0, done.stdout
-    return check(root, shared, cc, abidiff)
+    """Builds the fixture's libraries and compares them with what the fixture stored."""
+    problems = []
+    for source, version_map, compared in (("x.c", MAP, check), ("o.c", OBJECT_MAP, check_object)):
+        shared = os.path.join(root, "libx.so")
+        done = run(cc, "-g", "-fPIC", "-fvisibility=hidden", "-shared", "-Wl,-soname,libx.so.0",
+                   "-I" + os.path.join(root, "include"), "-o", shared, os.path.join(root, source),
+                   "-Wl,--version-script=" + os.path.join(root, version_map))
+        assert done.returncode == 0, done.stdout
+        problems += compared(root, shared, cc, abidiff)
+    return problems
 
 
 HEADER = """#define PM_API __attribute__((visibility("default")))
@@ -134,7 +151,17 @@ int pm_hidden(void) { return 2; }
 """
 THREE = "PM_API int pm_three(void) { return 3; }\n"
 VERSIONS = "POOLMALLOC_0.1 { global: pm_*; };\n"
-GOOD = {"include/poolmalloc/poolmalloc.h": HEADER, "x.c": SOURCE, MAP: VERSIONS}
+OBJECT_HEADER = """#include "poolmalloc/poolmalloc.h"
+PM_API extern __thread int pm_mine __attribute__((tls_model("initial-exec")));
+PM_API void pm_thing(struct pm_s *s);
+"""
+OBJECT_SOURCE = """#include "poolmalloc/object.h"
+__thread int pm_mine;
+void pm_thing(struct pm_s *s) { s->a = pm_mine; }
+"""
+GOOD = {"include/poolmalloc/poolmalloc.h": HEADER, "x.c": SOURCE, MAP: VERSIONS,
+        "include/poolmalloc/object.h": OBJECT_HEADER, "o.c": OBJECT_SOURCE,
+        OBJECT_MAP: VERSIONS.replace("MALLOC", "OBJECT")}
 
 
 def changed(*changes):
@@ -156,6 +183,9 @@ BAD = [
     ({MAP: VERSIONS.replace("0.1", "0.2")}, "pm_one@@POOLMALLOC_0.1"),
     ({"x.c": SOURCE + THREE}, "added, and compatible"),
     ({STORED: HEAD + "nonsense"}, "does not compile"),
+    ({"include/poolmalloc/object.h": OBJECT_HEADER.replace("PM_API void", "void")}, "pm_thing"),
+    ({"o.c": OBJECT_SOURCE + "PM_API int pm_three(void) { return 3; }\n"},
+     "added, and compatible"),
 ]
 
 
@@ -164,6 +194,7 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("root", nargs="?")
     parser.add_argument("--shared")
+    parser.add_argument("--object-shared")
     parser.add_argument("--cc", default="cc")
     parser.add_argument("--abidiff", default="abidiff")
     parser.add_argument("--write", action="store_true")
@@ -182,7 +213,10 @@ def main():
         return self_test(lambda root: check_fixture(root, options.cc, options.abidiff), good, BAD)
     if not (options.root and options.shared):
         parser.error("ROOT and --shared SO are needed")
-    return finish("abi", check(options.root, options.shared, options.cc, options.abidiff))
+    problems = check(options.root, options.shared, options.cc, options.abidiff)
+    if options.object_shared:
+        problems += check_object(options.root, options.object_shared, options.cc, options.abidiff)
+    return finish("abi", problems)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,9 @@ import re
 import sys
 import tempfile
 
+# In include/poolmalloc, of libpoolobject; the other headers are of libpoolmalloc.
+OBJECT_HEADERS = ("object.h", "qsbr.h")
+
 
 def finish(name, problems):
     """Print the problems and return the exit code."""

@@ -64,8 +64,10 @@ expect()
 
 expect libpoolmalloc0 'lib/[^/]*/libpoolmalloc\.so\.0' 'lib/[^/]*/libpoolmalloc\.so\.0\.[0-9.]*'
 ! grep -q '/man\|/include\|/bin' "$folder/files" || fail "libpoolmalloc0 has more than a library"
+expect libpoolobject0 'lib/[^/]*/libpoolobject\.so\.0' 'lib/[^/]*/libpoolobject\.so\.0\.[0-9.]*'
 expect libpoolmalloc-dev 'include/poolmalloc/poolmalloc\.h' 'include/poolmalloc/allocator\.hpp' \
     'lib/[^/]*/libpoolmalloc\.so' 'lib/[^/]*/libpoolmalloc\.a' 'lib/[^/]*/libpoolmalloc_pm\.a' \
+    'lib/[^/]*/libpoolobject\.so' 'lib/[^/]*/libpoolobject\.a' 'share/man/man3/poolobject\.3\.gz' \
     'lib/[^/]*/pkgconfig/poolmalloc\.pc' 'lib/[^/]*/pkgconfig/poolmalloc-pm\.pc' \
     'lib/[^/]*/cmake/poolmalloc/poolmallocConfig\.cmake' 'share/man/man3/poolmalloc\.3\.gz'
 expect poolmalloc bin/poolmalloc 'share/man/man1/poolmalloc\.1\.gz' \

@@ -3,6 +3,7 @@
 """What the libraries define and need:
 
     check_exports.py --shared SO --static A --static-pm A [--nm NM] [--readelf READELF]
+                     [--object-shared SO --object-static A --include DIR]
     check_exports.py --self-test --cc CC
 
 The shared library exports the malloc family, C++'s operators, pm_ names and
@@ -10,6 +11,8 @@ those of other allocators, all that it must and nothing else, and needs the C li
 Its pm_ names have a version, the others have none.
 The static libraries put no other name into a program's namespace, and
 poolmalloc_pm no malloc.
+The library of the object layer exports what its headers in DIR declare, with a
+version of its own, and needs libpoolmalloc and the C library only.
 """
 
 import argparse
@@ -19,7 +22,7 @@ import re
 import subprocess
 import sys
 
-from check_common import finish, self_test
+from check_common import OBJECT_HEADERS, finish, read, self_test, strip_comments
 
 FAMILY = {
     "malloc", "free", "calloc", "realloc", "reallocarray", "aligned_alloc", "memalign",
@@ -56,8 +59,9 @@ OPERATORS = {"_Zn%sm%s%s" % form for form in itertools.product(
         "_Zd%sPv%s%s" % form for form in itertools.product(
             "la", ("", "St11align_val_t"), ("", "RKSt9nothrow_t"))} | {
                 "_Zd%sPvm%s" % form for form in itertools.product("la", ("", "St11align_val_t"))}
-VERSION = re.compile(r"POOLMALLOC_[0-9]+\.[0-9]+")
+VERSION = re.compile(r"POOL(MALLOC|OBJECT)_[0-9]+\.[0-9]+")
 NEEDED_ALLOWED = re.compile(r"^(libc\.so(\.6)?|libc\.musl-.*|ld-(linux|musl).*)$")
+LOWER = "libpoolmalloc.so.0"
 
 
 def run(*command):
@@ -115,6 +119,34 @@ def check(args, required=None):
     return problems
 
 
+def declared(folder):
+    """The functions and variables that the headers of the object layer declare."""
+    paths = [os.path.join(folder, "poolmalloc", name) for name in OBJECT_HEADERS]
+    text = "".join(strip_comments(read(path)) for path in paths if os.path.exists(path))
+    return set(re.findall(r"^PM_API [^;(]*?\b(pm_\w+)(?:\(|;|\s+__attribute__)", text, re.M))
+
+
+def check_object(args, lower_names):
+    """The object layer's libraries have what its headers declare, and nothing of those below."""
+    where = os.path.basename(args.object_shared)
+    required = declared(args.include)
+    exported = defined(args.nm, args.object_shared, "-D")
+    problems = ["%s: exports %s" % (where, name) for name in sorted(exported - required)]
+    problems += ["%s: lacks %s" % (where, name) for name in sorted(required - exported)]
+    for name in re.findall(r"\(NEEDED\).*\[(.*)\]", run(args.readelf, "-dW", args.object_shared)):
+        if not NEEDED_ALLOWED.match(name) and name != LOWER:
+            problems.append("%s: needs %s" % (where, name))
+    problems += ["%s: %s has another version" % (where, line.split()[0])
+                 for line in run(args.nm, "-D", "--defined-only", "-P",
+                                 args.object_shared).splitlines()
+                 if "@@POOLOBJECT_" not in line and not line.startswith("POOLOBJECT_")]
+    where = os.path.basename(args.object_static)
+    inner = defined(args.nm, args.object_static, "-g")
+    problems += check_names(where, inner, set(), required)
+    return problems + ["%s: defines %s, as libpoolmalloc does" % (where, name)
+                       for name in sorted(inner & lower_names)]
+
+
 def check_fixture(root, cc):
     """Build the three libraries of a fixture and check them."""
     def path(name):
@@ -128,13 +160,24 @@ def check_fixture(root, cc):
         run(cc, *flags, "-c", "-o", path("x.o"), path(source))
         run("ar", "rc", archive, path("x.o"))
     args = argparse.Namespace(nm="nm", readelf="readelf", **libraries)
-    return check(args, {"malloc", "pm_malloc"})
+    problems = check(args, {"malloc", "pm_malloc"})
+    args.object_shared, args.object_static = path("libo.so"), path("libo.a")
+    args.include = root
+    run(cc, *flags, "-shared", "-Wl,--no-as-needed", "-o", args.object_shared, path("object.c"),
+        "-Wl,--version-script=" + path("object_map"))
+    run(cc, *flags, "-c", "-o", path("o.o"), path("object.c"))
+    run("ar", "rc", args.object_static, path("o.o"))
+    return problems + check_object(args, defined("nm", args.static_pm, "-g"))
 
 
 PM = "__attribute__((E)) void *pm_malloc(void) { return 0; }\n"
 FULL = PM + "__attribute__((E)) void *malloc(void) { return 0; }\n"
 GOOD = {"full.c": FULL + "int pm_inner(void) { return 0; }\n", "pm.c": PM, "libs": "",
-        "map": "POOLMALLOC_0.1 { global: pm_*; };\n"}
+        "map": "POOLMALLOC_0.1 { global: pm_*; };\n",
+        "object.c": "__attribute__((E)) void pm_o(void) {}\n__attribute__((E)) int pm_v;\n",
+        "object_map": "POOLOBJECT_0.1 { global: pm_*; };\n",
+        "poolmalloc/object.h": "PM_API void pm_o(void);\nPM_API extern int pm_v;\n",
+        "poolmalloc/qsbr.h": "/* PM_API void pm_none(void); */\n"}
 BAD = [
     ({"full.c": FULL + "__attribute__((E)) int helper;\n"}, "libx.so: defines helper"),
     ({"full.c": FULL + "int hidden_helper(void) { return 0; }\n"}, "libx.a: defines hidden_helper"),
@@ -147,6 +190,12 @@ BAD = [
     ({"map": "POOLMALLOC_0.1 { global: pm_other; };\n"}, "libx.so: pm_malloc has no version"),
     ({"pm.c": FULL}, "libpm.a: defines malloc"),
     ({"pm.c": PM + "__attribute__((E)) void _ZdlPv(void) {}\n"}, "libpm.a: defines _ZdlPv"),
+    ({"poolmalloc/object.h": "PM_API void pm_o(void);\n"}, "libo.so: exports pm_v"),
+    ({"poolmalloc/qsbr.h": "PM_API int pm_q(int);\n"}, "libo.so: lacks pm_q"),
+    ({"object.c": GOOD["object.c"] + PM, "poolmalloc/qsbr.h": "PM_API void *pm_malloc(void);\n"},
+     "libo.a: defines pm_malloc, as libpoolmalloc does"),
+    ({"object.c": GOOD["object.c"] + "int helper;\n"}, "libo.a: defines helper"),
+    ({"object_map": "POOLMALLOC_0.1 { global: pm_*; };\n"}, "has another version"),
 ]
 
 if __name__ == "__main__":
@@ -155,11 +204,15 @@ if __name__ == "__main__":
     parser.add_argument("--cc", default="cc")
     parser.add_argument("--nm", default="nm")
     parser.add_argument("--readelf", default="readelf")
-    for option in ("--shared", "--static", "--static-pm"):
+    for option in ("--shared", "--static", "--static-pm", "--object-shared", "--object-static",
+                   "--include"):
         parser.add_argument(option, default=None)
     options = parser.parse_args()
     if options.self_test:
         sys.exit(self_test(lambda root: check_fixture(root, options.cc), GOOD, BAD))
     if not (options.shared and options.static and options.static_pm):
         parser.error("--shared, --static and --static-pm are needed")
-    sys.exit(finish("exports", check(options)))
+    found = check(options)
+    if options.object_shared:
+        found += check_object(options, defined(options.nm, options.static_pm, "-g"))
+    sys.exit(finish("exports", found))

@@ -6,10 +6,10 @@
     check_manual.py ROOT --lint              mandoc and groff have nothing to complain of
     check_manual.py --self-test
 
-poolmalloc(3) names every function of the public headers and no other,
-poolmalloc(1) every command and option that COMMAND's own help names. (The table
-of poolmalloc(5) is the business of check_options.py.) Exit status 77 of --lint:
-both tools are missing.
+poolmalloc(3) names every function of the public headers and no other, and
+poolobject(3) those of the object layer's; poolmalloc(1) every command and option
+that COMMAND's own help names. (The table of poolmalloc(5) is the business of
+check_options.py.) Exit status 77 of --lint: both tools are missing.
 """
 
 import argparse
@@ -20,22 +20,32 @@ import shutil
 import subprocess
 import sys
 
-from check_common import finish, read, self_test
+from check_common import OBJECT_HEADERS, finish, read, self_test
 
 SKIPPED = 77
-PAGES = ("man/poolmalloc.1", "man/poolmalloc.3", "man/poolmalloc.5")
+PAGES = ("man/poolmalloc.1", "man/poolmalloc.3", "man/poolmalloc.5", "man/poolobject.3")
 LINTS = (["mandoc", "-T", "lint", "-W", "warning"], ["groff", "-man", "-ww", "-Tutf8", "-z"])
 
 
 def check_functions(root):
-    page = read(os.path.join(root, PAGES[1]))
-    headers = "".join(read(path) for path in glob.glob(os.path.join(root, "include/poolmalloc/*")))
+    paths = sorted(glob.glob(os.path.join(root, "include/poolmalloc/*")))
+    objects = [path for path in paths if os.path.basename(path) in OBJECT_HEADERS]
+    yield from check_page(root, PAGES[1], [path for path in paths if path not in objects], [])
+    yield from check_page(root, PAGES[3], objects, paths)
+
+
+def check_page(root, name, paths, others):
+    """A page has the functions of the headers, and names nothing that neither they nor the others
+    have."""
+    page = read(os.path.join(root, name))
+    headers = "".join(read(path) for path in paths)
     for function in re.findall(r"^PM_API [^;(]*?\b(pm_\w+)\(", headers, re.M):
         if not re.search(r"\b%s\b" % function, page):
-            yield "%s: %s of a public header is missing" % (PAGES[1], function)
-    for name in sorted(set(re.findall(r"\bpm_\w+", page))):
-        if not re.search(r"\b%s" % name, headers):
-            yield "%s: no public header has %s" % (PAGES[1], name)
+            yield "%s: %s of a public header is missing" % (name, function)
+    headers += "".join(read(path) for path in others)
+    for word in sorted(set(re.findall(r"\bpm_\w+", page))):
+        if not re.search(r"\b%s" % word, headers):
+            yield "%s: no public header has %s" % (name, word)
 
 
 def check_commands(root, help_of):
@@ -81,10 +91,14 @@ GOOD = {
               ".BI \\-\\-options= LIST\nset\n",
     PAGES[1]: ".TH P 3 2026-01-02\n.SH NAME\np \\- p\n.BI pm_one(struct pm_s\n",
     PAGES[2]: ".TH P 5 2026-01-02\n.SH NAME\np \\- p\n",
+    "include/poolmalloc/object.h": "PM_API void pm_thing(void);\n",
+    PAGES[3]: ".TH P 3 2026-01-02\n.SH NAME\no \\- p\npm_thing pm_one\n",
 }
 BAD = [
     ({PAGES[1]: ".BI pm_one_more\n"}, "pm_one of a public header is missing"),
     ({PAGES[1]: GOOD[PAGES[1]] + "pm_two\n"}, "no public header has pm_two"),
+    ({PAGES[1]: GOOD[PAGES[1]] + "pm_thing\n"}, "no public header has pm_thing"),
+    ({PAGES[3]: "pm_one\n"}, "pm_thing of a public header is missing"),
     ({PAGES[0]: ".BI \\-\\-options= LIST\n"}, "the command run has no section"),
     ({PAGES[0]: ".SS poolmalloc run\n"}, "--options of run is missing"),
 ]

@@ -36,10 +36,10 @@ mkdir "$root/second place"
 mv "$root/first" "$root/second place/prefix"
 prefix=$root/second\ place/prefix
 
-for page in man1/poolmalloc.1 man3/poolmalloc.3 man5/poolmalloc.5; do
+for page in man1/poolmalloc.1 man3/poolmalloc.3 man3/poolobject.3 man5/poolmalloc.5; do
     [ -s "$prefix/share/man/$page" ] || fail "no manual page $page"
 done
-for name in static poolmalloc pm; do
+for name in static poolmalloc pm object object_static; do
     grep -rq "poolmalloc::$name " "$prefix" || fail "no target poolmalloc::$name"
 done
 # The files that users' builds read name no place of the machine that built.
@@ -94,16 +94,46 @@ int main(void)
     return 0;
 }
 END
+cat >"$root/consumer/object.c" <<'END'
+#include <poolmalloc/object.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static struct pm_type word = {.name = "word", .size = sizeof(struct pm_var_object), .item_size = 1};
+
+/* An object of the one library, of memory of the other. */
+int main(void)
+{
+    void *volatile block = malloc(100);
+    void *volatile other = pm_malloc(100);
+    if (!pm_object_thread_attach())
+        return 1;
+    struct pm_var_object *object = pm_object_new_var(&word, 8);
+    if (object == NULL || !pm_owns(object))
+        return 2;
+    snprintf((char *)(object + 1), 8, "linked");
+    puts((char *)(object + 1));
+    pm_decref(&object->object);
+    pm_object_thread_detach();
+    pm_free(other);
+    free(block);
+    return 0;
+}
+END
 cat >"$root/consumer/CMakeLists.txt" <<'END'
 cmake_minimum_required(VERSION 3.25)
 project(consumer LANGUAGES C)
-find_package(poolmalloc 0.1 REQUIRED)
+find_package(poolmalloc 0.1 REQUIRED COMPONENTS object)
 foreach(kind poolmalloc static)
     add_executable(use_${kind} main.c)
     target_link_libraries(use_${kind} PRIVATE poolmalloc::${kind})
 endforeach()
 add_executable(use_pm pm.c)
 target_link_libraries(use_pm PRIVATE poolmalloc::pm)
+add_executable(use_object object.c)
+target_link_libraries(use_object PRIVATE poolmalloc::object)
+add_executable(use_object_static object.c)
+target_link_libraries(use_object_static PRIVATE poolmalloc::object_static poolmalloc::pm)
 END
 
 # bindings NAME PROGRAM: what the loader bound NAME to, in the program itself.
@@ -140,6 +170,11 @@ quietly "$cmake" --build "$root/cmake"
 expect_malloc_of libpoolmalloc.so.0 "$root/cmake/use_poolmalloc"
 expect_malloc_of own "$root/cmake/use_static"
 expect_malloc_of libc "$root/cmake/use_pm"
+expect_malloc_of libpoolmalloc.so.0 "$root/cmake/use_object"
+bindings pm_object_new_var "$root/cmake/use_object" |
+    grep -q 'libpoolobject.so.0.*POOLOBJECT_0.1' ||
+    fail "use_object did not bind pm_object_new_var to libpoolobject"
+expect_malloc_of libc "$root/cmake/use_object_static"
 
 PKG_CONFIG_PATH=$(dirname "$(find "$prefix" -name poolmalloc.pc)")
 export PKG_CONFIG_PATH
@@ -161,6 +196,8 @@ link pc_static "$cc" main.c poolmalloc --static -static
 expect_malloc_of own "$root/pc_static"
 link pc_pm "$cc" pm.c poolmalloc-pm
 expect_malloc_of libc "$root/pc_pm"
+link pc_object "$cc" object.c poolmalloc-object "" -Wl,-rpath,"$libdir"
+expect_malloc_of libpoolmalloc.so.0 "$root/pc_object"
 # The allocator static, the rest not.
 quietly "$cc" -o "$root/archive" "$root/consumer/main.c" -I"$prefix/include" \
     "$libdir/libpoolmalloc.a" -pthread

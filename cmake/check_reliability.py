@@ -61,7 +61,8 @@ class Tests:
 
     def add_source(self, layer, name, text):
         if name.endswith("_test.c"):
-            self.units[layer + "/" + name] = set(re.findall(r"cmocka_unit_test\(\s*(\w+)", text))
+            self.units[layer + "/" + name] = set(re.findall(
+                r"cmocka_unit_test(?:_setup)?\(\s*(\w+)", text))
         self.functions.update(re.findall(r"\b(\w+)\(", text))
 
     def add_mutants(self, text):

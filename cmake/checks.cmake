@@ -54,7 +54,9 @@ pm_check(reliability.selftest check_reliability.py --self-test)
 if(PM_OVERRIDE_BUILD)
     pm_check(exports check_exports.py --nm ${CMAKE_NM} --readelf ${CMAKE_READELF}
         --shared $<TARGET_FILE:poolmalloc> --static $<TARGET_FILE:poolmalloc_static>
-        --static-pm $<TARGET_FILE:poolmalloc_pm>)
+        --static-pm $<TARGET_FILE:poolmalloc_pm>
+        --object-shared $<TARGET_FILE:poolobject> --object-static $<TARGET_FILE:poolobject_static>
+        --include ${PROJECT_SOURCE_DIR}/include)
     pm_check(exports.selftest check_exports.py --self-test --cc ${CMAKE_C_COMPILER})
 endif()
 
@@ -65,7 +67,7 @@ if(PM_AS_RELEASED)
     pm_check(manual check_manual.py ${PROJECT_SOURCE_DIR}
         --command $<TARGET_FILE:poolmalloc_command>)
     pm_check(abi check_abi.py ${PROJECT_SOURCE_DIR} --cc ${CMAKE_C_COMPILER}
-        --shared $<TARGET_FILE:poolmalloc>)
+        --shared $<TARGET_FILE:poolmalloc> --object-shared $<TARGET_FILE:poolobject>)
     pm_check(abi.selftest check_abi.py --self-test --cc ${CMAKE_C_COMPILER})
     add_test(NAME debian COMMAND sh ${PROJECT_SOURCE_DIR}/cmake/check_debian.sh
         ${PROJECT_SOURCE_DIR})

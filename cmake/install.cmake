@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 #
-# What `cmake --install` puts where: the three libraries, the public headers, the
-# command, the manual, a CMake package, two pkg-config files, the gdb script. All find their prefix
-# from their own place, so that an installed tree may be moved.
+# What `cmake --install` puts where: the libraries, the public headers, the
+# command, the manual, a CMake package, three pkg-config files, the gdb script. All find their
+# prefix from their own place, so that an installed tree may be moved.
 
 if(NOT PM_OVERRIDE_BUILD)
     return()
@@ -12,7 +12,7 @@ include(CMakePackageConfigHelpers)
 set(pm_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/poolmalloc)
 set(pm_pkgconfig_dir ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
-install(TARGETS poolmalloc poolmalloc_static poolmalloc_pm
+install(TARGETS poolmalloc poolmalloc_static poolmalloc_pm poolobject poolobject_static
     EXPORT poolmallocTargets
     LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
     ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
@@ -27,6 +27,7 @@ install(FILES command/completion.bash
 foreach(section 1 3 5)
     install(FILES man/poolmalloc.${section} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
 endforeach()
+install(FILES man/poolobject.3 DESTINATION ${CMAKE_INSTALL_MANDIR}/man3)
 
 # gdb looks for LIBRARY-gdb.py beside a library, under the name that no link has.
 set(pm_gdb_dir ${CMAKE_INSTALL_DATADIR}/poolmalloc/gdb)
@@ -67,7 +68,7 @@ foreach(folder LIBDIR INCLUDEDIR)
         string(PREPEND PM_PC_${folder} "\${prefix}/")
     endif()
 endforeach()
-foreach(name poolmalloc poolmalloc-pm)
+foreach(name poolmalloc poolmalloc-pm poolmalloc-object)
     configure_file(cmake/${name}.pc.in ${CMAKE_CURRENT_BINARY_DIR}/${name}.pc @ONLY)
     install(FILES ${CMAKE_CURRENT_BINARY_DIR}/${name}.pc DESTINATION ${pm_pkgconfig_dir})
 endforeach()
@@ -83,6 +84,6 @@ set(PM_PC_INCLUDEDIR "${PROJECT_SOURCE_DIR}/include")
 foreach(variable PREFIX LIBDIR INCLUDEDIR)
     string(REPLACE " " "\\ " PM_PC_${variable} "${PM_PC_${variable}}")
 endforeach()
-foreach(name poolmalloc poolmalloc-pm)
+foreach(name poolmalloc poolmalloc-pm poolmalloc-object)
     configure_file(cmake/${name}.pc.in ${CMAKE_CURRENT_BINARY_DIR}/${name}-uninstalled.pc @ONLY)
 endforeach()

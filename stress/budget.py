@@ -5,7 +5,8 @@
 budget.py PROGRAM LIBRARY runs PROGRAM (budget.c, linked to LIBRARY with the
 standard names) and prints a table of scenario, budget, measured, verdict. It
 fails when a budget is exceeded, when malloc or free holds an atomic
-read-modify-write, or when a number cannot be obtained.
+read-modify-write, or when a number cannot be obtained. With --objects PROGRAM is
+budget_objects.c, and LIBRARY that of the object layer.
 
 What is counted. "inside": the instructions from the entry of malloc (or free)
 to its return, divided by the calls. "with the caller's loop": everything the
@@ -39,6 +40,13 @@ WITH_LOOP = [
     ("pair of 3000 bytes", "pairs", 3000, "", 60),
     ("64 bytes, in batches of 100", "batches", 64, "", 24),
     ("64 bytes, freed by another thread", "handed", 64, "", 95),
+]
+
+OBJECTS = [
+    # Seven each: load, copy, subtract, compare, branch, add, store. The loop has two.
+    ("owner's incref and decref", "owned", 32, "", 7 + 7 + 2),
+    ("safepoint, nothing due", "safepoint", 32, "", 3 + 2),
+    ("object of 32 bytes, its life", "life", 32, "", 175),
 ]
 
 ATOMIC = re.compile(r"\block\b|\bxchg\b.*\(|\bcmpxchg|\bxadd")
@@ -105,6 +113,12 @@ def row(title, scenario, measured):
     return good
 
 
+def objects_table(program):
+    print("%-24s %-36s %6s %9s" % ("instructions", "scenario", "budget", "measured"))
+    return all([row("with the caller's loop", scenario, measure(program, scenario, {}))
+                for scenario in OBJECTS])
+
+
 def table(program, addresses):
     print("%-24s %-36s %6s %9s" % ("instructions", "scenario", "budget", "measured"))
     good = True
@@ -143,8 +157,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("program")
     parser.add_argument("library")
+    parser.add_argument("--objects", action="store_true")
     arguments = parser.parse_args()
     try:
+        if arguments.objects:
+            return 0 if objects_table(arguments.program) else 1
         addresses = symbol_addresses(arguments.library)
         good = no_atomics(arguments.library, addresses)
         good &= table(arguments.program, addresses)

@@ -5,6 +5,7 @@ compiled, which objects a test consists of, and which library it is linked to.
     test program     library in front of which the mutated object stands
     *_fault_test     libpoolmalloc_pm_fault.a, of the unit tests
     *_static         libpoolmalloc.a       (the C library's names)
+    object_*_test    libpoolobject.a, over libpoolmalloc_pm.a
     any other        libpoolmalloc_pm.a    (pm_ names only)
     *.py             a script, which is given the shared library instead
     any, with LIBRARY among its arguments: stays as it was built and is given
@@ -29,6 +30,7 @@ LIBRARIES = {
     "pm": ("libpoolmalloc_pm.a", ["pm_core", "pm_api_pm"]),
     "fault": ("libpoolmalloc_pm_fault.a", ["pm_fault_objects"]),
     "static": ("libpoolmalloc.a", ["pm_core", "pm_api_override"]),
+    "object": ("libpoolobject.a", ["pm_object_layer"]),
     "shared": ("libpoolmalloc.so", ["pm_core", "pm_api_override"]),
 }
 
@@ -39,6 +41,8 @@ def library_of(mutant):
         return "shared"
     if test.endswith("_fault_test"):
         return "fault"
+    if test.startswith("object_"):
+        return "object"
     return "static" if test.endswith("_static") else "pm"
 
 
@@ -200,10 +204,11 @@ class Tree:
             return program
         program = os.path.join(folder, mutant.test)
         tests = [e.object for e in self.objects_of(mutant.test)]
-        archive = os.path.join(self.folder, "lib", LIBRARIES[library][0])
+        archives = [LIBRARIES[library][0]] + [LIBRARIES["pm"][0]] * (library == "object")
+        archives = [os.path.join(self.folder, "lib", archive) for archive in archives]
         extra = [self.cache["PM_CMOCKA_LIBRARY"]] if mutant.test.endswith("_test") else []
         if any(e.file.endswith(".cc") for e in self.objects_of(mutant.test)):
             extra.append("-lstdc++")
-        run(flags + ["-o", program] + tests + objects + [archive] + extra + ["-pthread"],
+        run(flags + ["-o", program] + tests + objects + archives + extra + ["-pthread"],
             self.folder)
         return program

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * References that wait for an owner. A thread that drops a reference which only the owner has
+ * counted gives it to the queue of the owner's slot; the owner merges the object at its next
+ * safepoint. Where the owner does not run, it is merged at once, under the lock of the slot.
+ *
+ *   owner      who drops the reference
+ *   RUNNING    puts it into the queue and says so in the owner's `due`; waits while the queue has
+ *              pm_queue_bytes_max
+ *   PAUSED,    merges, under the lock, without which the owner does not come back; what dies by it
+ *   FREE       dies after the lock
+ *   none       drops it from the shared count. It is merged, or its owner is about to: then what is
+ *              missing is in the local count
+ *
+ * Who waits lets others in meanwhile, as if it were paused: so two that wait for each other merge
+ * for each other, and what is waited for is a thread that runs.
+ */
+#include "object/qsbr_internal.h"
+
+#include "poolmalloc/domains.h"
+
+#include <string.h>
+#include <time.h>
+
+size_t pm_queue_bytes_max = 1 << 20;
+unsigned pm_queue_patience_ms = 1000;
+
+/* ---- putting in ---- */
+
+static bool is_over(const struct pm_slot *slot, size_t bytes)
+{
+    return !pm_queue_is_empty(slot) && slot->queued_bytes + bytes > pm_queue_bytes_max;
+}
+
+/* Takes *chunk if it needs one. False: it needs one, and got none. */
+static bool put(struct pm_slot *slot, struct pm_object *object, struct pm_queue_chunk **chunk)
+{
+    if (slot->chunks == NULL && slot->few_count < PM_QUEUE_FEW) {
+        slot->few[slot->few_count++] = object;
+        return true;
+    }
+    if (slot->chunks == NULL || slot->chunks->count == PM_QUEUE_CHUNK) {
+        if (*chunk == NULL)
+            return false;
+        (*chunk)->next = slot->chunks;
+        (*chunk)->count = 0;
+        slot->chunks = *chunk;
+        *chunk = NULL;
+    }
+    slot->chunks->objects[slot->chunks->count++] = object;
+    return true;
+}
+
+static void add_ms(struct timespec *time, unsigned ms)
+{
+    time->tv_sec += ms / 1000;
+    time->tv_nsec += (long)(ms % 1000) * 1000000;
+    if (time->tv_nsec >= 1000000000) {
+        time->tv_sec++;
+        time->tv_nsec -= 1000000000;
+    }
+}
+
+/* Until the owner has drained, or does not run. Under its lock, which the wait lets go. */
+static void wait_for_owner(struct pm_slot *slot, size_t bytes, const char *name)
+{
+    struct timespec until;
+    bool told = false;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    add_ms(&until, pm_queue_patience_ms);
+    slot->waiting++;
+    while (slot->state == PM_SLOT_RUNNING && is_over(slot, bytes)) {
+        if (pthread_cond_timedwait(&slot->drained, &slot->lock, &until) == 0 || told)
+            continue;
+        told = true;
+        until.tv_sec += 3600 * 24 * 365; /* one line is enough */
+        pm_object_warn("pm_decref: type %s: thread %ld has reached no safepoint for %u ms, and %zu "
+                       "bytes of objects wait for it",
+                       name, slot->thread, pm_queue_patience_ms, slot->queued_bytes);
+    }
+    slot->waiting--;
+}
+
+static void let_others_and_wait(struct pm_slot *owner, size_t bytes, const char *name)
+{
+    struct pm_slot *own = pm_object_thread.slot;
+    pm_slot_let_others(own);
+    pthread_mutex_lock(&owner->lock);
+    wait_for_owner(owner, bytes, name);
+    pthread_mutex_unlock(&owner->lock);
+    pm_slot_let_nobody(own);
+}
+
+enum put { PUT, MERGED, DEAD, NO_ROOM, OVER };
+
+/* Under the slot's lock. */
+static enum put try_put(struct pm_slot *slot, struct pm_object *object, size_t bytes,
+                        struct pm_queue_chunk **chunk)
+{
+    if (slot->state != PM_SLOT_RUNNING)
+        return pm_object_merge(object, 1) ? DEAD : MERGED;
+    if (is_over(slot, bytes))
+        return OVER;
+    if (!put(slot, object, chunk))
+        return NO_ROOM;
+    slot->queued_bytes += bytes;
+    /* Relaxed: the owner looks under the lock. */
+    pm_store_relaxed((_Atomic uint32_t *)&slot->self->due, 1);
+    return PUT;
+}
+
+/* The reference goes to the slot, or is dropped; or more memory or more patience is needed. */
+static enum put put_or_drop(struct pm_object *object, size_t bytes, struct pm_queue_chunk **chunk,
+                            struct pm_slot **slot)
+{
+    /* Relaxed: 0 is right for good; a slot is asked under its lock. The acquire of the swap that
+     * queued the object is what shows an owner that merged before. */
+    uint32_t number = pm_load_relaxed(pm_owned_of(object)) >> 16;
+    if (number == 0)
+        return pm_object_drop_queued(object) ? DEAD : MERGED;
+    *slot = pm_slot_of(number);
+    if (*slot == NULL)
+        pm_object_fatal_below_zero("pm_decref", object);
+    pthread_mutex_lock(&(*slot)->lock);
+    enum put done = try_put(*slot, object, bytes, chunk);
+    pthread_mutex_unlock(&(*slot)->lock);
+    return done;
+}
+
+void pm_queue_for_owner(struct pm_object *object)
+{
+    struct pm_queue_chunk *chunk = NULL;
+    struct pm_slot *slot = NULL;
+    size_t bytes = pm_object_bytes(object);
+    enum put done = put_or_drop(object, bytes, &chunk, &slot);
+    while (done == NO_ROOM || done == OVER) {
+        if (done == NO_ROOM)
+            chunk = pm_raw_malloc(sizeof *chunk);
+        if (done == OVER || chunk == NULL) /* without memory: until the queue is empty */
+            let_others_and_wait(slot, done == OVER ? bytes : pm_queue_bytes_max,
+                                pm_object_name(object));
+        done = put_or_drop(object, bytes, &chunk, &slot);
+    }
+    pm_raw_free(chunk);
+    if (done == DEAD)
+        pm_object_die(object);
+}
+
+/* ---- taking out ---- */
+
+/* What a queue had: taken under the lock, merged without. */
+struct taken {
+    unsigned few_count;
+    struct pm_object *few[PM_QUEUE_FEW];
+    struct pm_queue_chunk *chunks;
+};
+
+static void take_all(struct pm_slot *slot, struct taken *taken)
+{
+    pthread_mutex_lock(&slot->lock);
+    taken->few_count = slot->few_count;
+    memcpy(taken->few, slot->few, sizeof taken->few);
+    taken->chunks = slot->chunks;
+    slot->few_count = 0;
+    slot->chunks = NULL;
+    slot->queued_bytes = 0;
+    if (slot->waiting > 0)
+        pthread_cond_broadcast(&slot->drained);
+    pthread_mutex_unlock(&slot->lock);
+}
+
+static void merge_all(struct pm_object **objects, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (pm_object_merge(objects[i], 1))
+            pm_object_die(objects[i]);
+}
+
+void pm_queue_drain(struct pm_slot *slot)
+{
+    struct taken taken;
+    take_all(slot, &taken);
+    merge_all(taken.few, taken.few_count);
+    while (taken.chunks != NULL) {
+        struct pm_queue_chunk *chunk = taken.chunks;
+        merge_all(chunk->objects, chunk->count);
+        taken.chunks = chunk->next;
+        pm_raw_free(chunk);
+    }
+}
+
+void pm_safepoint_slow(void)
+{
+    struct pm_object_thread *thread = &pm_object_thread;
+    /* Relaxed: set again by whoever puts something in after the look, which is under the lock. */
+    pm_store_relaxed((_Atomic uint32_t *)&pm_object_self.due, 0);
+    if (thread->slot == NULL || thread->paused || thread->draining)
+        return;
+    thread->draining = true;
+    pm_queue_drain(thread->slot);
+    thread->draining = false;
+    pm_qsbr_quiescent();
+    pm_qsbr_poll();
+}

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Owners. Each attached thread has a slot, whose number is in the header of the objects that it
+ * made; internal.h has the table of states. Slots live in chunks that are never given back, in the
+ * order of their numbers; free ones wait in a list, the one that was used last first.
+ *
+ * The registry's lock is taken before a slot's, and never the other way round.
+ */
+#define _GNU_SOURCE /* gettid */
+#include "object/qsbr_internal.h"
+
+#include "poolmalloc/domains.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define CHUNK_SLOTS 64
+#define CHUNKS ((PM_OBJECT_THREADS_MAX + 1) / CHUNK_SLOTS)
+
+__thread struct pm_object_self pm_object_self = {.mine = 1};
+__thread struct pm_object_thread pm_object_thread;
+
+static pthread_mutex_t registry = PTHREAD_MUTEX_INITIALIZER;
+/* These three: under the registry's lock; the pointers are read without it, too. */
+static struct pm_slot *_Atomic chunks[CHUNKS];
+static uint32_t made; /* slots that are made, 0 among them, which is nobody's */
+static struct pm_slot *first_free;
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_key_t at_exit;
+
+struct pm_slot *pm_slot_of(uint32_t number)
+{
+    /* Acquire: the slot is made; pairs with make_slot. */
+    struct pm_slot *chunk = pm_load_acquire(&chunks[number / CHUNK_SLOTS]);
+    return chunk != NULL ? &chunk[number % CHUNK_SLOTS] : NULL;
+}
+
+/* ---- making slots ---- */
+
+static void init_drained(struct pm_slot *slot)
+{
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&slot->drained, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+}
+
+/* Under the registry's lock. NULL with errno. */
+static struct pm_slot *make_slot(void)
+{
+    if (made > PM_OBJECT_THREADS_MAX) {
+        errno = EAGAIN;
+        return NULL;
+    }
+    if (made == 0)
+        made = 1;
+    struct pm_slot *chunk = pm_load_relaxed(&chunks[made / CHUNK_SLOTS]);
+    if (chunk == NULL) {
+        chunk = pm_memalign(PM_LINE_BYTES, CHUNK_SLOTS * sizeof *chunk);
+        if (chunk == NULL)
+            return NULL;
+        memset(chunk, 0, CHUNK_SLOTS * sizeof *chunk);
+        for (uint32_t i = 0; i < CHUNK_SLOTS; i++) {
+            chunk[i].number = made / CHUNK_SLOTS * CHUNK_SLOTS + i;
+            pthread_mutex_init(&chunk[i].lock, NULL);
+            init_drained(&chunk[i]);
+        }
+        /* Release: pairs with pm_slot_of. */
+        pm_store_release(&chunks[made / CHUNK_SLOTS], chunk);
+    }
+    return &chunk[made++ % CHUNK_SLOTS];
+}
+
+static struct pm_slot *take_slot(void)
+{
+    pthread_mutex_lock(&registry);
+    struct pm_slot *slot = first_free;
+    if (slot != NULL)
+        first_free = slot->next_free;
+    else
+        slot = make_slot();
+    pthread_mutex_unlock(&registry);
+    return slot;
+}
+
+static void give_slot(struct pm_slot *slot)
+{
+    pthread_mutex_lock(&registry);
+    slot->next_free = first_free;
+    first_free = slot;
+    pthread_mutex_unlock(&registry);
+}
+
+/* ---- fork ---- */
+
+/* The child has one thread. Others' slots are free then, in whatever state they were: their counts
+ * are words, each written at once. What their queues have waits for the next holders. */
+static void each_slot(void (*visit)(struct pm_slot *))
+{
+    for (uint32_t number = 1; number < made; number++)
+        visit(pm_slot_of(number));
+}
+
+static void lock_slot(struct pm_slot *slot)
+{
+    pthread_mutex_lock(&slot->lock);
+}
+
+static void unlock_slot(struct pm_slot *slot)
+{
+    pthread_mutex_unlock(&slot->lock);
+}
+
+static void reset_slot(struct pm_slot *slot)
+{
+    init_drained(slot); /* nobody waits any more */
+    slot->waiting = 0;
+    if (slot->state != PM_SLOT_FREE && slot != pm_object_thread.slot) {
+        slot->state = PM_SLOT_FREE;
+        slot->self = NULL;
+        slot->next_free = first_free;
+        first_free = slot;
+    }
+    unlock_slot(slot);
+}
+
+static void fork_prepare(void)
+{
+    pthread_mutex_lock(&registry);
+    each_slot(lock_slot);
+}
+
+static void fork_parent(void)
+{
+    each_slot(unlock_slot);
+    pthread_mutex_unlock(&registry);
+}
+
+static void fork_child(void)
+{
+    each_slot(reset_slot);
+    pthread_mutex_unlock(&registry);
+    if (pm_object_thread.slot != NULL)
+        pm_object_thread.slot->thread = syscall(SYS_gettid);
+}
+
+/* ---- attach and detach ---- */
+
+static void detach_all(void *arg)
+{
+    (void)arg;
+    if (pm_object_thread.slot == NULL)
+        return;
+    if (pm_object_thread.paused)
+        pm_object_thread_resume();
+    pm_object_thread.attached = 1;
+    pm_object_thread.depth = 0; /* a finalizer may end its thread */
+    pm_object_thread.draining = false;
+    pm_object_thread_detach();
+}
+
+static void start(void)
+{
+    pthread_key_create(&at_exit, detach_all);
+    pthread_atfork(fork_prepare, fork_parent, fork_child);
+}
+
+static void set_state(struct pm_slot *slot, enum pm_slot_state state)
+{
+    slot->state = state;
+    if (slot->waiting > 0)
+        pthread_cond_broadcast(&slot->drained);
+}
+
+bool pm_object_thread_attach(void)
+{
+    struct pm_object_thread *thread = &pm_object_thread;
+    if (thread->slot != NULL) {
+        thread->attached++;
+        return true;
+    }
+    pthread_once(&once, start);
+    if (!pm_qsbr_attach())
+        return false;
+    struct pm_slot *slot = take_slot();
+    if (slot == NULL) {
+        int saved_errno = errno;
+        pm_qsbr_detach();
+        errno = saved_errno;
+        return false;
+    }
+    thread->slot = slot;
+    thread->attached = 1;
+    /* Whatever value: so that detach_all is called. Without memory for it the thread has to detach
+     * itself. */
+    pthread_setspecific(at_exit, slot);
+    pthread_mutex_lock(&slot->lock);
+    slot->self = &pm_object_self;
+    slot->thread = syscall(SYS_gettid);
+    set_state(slot, PM_SLOT_RUNNING);
+    pm_store_relaxed((_Atomic uint32_t *)&pm_object_self.due, !pm_queue_is_empty(slot));
+    pthread_mutex_unlock(&slot->lock);
+    pm_object_self.mine = slot->number << 16 | 1;
+    return true;
+}
+
+/* With an empty queue: from then on, others merge. */
+static void leave_running(struct pm_slot *slot, enum pm_slot_state state)
+{
+    pthread_mutex_lock(&slot->lock);
+    while (!pm_queue_is_empty(slot)) {
+        pthread_mutex_unlock(&slot->lock);
+        pm_queue_drain(slot);
+        pthread_mutex_lock(&slot->lock);
+    }
+    if (state == PM_SLOT_FREE)
+        slot->self = NULL;
+    set_state(slot, state);
+    pthread_mutex_unlock(&slot->lock);
+    pm_object_self.mine = 1;
+}
+
+void pm_object_thread_detach(void)
+{
+    struct pm_object_thread *thread = &pm_object_thread;
+    if (thread->slot == NULL || thread->paused)
+        pm_object_fatal_state("pm_object_thread_detach", "the thread is not attached, or paused");
+    if (--thread->attached > 0)
+        return;
+    struct pm_slot *slot = thread->slot;
+    if (thread->depth > 0 || thread->draining)
+        pm_object_fatal_state("pm_object_thread_detach", "called while an object dies");
+    leave_running(slot, PM_SLOT_FREE);
+    thread->slot = NULL;
+    pthread_setspecific(at_exit, NULL);
+    give_slot(slot);
+    pm_qsbr_detach();
+}
+
+void pm_object_thread_pause(void)
+{
+    struct pm_object_thread *thread = &pm_object_thread;
+    if (thread->slot == NULL || thread->paused)
+        pm_object_fatal_state("pm_object_thread_pause",
+                              "the thread is not attached, or paused already");
+    leave_running(thread->slot, PM_SLOT_PAUSED);
+    thread->paused = true;
+    pm_qsbr_go_offline();
+}
+
+void pm_object_thread_resume(void)
+{
+    struct pm_object_thread *thread = &pm_object_thread;
+    if (!thread->paused)
+        pm_object_fatal_state("pm_object_thread_resume", "the thread is not paused");
+    thread->paused = false;
+    pm_qsbr_go_online();
+    pm_slot_let_nobody(thread->slot);
+    pm_object_self.mine = thread->slot->number << 16 | 1;
+}
+
+void pm_slot_let_others(struct pm_slot *slot)
+{
+    pthread_mutex_lock(&slot->lock);
+    set_state(slot, PM_SLOT_PAUSED);
+    pthread_mutex_unlock(&slot->lock);
+}
+
+void pm_slot_let_nobody(struct pm_slot *slot)
+{
+    pthread_mutex_lock(&slot->lock);
+    set_state(slot, PM_SLOT_RUNNING);
+    pthread_mutex_unlock(&slot->lock);
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* Slots are inherited by the threads that come next, with the objects of those before. */
+#include "object/testing.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+
+static void count_as_owner(void *arg)
+{
+    struct pm_object *object = arg;
+    require(test_owner(object) == pm_object_thread.slot->number);
+    require(test_local(object) == 1 && pm_is_unique(object));
+    pm_incref(object);
+    require(test_local(object) == 2 && test_shared(object) == 0);
+    pm_decref(object);
+    pm_decref(object);
+}
+
+static void the_next_thread_in_a_slot_owns_what_the_last_one_left(void **state)
+{
+    (void)state;
+    unsigned deaths = test_deaths;
+    struct pm_object *object;
+    test_in_thread(test_make, &object);
+    test_in_thread(count_as_owner, object);
+    assert_int_equal(test_deaths - deaths, 1);
+}
+
+enum { THREADS = PM_TSAN || PM_ASAN || PM_SCHEDULE || PM_CHECK ? 5000 : 100000 };
+
+static void objects_of_a_hundred_thousand_threads_are_all_reclaimed(void **state)
+{
+    (void)state;
+    unsigned deaths = test_deaths;
+    struct pm_object **objects = pm_malloc(THREADS * sizeof *objects);
+    uint32_t greatest = 0;
+    for (unsigned i = 0; i < THREADS; i++) {
+        test_in_thread(test_make, &objects[i]);
+        assert_int_equal(test_state(objects[i]), PM_STATE_OWNED);
+        if (test_owner(objects[i]) > greatest)
+            greatest = test_owner(objects[i]);
+    }
+    assert_true(greatest <= 8); /* slots do not run out */
+    for (unsigned i = 0; i < THREADS; i++)
+        pm_decref(objects[i]);
+    assert_int_equal(test_deaths - deaths, THREADS);
+    pm_free(objects);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_next_thread_in_a_slot_owns_what_the_last_one_left),
+        cmocka_unit_test(objects_of_a_hundred_thousand_threads_are_all_reclaimed),
+    };
+    require(pm_object_thread_attach());
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    pm_object_thread_detach();
+    return failed;
+}
