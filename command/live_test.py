@@ -44,7 +44,7 @@ class Load:
         command = [program, str(threads), str(COUNT), str(SIZE), str(LARGE)]
         if program == LOAD:
             command = [COMMAND, "run", *flags, "--options=" + options, "--"] + command
-            environment["LD_PRELOAD"] = "libgcc_s.so.1"  # for stacks; the flags see to it themselves
+            environment["LD_PRELOAD"] = "libgcc_s.so.1"  # for stacks; flags see to it themselves
         else:
             environment["POOLMALLOC_OPTIONS"] = options
         self.process = subprocess.Popen([*before, *command], stdin=subprocess.PIPE,

@@ -27,8 +27,8 @@ bool pm_pages_purge(const struct pm_page_hooks *by, void *start, size_t bytes);
 bool pm_pages_decommit(const struct pm_page_hooks *by, void *start, size_t bytes);
 /* All that was reserved at once; of the system's also parts. */
 void pm_pages_release(const struct pm_page_hooks *by, void *start, size_t bytes);
-/* Before a fork, with all locks held: waits for threads that are inside a hook, which begin no other
- * now; a while, and then goes on. In its child: they are not there. */
+/* Before a fork, with all locks held: waits for threads that are inside a hook, which begin no
+ * other now; a while, and then goes on. In its child: they are not there. */
 void pm_pages_fork_prepare(void);
 void pm_pages_fork_child(void);
 /* Whether what goes back whole is better decommitted than purged. */
