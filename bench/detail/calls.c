@@ -163,8 +163,7 @@ void detail_judge(struct detail_thread *self, enum detail_kind kind, uint64_t ti
 void detail_after_timed(struct detail_thread *self, enum detail_kind kind, uint64_t start,
                         uint64_t end)
 {
-    uint64_t ticks = end - start, cost = detail_clock.cost_ticks;
-    detail_judge(self, kind, ticks > cost ? ticks - cost : 0, end, count_preemptions);
+    detail_judge(self, kind, detail_ticks_between(start, end), end, count_preemptions);
     draw_distance(self);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Choice, calibration and cost of the clock; see clock.h. */
+/* Choice, calibration and step of the clock; see clock.h. */
 #include "detail/clock.h"
 
 #include <stdlib.h>
@@ -7,7 +7,7 @@
 #include <cpuid.h>
 #endif
 
-enum { CALIBRATION_NS = 10000000, TRIES = 16, EMPTY_SAMPLES = 101 };
+enum { CALIBRATION_NS = 10000000, TRIES = 16, STEP_SAMPLES = 1000 };
 
 struct detail_clock detail_clock;
 
@@ -59,20 +59,26 @@ static int compare(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-static uint64_t median_cost(void)
+/* The least by which two times differ. A clock of fine steps shows so many times that some are
+ * neighbours. */
+static uint64_t find_step(void)
 {
-    static uint64_t empty[EMPTY_SAMPLES];
-    for (int i = 0; i < EMPTY_SAMPLES; i++) {
+    static uint64_t times[STEP_SAMPLES + 1]; /* the first stays 0 */
+    for (int i = 1; i <= STEP_SAMPLES; i++) {
         uint64_t start = detail_ticks();
-        empty[i] = detail_ticks() - start;
+        times[i] = detail_ticks() - start;
     }
-    qsort(empty, EMPTY_SAMPLES, sizeof(empty[0]), compare);
-    return empty[EMPTY_SAMPLES / 2];
+    qsort(times, STEP_SAMPLES + 1, sizeof(times[0]), compare);
+    uint64_t least = times[STEP_SAMPLES];
+    for (int i = 1; i <= STEP_SAMPLES; i++)
+        if (times[i] > times[i - 1] && times[i] - times[i - 1] < least)
+            least = times[i] - times[i - 1];
+    return least > 0 ? least : 1;
 }
 
 void detail_clock_start(void)
 {
     detail_clock.counter = counter_is_steady();
     detail_clock.ns_per_tick = detail_clock.counter ? calibrate() : 1;
-    detail_clock.cost_ticks = median_cost();
+    detail_clock.step = find_step();
 }

@@ -15,9 +15,9 @@
 
 /* Written by detail_clock_start(), before other threads start. */
 struct detail_clock {
-    bool counter;        /* the processor's is used */
-    double ns_per_tick;  /* calibrated against CLOCK_MONOTONIC */
-    uint64_t cost_ticks; /* of two readings with nothing between them: the median */
+    bool counter;       /* the processor's is used */
+    double ns_per_tick; /* calibrated against CLOCK_MONOTONIC */
+    uint64_t step; /* ticks: readings differ by multiples of it; in some virtual machines 10 ns */
 };
 
 extern struct detail_clock detail_clock;
@@ -50,6 +50,16 @@ static inline uint64_t detail_counter(void)
 static inline uint64_t detail_ticks(void)
 {
     return __builtin_expect(detail_clock.counter, 1) ? detail_counter() : detail_monotonic_ns();
+}
+
+/* What a call took between two readings, without what they take themselves. That is asked anew for
+ * each call, as a processor changes its speed: found once, at a slow moment, it would be more than
+ * a quick call takes. A call that is too short for the clock took at most one step. */
+static inline uint64_t detail_ticks_between(uint64_t start, uint64_t end)
+{
+    uint64_t before = detail_ticks();
+    uint64_t cost = detail_ticks() - before, ticks = end - start;
+    return ticks >= cost + detail_clock.step ? ticks - cost : detail_clock.step;
 }
 
 #endif
