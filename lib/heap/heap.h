@@ -97,6 +97,8 @@ enum pm_heap_where pm_heap_block_at(const void *ptr, char **start, size_t *bytes
 /* Whether ptr lies in a live block of a pool of a small class, at its start or not. False also when
  * it lies in no memory of ours. */
 bool pm_heap_in_small_pool(const void *ptr);
+/* Whether ptr lies in a gc pool; in a live block if in any, and a live block stays where it is. */
+bool pm_heap_in_gc_pool(const void *ptr);
 /* Changes the size in place if it makes sense. */
 bool pm_heap_resize(void *ptr, size_t n, const char *function);
 

@@ -49,8 +49,8 @@ ISOLATED(what_was_never_handed_out_has_no_header_whatever_was_there_before)
         unsigned checked = 0;
         while (test_pop(pool) != NULL) {
             for (; checked < pool->carved; checked++)
-                require(header_of(pool->base + pool->first +
-                                  (size_t)checked * pool->block_bytes) == 0);
+                require(header_of(pool->base + pool->first + (size_t)checked * pool->block_bytes) ==
+                        0);
         }
         require(checked == pool->capacity);
     }
