@@ -83,6 +83,7 @@ PM_API bool pm_try_incref(struct pm_object *object);
 PM_API void pm_object_set_probed(struct pm_object *object);
 #define PM_OBJECT_FINALIZED 1u
 #define PM_OBJECT_PROBED 2u
+#define PM_OBJECT_REGISTERED 4u
 #ifdef __cplusplus
 }
 #endif
@@ -94,6 +95,7 @@ extern "C" {
 #endif
 #define PM_QSBR_ITEMS_MAX 1024
 #define PM_QSBR_BYTES_MAX (1 << 20)
+#define PM_QSBR_POOLS_MAX 512
 PM_API bool pm_qsbr_attach(void);
 PM_API void pm_qsbr_detach(void);
 PM_API void pm_qsbr_quiescent(void);
@@ -105,6 +107,8 @@ struct pm_qsbr_stats {
     uint64_t items;
     uint64_t bytes;
     uint64_t waits;
+    uint64_t pools;
+    uint64_t items_max, bytes_max, pools_max;
 };
 PM_API void pm_qsbr_get_stats(struct pm_qsbr_stats *stats);
 #ifdef __cplusplus
