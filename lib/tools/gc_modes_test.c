@@ -4,6 +4,7 @@
 #include "poolmalloc/gc_pools.h"
 #include "poolmalloc/poolmalloc.h"
 #include "poolmalloc/trace.h"
+#include "tools/system.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -110,7 +111,8 @@ static void a_mode_that_looks_at_each_block_gets_them_all(void **state)
     require_run("served", "default", "");
     require_run("served", "pool", "");
     require_run("refused", "debug", "");
-    require_run("refused", "malloc", "");
+    require_run(pm_system_is_there() ? "refused" : "served", "malloc",
+                ""); /* see docs/options.md */
     require_run("refused", "malloc_debug", "");
     require_run(PM_ASAN ? "served" : "refused", "hardened", ""); /* see docs/hardened.md */
     require_run("refused", "default", "trace=4");
