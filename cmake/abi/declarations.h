@@ -506,6 +506,7 @@ PM_API void pm_trace_reset_peak(void);
 PM_API size_t pm_trace_own_bytes(void);
 PM_API unsigned pm_trace_of(unsigned domain, const void *ptr, uintptr_t *frames, unsigned most,
                             size_t *bytes);
+PM_API void pm_trace_report(const void *ptr);
 PM_API bool pm_trace_track(unsigned domain, const void *ptr, size_t bytes);
 PM_API bool pm_trace_untrack(unsigned domain, const void *ptr);
 #ifdef __cplusplus

@@ -98,6 +98,14 @@ PM_API unsigned pm_trace_of(unsigned domain, const void *ptr, uintptr_t *frames,
                             size_t *bytes);
 
 /*
+ * For reports of errors: writes the stack that the block at ptr was made by to stderr, under a
+ * headline, or that of the block that was there last, if it has been freed. Nothing is written if
+ * that was not traced, or lies outside the first window. Any thread, also in signal handlers;
+ * nothing is allocated and no lock taken.
+ */
+PM_API void pm_trace_report(const void *ptr);
+
+/*
  * For other allocators: a block of theirs is traced, with the stack of this call
  * (PyTraceMalloc_Track). `domain` and `ptr` together name it; the domain is a number from
  * PM_TRACE_DOMAINS on. A trace that was there is replaced: that is how to tell that it changed its

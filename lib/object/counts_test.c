@@ -5,6 +5,8 @@
  */
 #include "object/testing.h"
 
+#include "poolmalloc/trace.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
@@ -430,6 +432,38 @@ static void misuse_ends_with_the_name_of_the_type(void **state)
         assert_true(test_aborts(drop_twice, NULL, "reference count below zero"));
 }
 
+static void drop_what_others_have_traced(const void *arg)
+{
+    require(pm_trace_start(8));
+    drop_what_others_have(arg);
+}
+
+static void drop_twice_traced(const void *arg)
+{
+    require(pm_trace_start(8));
+    drop_twice(arg);
+}
+
+/* Of what is freed, too: the name of its type is not known then, and who made it is. */
+static void a_report_has_the_stack_of_the_allocation_if_it_was_traced(void **state)
+{
+    char text[8000];
+    (void)state;
+    int status = test_stderr_of(drop_what_others_have_traced, NULL, text, sizeof text);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    char *what = strstr(text, "type box: reference count below zero");
+    char *made = strstr(text, "\n    The block was allocated by:\n    #0 0x");
+    assert_true(what != NULL && made != NULL && what < made);
+    test_stderr_of(drop_what_others_have, NULL, text, sizeof text);
+    assert_null(strstr(text, "allocated by"));
+    if (PM_ASAN || PM_CHECK) /* as above */
+        return;
+    test_stderr_of(drop_twice_traced, NULL, text, sizeof text);
+    what = strstr(text, "reference count below zero");
+    made = strstr(text, "\n    The block was allocated by:\n    #0 0x");
+    assert_true(what != NULL && made != NULL && what < made);
+}
+
 static void take_too_many(const void *arg)
 {
     struct pm_object *object = test_box_new();
@@ -468,6 +502,7 @@ int main(void)
         cmocka_unit_test_setup(an_immortal_object_has_a_count_that_nobody_changes, start),
         cmocka_unit_test_setup(only_who_has_the_one_reference_is_told_that_it_is_unique, start),
         cmocka_unit_test(misuse_ends_with_the_name_of_the_type),
+        cmocka_unit_test(a_report_has_the_stack_of_the_allocation_if_it_was_traced),
         cmocka_unit_test(more_references_than_can_be_counted_are_refused),
     };
     require(pm_object_thread_attach());

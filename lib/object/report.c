@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Fatal errors and messages of the object layer, one named function each: a line on stderr that
- * names the type, and abort(). Any thread, any state; nothing is allocated and no lock taken.
+ * names the type, and abort(). Where there is an object, and its allocation was traced, the stack
+ * of that follows. Any thread, any state; nothing is allocated and no lock taken.
  */
 #include "object/internal.h"
+
+#include "poolmalloc/trace.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -38,6 +41,18 @@ static _Noreturn void fatal(const char *format, ...)
     abort();
 }
 
+static _Noreturn void fatal_about(const struct pm_object *object, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+static _Noreturn void fatal_about(const struct pm_object *object, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    write_line(format, args);
+    va_end(args);
+    pm_trace_report(object);
+    abort();
+}
+
 void pm_object_warn(const char *format, ...)
 {
     va_list args;
@@ -54,8 +69,9 @@ void pm_object_fatal_type(const struct pm_type *type, const char *what)
 
 void pm_object_fatal_thread(const char *function, const struct pm_object *object)
 {
-    fatal("%s(%p): type %s: the thread is not attached (pm_object_thread_attach), or paused",
-          function, (const void *)object, pm_object_name(object));
+    fatal_about(object,
+                "%s(%p): type %s: the thread is not attached (pm_object_thread_attach), or paused",
+                function, (const void *)object, pm_object_name(object));
 }
 
 void pm_object_fatal_unattached(const struct pm_type *type)
@@ -66,20 +82,21 @@ void pm_object_fatal_unattached(const struct pm_type *type)
 
 void pm_object_fatal_below_zero(const char *function, const struct pm_object *object)
 {
-    fatal("%s(%p): type %s: reference count below zero (dropped more often than taken)", function,
-          (const void *)object, pm_object_name(object));
+    fatal_about(object,
+                "%s(%p): type %s: reference count below zero (dropped more often than taken)",
+                function, (const void *)object, pm_object_name(object));
 }
 
 void pm_object_fatal_dead(const char *function, const struct pm_object *object)
 {
-    fatal("%s(%p): type %s: the object is dead, and nobody can take a reference", function,
-          (const void *)object, pm_object_name(object));
+    fatal_about(object, "%s(%p): type %s: the object is dead, and nobody can take a reference",
+                function, (const void *)object, pm_object_name(object));
 }
 
 void pm_object_fatal_too_many(const char *function, const struct pm_object *object)
 {
-    fatal("%s(%p): type %s: more than %d references", function, (const void *)object,
-          pm_object_name(object), PM_SHARED_MAX);
+    fatal_about(object, "%s(%p): type %s: more than %d references", function, (const void *)object,
+                pm_object_name(object), PM_SHARED_MAX);
 }
 
 void pm_object_fatal_state(const char *function, const char *what)

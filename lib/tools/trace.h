@@ -54,10 +54,6 @@ bool pm_trace_each(void (*visit)(unsigned domain, const uintptr_t *frames, unsig
                                  uint64_t blocks, uint64_t bytes, void *arg),
                    void *arg);
 
-/* For reports of errors: the stack that the block was made by, live or freed since, if it was
- * traced, with a headline, on stderr. Of the first window's blocks only: it takes no lock. */
-void pm_trace_report(const void *ptr);
-
 /* ---- trace_record.c: for the files of the tracing ---- */
 
 extern const struct pm_watch pm_trace_watch PM_HIDDEN;
