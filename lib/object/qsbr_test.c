@@ -104,6 +104,7 @@ static bool frees_all_but(unsigned before, unsigned expected)
     return freed - before == expected;
 }
 
+/* By require: what is wrong here ends the program, before the other threads wait for its end. */
 static void what_is_deferred_waits_for_every_attached_thread(void **state)
 {
     (void)state;
@@ -115,13 +116,13 @@ static void what_is_deferred_waits_for_every_attached_thread(void **state)
     tell(&two, ATTACH);
     defer(100);
     assert_int_equal(pm_qsbr_poll(), 100);
-    assert_true(frees_all_but(before, 0));
+    require(frees_all_but(before, 0));
     tell(&one, QUIESCENT);
-    assert_true(frees_all_but(before, 0));
+    require(frees_all_but(before, 0));
     tell(&one, QUIESCENT);
-    assert_true(frees_all_but(before, 0)); /* one alone does not count twice */
+    require(frees_all_but(before, 0)); /* one alone does not count twice */
     tell(&two, QUIESCENT);
-    assert_true(frees_all_but(before, 1));
+    require(frees_all_but(before, 1));
     assert_int_equal(pm_qsbr_poll(), 0);
     dismiss(&one);
     dismiss(&two);
