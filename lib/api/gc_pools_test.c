@@ -178,6 +178,47 @@ ISOLATED(walks_over_all_blocks_and_statistics_know_them)
     require(figures.stats.frees == before.stats.frees + 10);
 }
 
+/* ---- statistics as texts ---- */
+
+enum { TEXT_BYTES = 1 << 16 };
+
+static char text[TEXT_BYTES];
+
+static void add_text(void *arg, const char *more)
+{
+    (void)arg;
+    require(strlen(text) + strlen(more) < TEXT_BYTES);
+    strcat(text, more);
+}
+
+static void write_info(void)
+{
+    FILE *stream = fmemopen(text, TEXT_BYTES, "w");
+    require(stream != NULL && pm_malloc_info(0, stream) == 0 && fclose(stream) == 0);
+}
+
+ISOLATED(classes_of_gc_pools_are_named_as_such_and_others_are_not)
+{
+    char json[80], xml[80];
+    unsigned bytes = (unsigned)pm_class_bytes(pm_class_gc(100));
+    snprintf(json, sizeof json, "\"kind\":\"gc\",\"block_bytes\":%u,", bytes);
+    snprintf(xml, sizeof xml, "<size kind=\"gc\" from=\"%u\" to=\"%u\" ", bytes - 15, bytes);
+    pm_free(pm_malloc(100));
+    for (int with = 0; with < 2; with++) {
+        if (with)
+            take(100 - PM_ASAN_REDZONE_BYTES);
+        text[0] = 0;
+        pm_stats_print(add_text, NULL);
+        require((strstr(text, "  gc\n") != NULL) == with);
+        text[0] = 0;
+        pm_stats_json(add_text, NULL);
+        require((strstr(text, json) != NULL) == with);
+        require(strstr(text, "\"kind\":\"plain\"") != NULL);
+        write_info();
+        require((strstr(text, xml) != NULL) == with);
+    }
+}
+
 /* ---- hooks ---- */
 
 ISOLATED(a_hooked_object_domain_sees_all_its_allocations_and_other_hooks_are_no_reason)
@@ -368,6 +409,7 @@ int main(void)
         cmocka_unit_test(what_is_too_large_or_nothing_is_refused),
         cmocka_unit_test(a_walk_finds_what_is_live_and_of_what_is_free_the_headers_say_so),
         cmocka_unit_test(walks_over_all_blocks_and_statistics_know_them),
+        cmocka_unit_test(classes_of_gc_pools_are_named_as_such_and_others_are_not),
         cmocka_unit_test(
             a_hooked_object_domain_sees_all_its_allocations_and_other_hooks_are_no_reason),
         cmocka_unit_test(what_threads_leave_is_found_and_goes_on_being_used),
