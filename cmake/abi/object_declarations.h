@@ -111,3 +111,21 @@ PM_API void pm_qsbr_get_stats(struct pm_qsbr_stats *stats);
 }
 #endif
 #endif
+#ifndef POOLMALLOC_WEAK_H
+#define POOLMALLOC_WEAK_H
+#ifdef __cplusplus
+extern "C" {
+#endif
+typedef void (*pm_weakref_callback)(struct pm_object *weakref, struct pm_object *arg);
+PM_API struct pm_object *pm_weakref_new(struct pm_object *object, pm_weakref_callback callback,
+                                        struct pm_object *arg);
+PM_API struct pm_object *pm_weakref_get(struct pm_object *weakref);
+PM_API bool pm_is_weakref(const struct pm_object *object);
+PM_API size_t pm_weakref_count(const struct pm_object *object);
+PM_API size_t pm_weakref_list(const struct pm_object *object, struct pm_object **weakrefs,
+                              size_t room);
+#define PM_OBJECT_WEAK 8u
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -6,6 +6,7 @@
  *   object.c    types, birth, death            report.c   named errors
  *   counts.c    the slow halves of the counts  memory.c   where objects' memory comes from
  *   slots.c     owners: attach, pause, fork    queue.c    references that wait for an owner
+ *   weak.c      weak references, and weak_table.c which there are to an object
  */
 #ifndef PM_OBJECT_INTERNAL_H
 #define PM_OBJECT_INTERNAL_H
@@ -49,6 +50,12 @@ static inline _Atomic uint32_t *pm_owned_of(const struct pm_object *object)
 static inline _Atomic uint32_t *pm_shared_of(const struct pm_object *object)
 {
     return (_Atomic uint32_t *)&object->shared;
+}
+
+/* Relaxed: what others may change of it while one has no reference, the counts have ordered. */
+static inline uint8_t pm_flags_of(const struct pm_object *object)
+{
+    return pm_load_relaxed((_Atomic uint8_t *)&object->flags);
 }
 
 static inline enum pm_state pm_state_of(uint32_t shared)
@@ -169,6 +176,8 @@ _Noreturn void pm_object_fatal_below_zero(const char *function, const struct pm_
 _Noreturn void pm_object_fatal_dead(const char *function, const struct pm_object *object);
 /* There are more references than can be counted. */
 _Noreturn void pm_object_fatal_too_many(const char *function, const struct pm_object *object);
+/* The object is not a weak reference. */
+_Noreturn void pm_object_fatal_no_weakref(const char *function, const struct pm_object *object);
 /* The thread is attached, paused or neither, and should be something else. */
 _Noreturn void pm_object_fatal_state(const char *function, const char *what);
 /* An assertion of the check build failed. */
