@@ -7,6 +7,7 @@
  *   counts.c    the slow halves of the counts  memory.c   where objects' memory comes from
  *   slots.c     owners: attach, pause, fork    queue.c    references that wait for an owner
  *   weak.c      weak references, and weak_table.c which there are to an object
+ *   world.c     stopping all threads
  */
 #ifndef PM_OBJECT_INTERNAL_H
 #define PM_OBJECT_INTERNAL_H
@@ -153,6 +154,10 @@ struct pm_slot *pm_slot_of(uint32_t number);
  * may have something in it, unlike when it pauses. */
 void pm_slot_let_others(struct pm_slot *slot);
 void pm_slot_let_nobody(struct pm_slot *slot);
+
+/* Asks every thread that runs, but the stopper's, to come to a safepoint. The number of one of
+ * them; 0: none runs. */
+long pm_slots_ask_to_stop(const struct pm_slot *stopper);
 
 /* The most bytes of objects that wait for one owner. A single object may be larger. */
 extern size_t pm_queue_bytes_max PM_HIDDEN;
