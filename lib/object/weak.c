@@ -95,10 +95,7 @@ static void mark(struct pm_object *object)
 {
     if (pm_load_relaxed(pm_owned_of(object)) != PM_OBJECT_IMMORTAL)
         pm_object_set_probed(object);
-    pm_schedule_point();
-    /* Relaxed: whoever makes the object die has its counts from who had references. */
-    atomic_fetch_or_explicit((_Atomic uint8_t *)&object->flags, PM_OBJECT_WEAK,
-                             memory_order_relaxed);
+    pm_object_set_flag(object, PM_OBJECT_WEAK);
 }
 
 static bool has_weakrefs(const struct pm_object *object)
