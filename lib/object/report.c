@@ -82,6 +82,12 @@ void pm_object_fatal_too_many(const char *function, const struct pm_object *obje
           pm_object_name(object), PM_SHARED_MAX);
 }
 
+void pm_object_fatal_no_weakref(const char *function, const struct pm_object *object)
+{
+    fatal("%s(%p): type %s: the object is not a weak reference", function, (const void *)object,
+          pm_object_name(object));
+}
+
 void pm_object_fatal_state(const char *function, const char *what)
 {
     fatal("%s: %s", function, what);
