@@ -88,7 +88,7 @@ static void a_nan_is_equal_to_itself_only_and_has_no_order(void **state)
     int result;
     assert_true(pm_equal(nan, nan));
     assert_false(pm_equal(nan, other) || pm_equal(nan, one) || pm_equal(one, nan));
-    assert_int_not_equal(test_hash(nan), test_hash(other));
+    assert_true(test_hash(nan) != test_hash(other));
     errno = 0;
     assert_false(pm_compare(nan, other, &result) || pm_compare(one, nan, &result) ||
                  pm_compare(nan, one, &result));

@@ -2,7 +2,7 @@
 /*
  * What the built-in types share (poolmalloc/values.h).
  *
- *   value.c     hash, equality, order of any objects    str.c, str_parts.c, utf8.h
+ *   value.c     hash, equality, order of any objects    str.c, str_parts.c, utf8.c
  *   hash.c      the key, and hashes of bytes            bytes.c
  *   int.c, int_text.c, float.c, float_text.c, number.c  intern.c, str_intern.c
  */
