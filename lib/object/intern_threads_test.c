@@ -203,11 +203,72 @@ static void strings_that_die_while_they_are_found_live_or_come_anew(void **state
     }
 }
 
+/* ---- fork ---- */
+
+static _Atomic bool forks_done;
+
+static void churn_until_the_forks_are_done(void *arg)
+{
+    do
+        churn(arg);
+    while (!atomic_load(&forks_done));
+}
+
+/* In the child, some strings are dead and still in the table, or referenced by threads that are not
+ * there. */
+static void look_at_table_in_child(void)
+{
+    struct pm_object *held[VALUES];
+    pm_object_thread_resume();
+    for (unsigned i = 0; i < VALUES; i++)
+        held[i] = intern_number(i);
+    for (unsigned i = 0; i < VALUES; i++) {
+        struct pm_object *again = intern_number(i);
+        require(again == held[i] && says(again, i));
+        pm_decref(again);
+        pm_decref(held[i]);
+    }
+    _exit(0);
+}
+
+static void *fork_often(void *arg)
+{
+    (void)arg;
+    require(pm_object_thread_attach());
+    pm_object_thread_pause();
+    for (unsigned i = 0; i < 20; i++) {
+        int status = -1;
+        pid_t child = fork();
+        require(child >= 0);
+        if (child == 0)
+            look_at_table_in_child();
+        require(waitpid(child, &status, 0) == child && status == 0);
+    }
+    pm_object_thread_resume();
+    pm_object_thread_detach();
+    atomic_store(&forks_done, true);
+    return NULL;
+}
+
+static void children_of_fork_have_a_table_that_is_whole(void **state)
+{
+    (void)state;
+    pthread_t forker;
+    fflush(NULL);
+    require(pthread_create(&forker, NULL, fork_often, NULL) == 0);
+    run_threads(churn_until_the_forks_are_done, 3);
+    require(pthread_join(forker, NULL) == 0);
+    struct pm_intern_stats after;
+    pm_intern_get_stats(&after);
+    assert_int_equal(after.entries, 0);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(f7_threads_get_one_object_for_each_value_and_the_table_is_empty_then),
         cmocka_unit_test(strings_that_die_while_they_are_found_live_or_come_anew),
+        cmocka_unit_test(children_of_fork_have_a_table_that_is_whole),
     };
     if (argc == 3) {
         string_count = (unsigned)strtoul(argv[1], NULL, 10);
