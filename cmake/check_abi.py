@@ -68,8 +68,8 @@ def run(*command):
 
 def stub_of(declarations):
     """The same with a body for each function, and memory for each variable."""
-    bodies = re.sub(r"^(PM_API\b(?! extern)[^;{]*\));", r"\1 { __builtin_trap(); }", declarations,
-                    flags=re.M)
+    bodies = re.sub(r"^(PM_API\b(?! extern)[^;{]*?\))(?:\s+__attribute__\(\([^;]*\)\))?;",
+                    r"\1 { __builtin_trap(); }", declarations, flags=re.M)
     return re.sub(r"^PM_API extern ", "PM_API ", bodies, flags=re.M)
 
 
@@ -153,7 +153,7 @@ THREE = "PM_API int pm_three(void) { return 3; }\n"
 VERSIONS = "POOLMALLOC_0.1 { global: pm_*; };\n"
 OBJECT_HEADER = """#include "poolmalloc/poolmalloc.h"
 PM_API extern __thread int pm_mine __attribute__((tls_model("initial-exec")));
-PM_API void pm_thing(struct pm_s *s);
+PM_API void pm_thing(struct pm_s *s) __attribute__((nonnull(1)));
 """
 OBJECT_SOURCE = """#include "poolmalloc/object.h"
 __thread int pm_mine;

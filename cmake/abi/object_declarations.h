@@ -100,6 +100,9 @@ struct pm_type {
     void (*clear)(struct pm_object *object);
     void (*finalize)(struct pm_object *object);
     void (*free)(struct pm_object *object);
+    uint64_t (*hash)(struct pm_object *object);
+    bool (*equal)(struct pm_object *object, struct pm_object *other);
+    int (*compare)(struct pm_object *object, struct pm_object *other, int *result);
     uint64_t ready;
 };
 struct pm_object {
@@ -213,6 +216,62 @@ PM_API size_t pm_weakref_count(const struct pm_object *object);
 PM_API size_t pm_weakref_list(const struct pm_object *object, struct pm_object **weakrefs,
                               size_t room);
 #define PM_OBJECT_WEAK 8u
+#ifndef POOLMALLOC_VALUES_H
+#define POOLMALLOC_VALUES_H
+#ifdef __cplusplus
+extern "C" {
+#endif
+PM_API bool pm_hash(struct pm_object *object, uint64_t *hash);
+PM_API bool pm_equal(struct pm_object *object, struct pm_object *other);
+PM_API bool pm_compare(struct pm_object *object, struct pm_object *other, int *result);
+PM_API uint64_t pm_hash_bytes(const void *data, size_t bytes);
+PM_API extern struct pm_type pm_int_type;
+PM_API struct pm_object *pm_int_new(int64_t value);
+PM_API int64_t pm_int_get(const struct pm_object *integer);
+PM_API struct pm_object *pm_int_add(const struct pm_object *a, const struct pm_object *b);
+PM_API struct pm_object *pm_int_sub(const struct pm_object *a, const struct pm_object *b);
+PM_API struct pm_object *pm_int_mul(const struct pm_object *a, const struct pm_object *b);
+PM_API struct pm_object *pm_int_div(const struct pm_object *a, const struct pm_object *b);
+PM_API struct pm_object *pm_int_mod(const struct pm_object *a, const struct pm_object *b);
+PM_API struct pm_object *pm_int_from_text(const char *text, size_t bytes, int base);
+PM_API struct pm_object *pm_int_to_str(const struct pm_object *integer);
+PM_API extern struct pm_type pm_float_type;
+PM_API struct pm_object *pm_float_new(double value);
+PM_API double pm_float_get(const struct pm_object *number);
+PM_API struct pm_object *pm_float_from_text(const char *text, size_t bytes);
+PM_API struct pm_object *pm_float_to_str(const struct pm_object *number);
+PM_API extern struct pm_type pm_str_type;
+#define PM_STR_NOT_FOUND SIZE_MAX
+PM_API struct pm_object *pm_str_new(const char *text, size_t bytes);
+PM_API struct pm_object *pm_str_format(const char *format, ...)
+    __attribute__((format(printf, 1, 2)));
+PM_API const char *pm_str_text(const struct pm_object *string);
+PM_API size_t pm_str_bytes(const struct pm_object *string);
+PM_API size_t pm_str_points(const struct pm_object *string);
+PM_API bool pm_str_next(const struct pm_object *string, size_t *at, uint32_t *point);
+PM_API struct pm_object *pm_str_concat(struct pm_object *a, struct pm_object *b);
+PM_API struct pm_object *pm_str_slice(struct pm_object *string, size_t first, size_t end);
+PM_API size_t pm_str_find(const struct pm_object *string, const struct pm_object *part,
+                          size_t from);
+PM_API bool pm_str_intern(struct pm_object **string);
+PM_API bool pm_str_intern_immortal(struct pm_object **string);
+PM_API struct pm_object *pm_str_interned(const char *text, size_t bytes);
+PM_API struct pm_object *pm_str_literal(const char *text);
+PM_API bool pm_str_is_interned(const struct pm_object *string);
+struct pm_intern_stats {
+    uint64_t entries;
+    uint64_t table_bytes;
+    uint64_t locks;
+};
+PM_API void pm_intern_get_stats(struct pm_intern_stats *stats);
+PM_API extern struct pm_type pm_bytes_type;
+PM_API struct pm_object *pm_bytes_new(const void *data, size_t bytes);
+PM_API const void *pm_bytes_data(const struct pm_object *object);
+PM_API size_t pm_bytes_size(const struct pm_object *object);
+PM_API struct pm_object *pm_bytes_concat(struct pm_object *a, struct pm_object *b);
+PM_API struct pm_object *pm_bytes_slice(struct pm_object *object, size_t first, size_t end);
+PM_API size_t pm_bytes_find(const struct pm_object *object, const struct pm_object *part,
+                            size_t from);
 #ifdef __cplusplus
 }
 #endif
