@@ -50,6 +50,7 @@ PM_API void pm_object_thread_resume(void);
 struct pm_object_self {
     uint32_t mine;
     uint32_t due;
+    struct pm_deferred_frame *frames;
 };
 PM_API extern __thread struct pm_object_self pm_object_self
     __attribute__((tls_model("initial-exec")));
@@ -86,6 +87,90 @@ PM_API bool pm_try_incref(struct pm_object *object);
 PM_API void pm_object_set_probed(struct pm_object *object);
 #define PM_OBJECT_FINALIZED 1u
 #define PM_OBJECT_PROBED 2u
+#define PM_OBJECT_REGISTERED 4u
+#ifdef __cplusplus
+}
+#endif
+#endif
+#ifndef POOLMALLOC_DEFERRED_H
+#define POOLMALLOC_DEFERRED_H
+#ifdef __cplusplus
+extern "C" {
+#endif
+#define PM_OBJECT_DEFERRED 64u
+PM_API bool pm_object_set_deferred(struct pm_object *object);
+struct pm_deferred_frame {
+    struct pm_deferred_frame *outer;
+    uintptr_t *references;
+    size_t count;
+};
+PM_API void pm_deferred_leave_slow(struct pm_deferred_frame *frame);
+static inline void pm_deferred_enter(struct pm_deferred_frame *frame, uintptr_t *references,
+                                     size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        references[i] = 0;
+    frame->references = references;
+    frame->count = count;
+    frame->outer = pm_object_self.frames;
+    pm_object_self.frames = frame;
+}
+static inline struct pm_object *pm_deferred_get(const struct pm_deferred_frame *frame, size_t i)
+{
+    return (struct pm_object *)(frame->references[i] & ~(uintptr_t)1);
+}
+static inline void pm_deferred_clear(struct pm_deferred_frame *frame, size_t i)
+{
+    uintptr_t old = frame->references[i];
+    frame->references[i] = 0;
+    if (old != 0 && (old & 1) == 0)
+        pm_decref((struct pm_object *)old);
+}
+static inline bool pm_deferred_is_set(const struct pm_object *object)
+{
+    return (__atomic_load_n(&object->flags, __ATOMIC_RELAXED) & PM_OBJECT_DEFERRED) != 0;
+}
+static inline void pm_deferred_set(struct pm_deferred_frame *frame, size_t i,
+                                   struct pm_object *object)
+{
+    uintptr_t old = frame->references[i];
+    if (pm_deferred_is_set(object)) {
+        frame->references[i] = (uintptr_t)object | 1;
+    } else {
+        pm_incref(object);
+        frame->references[i] = (uintptr_t)object;
+    }
+    if (old != 0 && (old & 1) == 0)
+        pm_decref((struct pm_object *)old);
+}
+static inline bool pm_deferred_try_set(struct pm_deferred_frame *frame, size_t i,
+                                       struct pm_object *object)
+{
+    uintptr_t old = frame->references[i], reference = 0;
+    if (pm_deferred_is_set(object))
+        reference = (uintptr_t)object | 1;
+    else if (pm_try_incref(object))
+        reference = (uintptr_t)object;
+    frame->references[i] = reference;
+    if (old != 0 && (old & 1) == 0)
+        pm_decref((struct pm_object *)old);
+    return reference != 0;
+}
+static inline void pm_deferred_leave(struct pm_deferred_frame *frame)
+{
+    if (__builtin_expect(pm_object_self.frames != frame, 0))
+        pm_deferred_leave_slow(frame);
+    for (size_t i = 0; i < frame->count; i++)
+        pm_deferred_clear(frame, i);
+    pm_object_self.frames = frame->outer;
+}
+PM_API size_t pm_deferred_reclaim(void);
+struct pm_deferred_stats {
+    size_t objects;
+    uint64_t reclaims;
+    uint64_t reclaimed;
+};
+PM_API void pm_deferred_get_stats(struct pm_deferred_stats *stats);
 #ifdef __cplusplus
 }
 #endif
@@ -97,6 +182,7 @@ extern "C" {
 #endif
 #define PM_QSBR_ITEMS_MAX 1024
 #define PM_QSBR_BYTES_MAX (1 << 20)
+#define PM_QSBR_POOLS_MAX 512
 PM_API bool pm_qsbr_attach(void);
 PM_API void pm_qsbr_detach(void);
 PM_API void pm_qsbr_quiescent(void);
@@ -108,6 +194,8 @@ struct pm_qsbr_stats {
     uint64_t items;
     uint64_t bytes;
     uint64_t waits;
+    uint64_t pools;
+    uint64_t items_max, bytes_max, pools_max;
 };
 PM_API void pm_qsbr_get_stats(struct pm_qsbr_stats *stats);
 #ifdef __cplusplus
@@ -170,6 +258,24 @@ PM_API struct pm_object *pm_bytes_concat(struct pm_object *a, struct pm_object *
 PM_API struct pm_object *pm_bytes_slice(struct pm_object *object, size_t first, size_t end);
 PM_API size_t pm_bytes_find(const struct pm_object *object, const struct pm_object *part,
                             size_t from);
+#ifdef __cplusplus
+}
+#endif
+#endif
+#ifndef POOLMALLOC_WEAK_H
+#define POOLMALLOC_WEAK_H
+#ifdef __cplusplus
+extern "C" {
+#endif
+typedef void (*pm_weakref_callback)(struct pm_object *weakref, struct pm_object *arg);
+PM_API struct pm_object *pm_weakref_new(struct pm_object *object, pm_weakref_callback callback,
+                                        struct pm_object *arg);
+PM_API struct pm_object *pm_weakref_get(struct pm_object *weakref);
+PM_API bool pm_is_weakref(const struct pm_object *object);
+PM_API size_t pm_weakref_count(const struct pm_object *object);
+PM_API size_t pm_weakref_list(const struct pm_object *object, struct pm_object **weakrefs,
+                              size_t room);
+#define PM_OBJECT_WEAK 8u
 #ifdef __cplusplus
 }
 #endif

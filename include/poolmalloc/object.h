@@ -143,8 +143,9 @@ PM_API void pm_object_thread_resume(void);
 
 /* What the thread counts by; the functions below read it, nobody else. */
 struct pm_object_self {
-    uint32_t mine; /* slot << 16 | 1; slot 0: not attached, or paused */
-    uint32_t due;  /* others left something to do at the next safepoint */
+    uint32_t mine;                    /* slot << 16 | 1; slot 0: not attached, or paused */
+    uint32_t due;                     /* others left something to do at the next safepoint */
+    struct pm_deferred_frame *frames; /* the one entered last (poolmalloc/deferred.h) */
 };
 PM_API extern __thread struct pm_object_self pm_object_self
     __attribute__((tls_model("initial-exec")));
@@ -244,8 +245,9 @@ PM_API bool pm_try_incref(struct pm_object *object);
  * thread that has a reference, before others can find it; again does nothing. */
 PM_API void pm_object_set_probed(struct pm_object *object);
 
-#define PM_OBJECT_FINALIZED 1u /* finalize was called, or is being called */
-#define PM_OBJECT_PROBED 2u    /* pm_try_incref may reach it */
+#define PM_OBJECT_FINALIZED 1u  /* finalize was called, or is being called */
+#define PM_OBJECT_PROBED 2u     /* pm_try_incref may reach it */
+#define PM_OBJECT_REGISTERED 4u /* of a PM_TYPE_GC type, and in no gc pool (gc_pools.h) */
 
 #ifdef __cplusplus
 }
