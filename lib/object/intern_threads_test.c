@@ -17,6 +17,7 @@ enum { THREADS = 8 };
 
 static unsigned string_count = PM_TSAN || PM_SCHEDULE ? 1000 : PM_ASAN || PM_CHECK ? 5000 : 20000;
 static unsigned lookup_count = PM_TSAN || PM_SCHEDULE ? 8000 : PM_ASAN || PM_CHECK ? 40000 : 400000;
+static unsigned part = 1; /* of the steps, where the processor is emulated */
 static bool timed;
 
 static double now(void)
@@ -171,7 +172,7 @@ static void churn(void *arg)
 {
     uint64_t seed = *(unsigned *)arg;
     struct pm_object *held[VALUES] = {NULL};
-    for (unsigned i = 0; i < CHURN; i++) {
+    for (unsigned i = 0; i < CHURN / part; i++) {
         unsigned number = (unsigned)test_random_below(&seed, VALUES);
         struct pm_object *string = intern_number(number);
         require(says(string, number) && pm_str_is_interned(string));
@@ -213,7 +214,7 @@ static void make_waves_or_look(void *arg)
     static struct pm_object *made[WAVE];
     unsigned me = *(unsigned *)arg;
     uint64_t seed = me;
-    for (unsigned i = 0; i < WAVES * WAVE; i++) {
+    for (unsigned i = 0; i < (WAVES + part - 1) / part * WAVE; i++) {
         unsigned number = me == 0 ? i % WAVE : (unsigned)test_random_below(&seed, WAVE);
         struct pm_object *string = intern_number(number);
         require(says(string, number));
@@ -305,6 +306,11 @@ int main(int argc, char **argv)
         cmocka_unit_test(arrays_are_replaced_while_they_are_read),
         cmocka_unit_test(children_of_fork_have_a_table_that_is_whole),
     };
+    if (test_emulated()) {
+        part = 10;
+        string_count /= part;
+        lookup_count /= part;
+    }
     if (argc == 3) {
         string_count = (unsigned)strtoul(argv[1], NULL, 10);
         lookup_count = (unsigned)strtoul(argv[2], NULL, 10);
