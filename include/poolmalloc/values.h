@@ -103,7 +103,7 @@ PM_API extern struct pm_type pm_str_type;
 /*
  * A string of these bytes, which may have zeros among them. NULL with errno EILSEQ: not UTF-8
  * (surrogates and what is longer than it need be are not). pm_str_format: of what printf would
- * write; EINVAL or what else vsnprintf says.
+ * write; or what errno vsnprintf gives.
  */
 PM_API struct pm_object *pm_str_new(const char *text, size_t bytes);
 PM_API struct pm_object *pm_str_format(const char *format, ...)

@@ -71,7 +71,7 @@ static void ask_for_help(const void *text)
 
 static void help_prints_every_option_with_its_value_source_default_and_meaning(void **state)
 {
-    char text[8000];
+    char text[12000];
     (void)state;
     assert_int_equal(test_stderr_of(ask_for_help, "keep_bytes=5m,help,stats_at_exit=a\x1b[2J", text,
                                     sizeof text),
@@ -92,7 +92,7 @@ static void help_prints_every_option_with_its_value_source_default_and_meaning(v
 
 static void help_alone_is_a_setting_and_no_help_prints_nothing(void **state)
 {
-    char text[8000];
+    char text[12000];
     (void)state;
     assert_int_equal(test_stderr_of(ask_for_help, "help", text, sizeof text), 0);
     assert_non_null(strstr(text, "poolmalloc: options in force"));

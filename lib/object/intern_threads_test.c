@@ -17,6 +17,7 @@ enum { THREADS = 8 };
 
 static unsigned string_count = PM_TSAN || PM_SCHEDULE ? 1000 : PM_ASAN || PM_CHECK ? 5000 : 20000;
 static unsigned lookup_count = PM_TSAN || PM_SCHEDULE ? 8000 : PM_ASAN || PM_CHECK ? 40000 : 400000;
+static unsigned part = 1; /* of the steps, where the processor is emulated */
 static bool timed;
 
 static double now(void)
@@ -152,8 +153,8 @@ static void f7_threads_get_one_object_for_each_value_and_the_table_is_empty_then
 
 enum {
     VALUES = 4,
-    CHURN = PM_SCHEDULE           ? 300
-            : PM_TSAN             ? 3000
+    CHURN = PM_SCHEDULE           ? 3000
+            : PM_TSAN             ? 10000
             : PM_ASAN || PM_CHECK ? 10000
                                   : 50000
 };
@@ -171,7 +172,7 @@ static void churn(void *arg)
 {
     uint64_t seed = *(unsigned *)arg;
     struct pm_object *held[VALUES] = {NULL};
-    for (unsigned i = 0; i < CHURN; i++) {
+    for (unsigned i = 0; i < CHURN / part; i++) {
         unsigned number = (unsigned)test_random_below(&seed, VALUES);
         struct pm_object *string = intern_number(number);
         require(says(string, number) && pm_str_is_interned(string));
@@ -201,6 +202,40 @@ static void strings_that_die_while_they_are_found_live_or_come_anew(void **state
         pm_intern_get_stats(&after);
         assert_int_equal(after.entries, 0);
     }
+}
+
+/* ---- arrays that are replaced while they are read ---- */
+
+enum { WAVE = 3000, WAVES = PM_SCHEDULE || PM_TSAN ? 4 : 20 };
+
+/* The first one makes the table grow and shrink, the others look. */
+static void make_waves_or_look(void *arg)
+{
+    static struct pm_object *made[WAVE];
+    unsigned me = *(unsigned *)arg;
+    uint64_t seed = me;
+    for (unsigned i = 0; i < (WAVES + part - 1) / part * WAVE; i++) {
+        unsigned number = me == 0 ? i % WAVE : (unsigned)test_random_below(&seed, WAVE);
+        struct pm_object *string = intern_number(number);
+        require(says(string, number));
+        if (me != 0) {
+            pm_decref(string);
+        } else {
+            made[number] = string;
+            for (unsigned j = 0; number == WAVE - 1 && j < WAVE; j++)
+                pm_decref(made[j]);
+        }
+        pm_safepoint();
+    }
+}
+
+static void arrays_are_replaced_while_they_are_read(void **state)
+{
+    (void)state;
+    struct pm_intern_stats after;
+    run_threads(make_waves_or_look, 3);
+    pm_intern_get_stats(&after);
+    assert_int_equal(after.entries, 0);
 }
 
 /* ---- fork ---- */
@@ -268,8 +303,14 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(f7_threads_get_one_object_for_each_value_and_the_table_is_empty_then),
         cmocka_unit_test(strings_that_die_while_they_are_found_live_or_come_anew),
+        cmocka_unit_test(arrays_are_replaced_while_they_are_read),
         cmocka_unit_test(children_of_fork_have_a_table_that_is_whole),
     };
+    if (test_emulated()) {
+        part = 10;
+        string_count /= part;
+        lookup_count /= part;
+    }
     if (argc == 3) {
         string_count = (unsigned)strtoul(argv[1], NULL, 10);
         lookup_count = (unsigned)strtoul(argv[2], NULL, 10);

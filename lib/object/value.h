@@ -65,6 +65,8 @@ struct pm_str {
     char text[];
 };
 
+_Static_assert(offsetof(struct pm_str, text) == 41, "docs/values.md says so");
+
 struct pm_bytes {
     struct pm_var_object var; /* count: bytes, without the 0 behind them */
     _Atomic uint64_t hash;    /* as above */
