@@ -194,8 +194,9 @@ _Noreturn void pm_object_fatal_below_zero(const char *function, const struct pm_
 _Noreturn void pm_object_fatal_dead(const char *function, const struct pm_object *object);
 /* There are more references than can be counted. */
 _Noreturn void pm_object_fatal_too_many(const char *function, const struct pm_object *object);
-/* The object is not a weak reference. */
-_Noreturn void pm_object_fatal_no_weakref(const char *function, const struct pm_object *object);
+/* The object is not of the type that the function is for. */
+_Noreturn void pm_object_fatal_wrong_type(const char *function, const struct pm_object *object,
+                                          const struct pm_type *wanted);
 /* The thread is attached, paused or neither, and should be something else. */
 _Noreturn void pm_object_fatal_state(const char *function, const char *what);
 /* An assertion of the check build failed. */

@@ -134,7 +134,7 @@ struct pm_object *pm_weakref_get(struct pm_object *weakref)
 {
     pm_object_require_thread("pm_weakref_get", weakref);
     if (!pm_is_weakref(weakref))
-        pm_object_fatal_no_weakref("pm_weakref_get", weakref);
+        pm_object_fatal_wrong_type("pm_weakref_get", weakref, &weakref_type);
     /* Relaxed: who has the weak reference got it in an orderly way, and the object is older. That
      * it was cleared before the object's memory goes, is ordered by this thread's quiescent points.
      */

@@ -415,7 +415,7 @@ static void refer_while_paused(const void *arg)
 static void misuse_ends_with_the_name_of_the_type(void **state)
 {
     (void)state;
-    assert_true(test_aborts(follow_no_weakref, NULL, "type box: the object is not a weak ref"));
+    assert_true(test_aborts(follow_no_weakref, NULL, "type box: this is no weakref"));
     assert_true(test_aborts(refer_to_the_dead, NULL, "type refers: the object is dead"));
     assert_true(test_aborts(refer_while_paused, NULL, "type box: the thread is not attached"));
 }
