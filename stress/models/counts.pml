@@ -43,6 +43,10 @@ byte refs[THREADS];
 byte flying;   /* references that are being dropped, and are counted still */
 bool findable; /* those without a reference may try */
 bool dead;
+bool probed;     /* pm_object_set_probed was called, and is done */
+bool finalized;
+bool finalizing; /* it decides whether it comes back */
+bool leaving;    /* the owner makes no more references */
 byte done;
 
 #define LIVE assert(!dead)
@@ -62,12 +66,61 @@ inline release()
     lock = false
 }
 
+inline pm_object_set_probed()
+{
+    d_step { LIVE; s = shared };
+    do
+#ifdef MUTANT_probed_from_any_state
+    :: true -> d_step { LIVE; shared = COUNT(s) * ONE + PROBED }; break
+#else
+    :: STATE(s) == OWNED ->
+        d_step { LIVE; cas(s + PROBED) };
+        if
+        :: ok -> break
+        :: else
+        fi
+    :: STATE(s) != OWNED -> break
+#endif
+    od
+}
+
+#define NOBODY (refs[0] + refs[1] + refs[2] + flying + queue == 0)
+
+inline dispose()
+{
+    d_step { assert(!dead && NOBODY); dead = true };
+    d_step { owner = 0; local_count = 0 };
+    shared = MERGED
+}
+
+/* By the owner's thread, once. What tries meanwhile fails, as before. */
+inline finalize()
+{
+    d_step { LIVE; assert(NOBODY); finalized = true; finalizing = true; owner = 1; local_count = 1 };
+    d_step { LIVE; shared = OWNED };
+    if
+    :: !leaving -> /* the finalizer takes a reference */
+        d_step { LIVE; local_count = 2; refs[0]++ };
+#ifndef MUTANT_comes_back_unprobed
+        if
+        :: probed -> pm_object_set_probed()
+        :: else
+        fi;
+#endif
+        finalizing = false;
+        d_step { LIVE; l = local_count; local_count = l - 1 }
+    :: true ->
+        d_step { assert(local_count == 1 && shared == OWNED) }; /* pm_is_unique */
+        dispose()
+    fi
+}
+
 inline die()
 {
-    d_step {
-        assert(!dead && refs[0] + refs[1] + refs[2] + flying + queue == 0);
-        dead = true
-    }
+    if
+    :: me == 0 && !finalized -> finalize()
+    :: else -> dispose()
+    fi
 }
 
 /* One compare-and-swap of shared, which was s. In a d_step. */
@@ -220,28 +273,11 @@ inline drop_shared()
     fi
 }
 
-inline pm_object_set_probed()
-{
-    d_step { LIVE; s = shared };
-    do
-#ifdef MUTANT_probed_from_any_state
-    :: true -> d_step { LIVE; shared = COUNT(s) * ONE + PROBED }; break
-#else
-    :: STATE(s) == OWNED ->
-        d_step { LIVE; cas(s + PROBED) };
-        if
-        :: ok -> break
-        :: else
-        fi
-    :: STATE(s) != OWNED -> break
-#endif
-    od
-}
-
 /* Who tries may look at what is dead: its memory is there. */
 inline pm_try_incref()
 {
-    s = shared;
+    /* What was probed and lives is found. */
+    d_step { s = shared; assert(s != OWNED || !probed || finalizing || dead) };
     do
 #ifdef MUTANT_tried_from_zero
     :: s == MERGED -> break
@@ -348,6 +384,7 @@ proctype owning(byte me; byte increfs; byte pauses)
     :: pauses > 0 -> pauses--; leave_running(PAUSED); FORGET; resume()
     :: refs[me] == 0 -> break
     od;
+    leaving = true;
     leave_running(FREE);
     FORGET;
     done++
@@ -362,7 +399,7 @@ proctype sharing(byte me; bool takes; bool shows)
     :: else
     fi;
     if
-    :: shows -> pm_object_set_probed(); FORGET
+    :: shows -> pm_object_set_probed(); probed = true; FORGET
     :: true
     fi;
     findable = true;
@@ -373,16 +410,21 @@ proctype sharing(byte me; bool takes; bool shows)
     done++
 }
 
-proctype probing(byte me)
+proctype probing(byte me; byte tries)
 {
     LOCALS;
     findable;
-    pm_try_incref();
-    FORGET;
-    if
-    :: refs[me] > 0 -> drop_shared(); FORGET
-    :: else
-    fi;
+    do
+    :: tries > 0 ->
+        tries--;
+        pm_try_incref();
+        FORGET;
+        if
+        :: refs[me] > 0 -> drop_shared(); FORGET
+        :: else
+        fi
+    :: true -> break
+    od;
     done++
 }
 
@@ -401,7 +443,7 @@ init {
             shared = ONE;
             run owning(0, 2, 1);
             run sharing(1, false, true);
-            run probing(2)
+            run probing(2, 2)
         fi
     };
     done == THREADS;

@@ -81,7 +81,9 @@ show_trail() {
 # Statements that were never reached, in no place where their inline is used, and that no mark
 # excuses. A mark in a line excuses the line, in the first line of an inline all of it.
 unreached() {
-    ./pan -d | sed -n "s/^[^a-z]*state *\([0-9]*\) .*$model\.pml:\([0-9]*\) => /\1	\2	/p" |
+    # Of each process: two may have a state of the same number.
+    ./pan -d | awk '/^proctype|^init/ { process = $2 } { print process " " $0 }' |
+        sed -n "s/^\([^ ]*\)[^a-z]*state *\([0-9]*\) .*$model\.pml:\([0-9]*\) => /\1 \2	\3	/p" |
         sort -u | cut -f 2- >statements
     sed -n "s/.*$model\.pml:\([0-9]*\), state [0-9]*, \"\(.*\)\"\$/\1	\2/p" out >missed
     awk -v model="$model" '
