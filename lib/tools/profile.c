@@ -32,7 +32,7 @@ static void on_taken(void *block, size_t bytes)
     uint32_t row = pm_profile_row_for(frames, depth, bytes, mean);
     if (row == PM_PROFILE_NO_ROW || !pm_profile_live_add(block, row, bytes))
         drop_sample();
-    pm_profile_allocated((uint64_t)((double)bytes * pm_profile_scale((double)bytes, mean)));
+    pm_profile_allocated(bytes, mean);
 }
 
 static void on_freed(void *block)

@@ -236,6 +236,8 @@ void pm_profile_row_change(struct pm_profile_row *row, const struct pm_profile_c
     /* Relaxed, each: figures of their own, by which nothing is ordered. */
     pm_add_relaxed(pm_profile_word(&row->live_blocks), change->live_blocks);
     pm_add_relaxed(pm_profile_word(&row->live_bytes), change->live_bytes);
+    if (change->all_blocks == 0 && change->all_bytes == 0) /* as of all frees */
+        return;
     pm_add_relaxed(pm_profile_word(&row->all_blocks), change->all_blocks);
     pm_add_relaxed(pm_profile_word(&row->all_bytes), change->all_bytes);
 }
