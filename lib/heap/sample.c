@@ -203,10 +203,15 @@ static void bound(struct pm_heap *heap, unsigned class, uint32_t passed, enum re
     set_bound(pool, may_pass - keep + 1);
 }
 
+static uint64_t epoch_now(void)
+{
+    return pm_load_relaxed(&pm_sampling.epoch);
+}
+
 /* Rates have changed since the heap drew its numbers. */
 static void draw_anew(struct pm_heap *heap)
 {
-    uint64_t epoch = pm_load_relaxed(&pm_sampling.epoch);
+    uint64_t epoch = epoch_now();
     if (heap->sample_epoch == epoch)
         return;
     heap->sample_epoch = epoch;
@@ -228,14 +233,26 @@ static void *exchange(struct pm_heap *heap, unsigned class, void *block)
     return sample;
 }
 
-void *pm_sample_refill(struct pm_heap *heap, unsigned class, bool *zero)
+static PM_NOINLINE void *refill_near(struct pm_heap *heap, unsigned class, void *block, bool *zero)
 {
-    void *sample = NULL, *block = pm_heap_refill(heap, class, zero);
+    void *sample = NULL;
     draw_anew(heap);
     if ((int32_t)heap->until[class] <= 1 && (sample = exchange(heap, class, block)) != NULL)
         *zero = false;
     bound(heap, class, sample == NULL && block != NULL, END_OF_LIST);
     return sample != NULL ? sample : block;
+}
+
+/* As long as the chosen one is far, the list may have all that the pool has. */
+void *pm_sample_refill(struct pm_heap *heap, unsigned class, bool *zero)
+{
+    void *block = pm_heap_refill(heap, class, zero);
+    struct pm_pool *pool = heap->current[class];
+    int32_t left = (int32_t)heap->until[class] - 2, most = pool->carved;
+    if (pm_unlikely(block == NULL || left <= 2 * most || heap->sample_epoch != epoch_now()))
+        return refill_near(heap, class, block, zero);
+    set_bound(pool, (uint32_t)(left - most));
+    return block;
 }
 
 void pm_sample_look(struct pm_heap *heap, struct pm_pool *pool)
