@@ -57,10 +57,13 @@ static bool add_stack(struct recording *recording, size_t start, struct recordin
            input_fail(&recording->input, start, "no more than 65535 frames in a stack");
 }
 
-/* The mappings, to the end of the file, whose last line must be whole. */
+/* Comments, as that of samples that were dropped. Then the mappings, to the end of the file, whose
+ * last line must be whole. */
 static bool read_maps(struct recording *recording)
 {
     struct input *in = &recording->input;
+    while (in->text[in->at] == '#')
+        input_pass_line(in);
     while (input_skip(in, "\n"))
         continue;
     if (!input_expect(in, MAPS_HEADING) || !input_end_line(in))
@@ -95,7 +98,8 @@ bool recording_read_gperftools(struct recording *recording)
     input_blanks(in);
     if (!read_form(recording))
         return false;
-    while (in->text[in->at] != '\n' && in->text[in->at] != MAPS_HEADING[0]) {
+    while (in->text[in->at] != '\n' && in->text[in->at] != '#' &&
+           in->text[in->at] != MAPS_HEADING[0]) {
         size_t start = in->at;
         if (!read_figures(in, &live, &all))
             return false;

@@ -145,7 +145,7 @@ static void put_threads(struct samples *s, unsigned most)
     for (uint64_t i = 0; i < shown; i++)
         put_thread(s, &rows[i]);
     if (more != 0)
-        put_line(&s->screen, "and %lu threads more", (unsigned long)more);
+        put_line(&s->screen, "and %lu thread%s more", (unsigned long)more, more == 1 ? "" : "s");
 }
 
 /* ---- locks ---- */
@@ -189,9 +189,9 @@ void show_table(struct samples *s)
     unsigned locks = LOCK_LINES + (unsigned)s->now.locks;
     unsigned threads = table_lines + (unsigned)s->now.threads;
     begin_picture(&s->screen);
-    put_heading(&s->screen, "Process %d (%s): %lu threads, as of %.1f s ago", (int)s->watched.pid,
-                s->watched.name, (unsigned long)(s->now.threads + s->now.threads_left_out),
-                s->age_s);
+    unsigned long all = s->now.threads + s->now.threads_left_out;
+    put_heading(&s->screen, "Process %d (%s): %lu thread%s, as of %.1f s ago", (int)s->watched.pid,
+                s->watched.name, all, all == 1 ? "" : "s", s->age_s);
     put_totals(s);
     put_classes(s, fitting(&s->screen, CLASSES_MOST, table_lines + threads + locks, CLASSES_LEAST));
     put_threads(s, fitting(&s->screen, PM_STATS_PAGE_THREADS, table_lines + locks, THREADS_LEAST));

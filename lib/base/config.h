@@ -160,13 +160,14 @@
 #define PM_STATS_PAGE_REST 50
 
 /* The profiler: one byte in so many is sampled by default, as gperftools and jemalloc do; and how
- * many rows its table has. Live blocks are in buckets, each of lines that one load fetches; there
- * is address space for so many lines. */
+ * many rows its table has. Live blocks are in buckets, each of lines; there is address space for so
+ * many lines. */
 #define PM_PROFILE_MEAN_BYTES ((size_t)512 << 10)
 #define PM_PROFILE_STACKS_DEFAULT 16384
 #define PM_PROFILE_STACKS_MAX 1048576
 #define PM_PROFILE_BUCKETS_SHIFT 14
 #define PM_PROFILE_LINES_MAX ((size_t)4 << 20)
+#define PM_PROFILE_LINES_MIN ((size_t)1 << 10)
 #define PM_PROFILE_STEP_BYTES ((size_t)256 << 10) /* tables are committed by so much */
 #define PM_PROFILE_LEAKS_SHOWN 100                /* stacks of a leak report */
 

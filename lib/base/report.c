@@ -2,6 +2,7 @@
 /* See report.h. */
 #define _GNU_SOURCE /* syscall */
 #include "base/report.h"
+#include "base/atomic.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -129,6 +130,14 @@ void pm_print(const char *format, ...)
     write_text(text, used < sizeof text ? used : sizeof text - 1);
 }
 
+/* Release and acquire: what it needs is there. NULL: nobody knows more, or it was called. */
+static void (*_Atomic tell_more)(void);
+
+void pm_fatal_set_more(void (*more)(void))
+{
+    pm_store_release(&tell_more, more);
+}
+
 static _Noreturn void fatal(const char *format, ...) __attribute__((format(printf, 1, 2)));
 static _Noreturn void fatal(const char *format, ...)
 {
@@ -136,6 +145,9 @@ static _Noreturn void fatal(const char *format, ...)
     va_start(args, format);
     write_line(format, args);
     va_end(args);
+    void (*more)(void) = pm_exchange_acq_rel(&tell_more, NULL);
+    if (more != NULL)
+        more();
     abort();
 }
 

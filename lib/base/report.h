@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Fatal errors and messages. Each fatal error is one named function; it writes one line to stderr
- * with write(2), allocates nothing, takes no lock, and aborts. Any thread, any state.
+ * with write(2), allocates nothing, takes no lock, and aborts. Any thread, any state. (In the modes
+ * for debugging a stack follows, for which an unwinder is called.)
  * docs/misuse.md says which misuse is caught when.
  */
 #ifndef PM_BASE_REPORT_H
@@ -25,6 +26,10 @@ void pm_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Text on stderr, as it is, in one piece as far as it is not too long. */
 void pm_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* `more` tells the rest of a fatal error, behind its line. Set at the start of the process by who
+ * knows more; it is called once, in any state, and must bear that. */
+void pm_fatal_set_more(void (*more)(void));
 
 /* The pointer lies in no memory of this allocator. */
 _Noreturn void pm_fatal_foreign(const char *function, const void *ptr);

@@ -17,23 +17,25 @@ static uint64_t random_word(void)
     return word ^ word >> 31;
 }
 
-/* -ln(word / 2^64) in units of 2^-FRACTION_BITS: the digits of the logarithm to base 2 come one by
- * one, by squaring. */
-enum { FRACTION_BITS = 20 };
+/* -ln(word / 2^64) in units of 2^-FRACTION_BITS, less than 2^-12 off: the logarithm to base 2, by
+ * lines between 33 points. */
+enum { FRACTION_BITS = 20, POINTS_SHIFT = 5, BETWEEN_BITS = 26 };
 
 static uint64_t minus_ln(uint64_t word)
 {
+    static const uint32_t points[] = {
+        /* log2(1 + i / 32) in units of 2^-FRACTION_BITS */
+        0,      46551,  91711,  135563, 178179, 219628, 259971, 299266, 337566,  374920,  411375,
+        446971, 481749, 515745, 548995, 581529, 613378, 644570, 675132, 705089,  734464,  763280,
+        791557, 819315, 846573, 873348, 899658, 925518, 950944, 975949, 1000547, 1024752, 1048576,
+    };
     const uint64_t ln2 = 0xb17217f7; /* in units of 2^-32 */
     word |= 1;
     unsigned leading = (unsigned)__builtin_clzll(word);
-    uint64_t mantissa = word << leading >> 32; /* 1 <= it < 2, in units of 2^-31 */
-    uint64_t log2 = 63 - leading;
-    for (int bit = 0; bit < FRACTION_BITS; bit++) {
-        mantissa = mantissa * mantissa >> 31;
-        uint64_t digit = mantissa >> 32;
-        mantissa >>= digit;
-        log2 = log2 << 1 | digit;
-    }
+    uint64_t fraction = word << leading << 1 >> 33; /* of what is between 1 and 2, 31 bits */
+    uint64_t i = fraction >> BETWEEN_BITS, between = fraction - (i << BETWEEN_BITS);
+    uint64_t log2 = ((uint64_t)63 - leading) << FRACTION_BITS;
+    log2 += points[i] + ((points[i + 1] - points[i]) * between >> BETWEEN_BITS);
     return (((uint64_t)64 << FRACTION_BITS) - log2) * ln2 >> 32;
 }
 
@@ -159,9 +161,12 @@ void pm_sample_resized(void *block, size_t bytes)
 
 /* ---- bounds ---- */
 
-/* Blocks that the list keeps at most while bounds are near: what it has more is counted when it is
+/* Which of the two bounds was reached. */
+enum reached { END_OF_LIST, END_OF_FREES };
+
+/* Blocks that the list keeps at most when frees come first: what it has more is counted when it is
  * looked at, one by one. */
-enum { KEEP_MAX = 64, KEEP_PART = 3 };
+enum { KEEP_MAX = 64, PARTS = 4 };
 
 static void set_bound(struct pm_pool *pool, uint32_t frees)
 {
@@ -169,18 +174,21 @@ static void set_bound(struct pm_pool *pool, uint32_t frees)
     pool->start = (uint16_t)pool->count;
 }
 
-/* A third of what may pass stays on the list, the rest is frees: a program that allocates and frees
- * in turn comes to the end in few steps, one that only allocates, or only frees, in some more. */
-static unsigned blocks_to_keep(uint32_t may_pass, unsigned local)
+/* What may pass is divided between the list and the frees, and what was reached last gets the
+ * larger part: a program goes on as it did. So one that only allocates comes to the end in few
+ * steps, and one that allocates and frees in turn does. */
+static unsigned blocks_to_keep(uint32_t may_pass, unsigned local, enum reached reached)
 {
     if (may_pass >= 2 * local)
         return local;
-    unsigned keep = may_pass / KEEP_PART < KEEP_MAX ? may_pass / KEEP_PART : KEEP_MAX;
+    unsigned part = (may_pass + PARTS - 1) / PARTS, keep = may_pass - may_pass / PARTS;
+    if (reached == END_OF_FREES)
+        keep = part < KEEP_MAX ? part : KEEP_MAX;
     return keep < local ? keep : local;
 }
 
 /* `passed` allocations are not accounted for yet. */
-static void bound(struct pm_heap *heap, unsigned class, uint32_t passed)
+static void bound(struct pm_heap *heap, unsigned class, uint32_t passed, enum reached reached)
 {
     struct pm_pool *pool = heap->current[class];
     if (pool == &pm_pool_none)
@@ -188,17 +196,22 @@ static void bound(struct pm_heap *heap, unsigned class, uint32_t passed)
     unsigned local = pool->carved - pm_pool_live_base(pool) - passed;
     int32_t left = (int32_t)(heap->until[class] - 1 - passed); /* before the chosen one */
     uint32_t may_pass = left > 0 ? (uint32_t)left : 0;
-    unsigned keep = blocks_to_keep(may_pass, local);
+    unsigned keep = blocks_to_keep(may_pass, local, reached);
     pm_assert(local == pm_pool_count_local(pool));
     if (keep < local)
         pm_pool_withhold(pool, keep, local);
     set_bound(pool, may_pass - keep + 1);
 }
 
+static uint64_t epoch_now(void)
+{
+    return pm_load_relaxed(&pm_sampling.epoch);
+}
+
 /* Rates have changed since the heap drew its numbers. */
 static void draw_anew(struct pm_heap *heap)
 {
-    uint64_t epoch = pm_load_relaxed(&pm_sampling.epoch);
+    uint64_t epoch = epoch_now();
     if (heap->sample_epoch == epoch)
         return;
     heap->sample_epoch = epoch;
@@ -206,38 +219,66 @@ static void draw_anew(struct pm_heap *heap)
         heap->until[class] = draw(class);
 }
 
+/* A block of the current pool, which was not handed out after all. */
+static void put_back(struct pm_heap *heap, unsigned class, void *block)
+{
+    struct pm_pool *pool = heap->current[class];
+    if (block == NULL)
+        return;
+    pm_block_set_next(block, pool->free);
+    pool->free = block;
+}
+
+/* The chosen allocation has a block of the current pool, which goes back to its list. NULL: out of
+ * memory, then it keeps that. */
+static void *exchange(struct pm_heap *heap, unsigned class, void *block)
+{
+    heap->until[class] = draw(class);
+    void *sample = take_sample(class);
+    if (sample != NULL)
+        put_back(heap, class, block);
+    return sample;
+}
+
 /* A gc block is in a gc pool, or is none. The caller gets none, and asks for a plain one of that
  * size in its place: that is the sample. (With a granule of 8, one of the size class below may be
  * asked for; the next one of this class is it then.) */
-static void choose_in_its_place(struct pm_heap *heap, unsigned gc_class)
+static void *choose_in_its_place(struct pm_heap *heap, unsigned gc_class, void *block)
 {
     unsigned class = pm_class_of(pm_class_bytes(gc_class));
     struct pm_pool *pool = heap->current[class];
+    heap->until[gc_class] = draw(gc_class);
+    put_back(heap, gc_class, block);
+    bound(heap, gc_class, 0, END_OF_LIST);
     if (pool != &pm_pool_none)
         pm_heap_account(heap, pool, pm_pool_count_local(pool));
     heap->until[class] = 1;
-    bound(heap, class, 0);
+    bound(heap, class, 0, END_OF_LIST);
+    return NULL;
 }
 
+static PM_NOINLINE void *refill_near(struct pm_heap *heap, unsigned class, void *block, bool *zero)
+{
+    void *sample = NULL;
+    draw_anew(heap);
+    bool chosen = (int32_t)heap->until[class] <= 1;
+    if (chosen && pm_class_is_gc(class))
+        return choose_in_its_place(heap, class, block);
+    if (chosen && (sample = exchange(heap, class, block)) != NULL)
+        *zero = false;
+    bound(heap, class, sample == NULL && block != NULL, END_OF_LIST);
+    return sample != NULL ? sample : block;
+}
+
+/* As long as the chosen one is far, the list may have all that the pool has. */
 void *pm_sample_refill(struct pm_heap *heap, unsigned class, bool *zero)
 {
-    struct pm_pool *pool = heap->current[class];
-    if (pool != &pm_pool_none)
-        pm_heap_account(heap, pool, 0); /* its list is empty */
-    draw_anew(heap);
-    if ((int32_t)heap->until[class] <= 1) {
-        heap->until[class] = draw(class);
-        if (pm_class_is_gc(class)) {
-            choose_in_its_place(heap, class);
-            return NULL;
-        }
-        void *sample = take_sample(class);
-        *zero = false;
-        if (sample != NULL)
-            return sample;
-    }
     void *block = pm_heap_refill(heap, class, zero);
-    bound(heap, class, block != NULL);
+    struct pm_pool *pool = heap->current[class];
+    int32_t left = (int32_t)heap->until[class] - 2, most = pool->carved;
+    if (pm_unlikely(block == NULL || left <= 2 * most || heap->sample_epoch != epoch_now()))
+        return refill_near(heap, class, block, zero);
+    set_bound(pool, (uint32_t)(left - most));
     return block;
 }
 
@@ -246,6 +287,6 @@ void pm_sample_look(struct pm_heap *heap, struct pm_pool *pool)
     pm_heap_enter(heap);
     pm_heap_account(heap, pool, pm_pool_count_local(pool));
     draw_anew(heap);
-    bound(heap, pool->class, 0);
+    bound(heap, pool->class, 0, END_OF_FREES);
     pm_heap_leave(heap);
 }

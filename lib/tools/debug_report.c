@@ -74,11 +74,7 @@ static void print_header(const struct pm_debug_block *block)
 /* Who did it, as far as a stack can be taken, and who made the block, if it was traced. */
 static void print_stacks(const struct pm_debug_block *block)
 {
-    uintptr_t frames[SHOWN];
-    unsigned count = pm_stack_take(frames, SHOWN);
-    if (count != 0)
-        pm_print("    The error was found in a call by:\n");
-    pm_stack_report(frames, count);
+    pm_stack_report_here();
     pm_trace_report(block->data);
 }
 

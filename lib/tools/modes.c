@@ -101,6 +101,8 @@ static __attribute__((constructor(102))) void start(void)
     pm_heap_process_init();
     if (mode_now.debug || mode_now.hardened || pm_trace_wanted())
         pm_stack_start();
+    if (mode_now.debug || mode_now.hardened)
+        pm_fatal_set_more(pm_stack_report_here);
     pm_trace_out_start();
 }
 

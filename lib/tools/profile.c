@@ -26,13 +26,11 @@ static void drop_sample(void)
 
 static void on_taken(void *block, size_t bytes)
 {
-    uintptr_t frames[PM_PROFILE_FRAMES];
     uint64_t mean = pm_load_relaxed(&last_rate);
-    unsigned depth = pm_profile_take(frames);
-    uint32_t row = pm_profile_row_for(frames, depth, bytes, mean);
+    uint32_t row = pm_profile_row_here(bytes, mean);
     if (row == PM_PROFILE_NO_ROW || !pm_profile_live_add(block, row, bytes))
         drop_sample();
-    pm_profile_allocated((uint64_t)((double)bytes * pm_profile_scale((double)bytes, mean)));
+    pm_profile_allocated(bytes, mean);
 }
 
 static void on_freed(void *block)

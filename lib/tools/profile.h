@@ -18,7 +18,8 @@ bool pm_profile_write_to(const char *path, enum pm_profile_form form, struct pm_
 /* As pm_profile_leaks. */
 void pm_profile_write_leaks(struct pm_out *out);
 
-/* So many bytes more were allocated, as a sample tells: the option profile_every. Inside malloc. */
-void pm_profile_allocated(uint64_t bytes);
+/* A block of so many bytes was sampled, and stands for others: the option profile_every. Inside
+ * malloc. */
+void pm_profile_allocated(size_t sample_bytes, uint64_t mean);
 
 #endif

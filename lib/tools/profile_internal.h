@@ -23,6 +23,13 @@ static inline _Atomic uint64_t *pm_profile_word(uint64_t *field)
     return (_Atomic uint64_t *)(void *)field;
 }
 
+/* Four steps to a doubling: within one the scale (pm_profile_scale) differs by a tenth. */
+static inline unsigned pm_profile_step_of(size_t bytes)
+{
+    unsigned top = 63 - (unsigned)__builtin_clzll((uint64_t)bytes | 1);
+    return top * 4 + (top < 2 ? 0 : bytes >> (top - 2) & 3);
+}
+
 /* Changes the figures of a row, and of its copy in the page. */
 void pm_profile_count(uint32_t number, const struct pm_profile_change *change);
 
@@ -33,8 +40,8 @@ bool pm_profile_live_is_there(void);
 
 /* ---- stacks: profile_take.c ---- */
 
-/* The caller's, as pm_stack_take; how many frames. */
-unsigned pm_profile_take(uintptr_t frames[PM_PROFILE_FRAMES]);
+/* The row of the caller's stack, as pm_profile_row_for. */
+uint32_t pm_profile_row_here(size_t bytes, uint64_t mean);
 
 /* ---- the page: profile_page.c ---- */
 

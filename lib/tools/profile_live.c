@@ -10,21 +10,24 @@ struct pm_profile_live {
     uint32_t row;
 };
 
-/* Those who look for a block that is none of ours, as most frees do, read one line of the cache. */
 enum { PLACES = 7 };
 static const uintptr_t lifted = 1; /* in place of an address: taken, and nobody's to find */
 
+/* The number of a line; 0: there is none. From 0 to that once. */
+typedef _Atomic uint32_t link_word;
+
 struct line {
     _Atomic uintptr_t blocks[PLACES]; /* 0: free */
-    _Atomic uint64_t next;            /* number of the line that follows; 0: none */
+    link_word next;                   /* the line that follows */
     struct pm_profile_live lives[PLACES];
 } __attribute__((aligned(PM_LINE_BYTES)));
 
 _Static_assert(offsetof(struct line, lives) == PM_LINE_BYTES, "addresses fill a line");
 
-enum { BUCKETS = 1 << PM_PROFILE_BUCKETS_SHIFT };
-
-static struct pm_profile_room lines; /* the first ones are the buckets */
+/* Each the first of its lines. Those who look for a block that is none of ours, as most frees do,
+ * find nothing here as a rule; and it is small, so that a short program touches few pages. */
+static link_word buckets[1 << PM_PROFILE_BUCKETS_SHIFT];
+static struct pm_profile_room lines; /* number 0 is none */
 
 /* Less where address space is limited. */
 bool pm_profile_live_init(void)
@@ -32,54 +35,53 @@ bool pm_profile_live_init(void)
     size_t first, most = PM_PROFILE_LINES_MAX;
     while (!pm_profile_room_init(&lines, sizeof(struct line), most)) {
         most /= 2;
-        if (most < 2 * BUCKETS)
+        if (most < PM_PROFILE_LINES_MIN)
             return false;
     }
-    return pm_load_relaxed(&lines.used) != 0 || pm_profile_room_take(&lines, BUCKETS, &first) ||
-           pm_load_relaxed(&lines.used) != 0;
+    return pm_load_relaxed(&lines.used) != 0 || pm_profile_room_take(&lines, 1, &first);
 }
 
-/* Acquire pairs with the acquire-release of `used`: the buckets are there. */
+/* Acquire pairs with the acquire-release of `used`: lines can be had. */
 bool pm_profile_live_is_there(void)
 {
     return pm_load_acquire(&lines.used) != 0;
 }
 
-static struct line *line_at(uint64_t number)
+static struct line *line_at(uint32_t number)
 {
     char *start = pm_load_acquire(&lines.start); /* see pm_profile_room_init */
     return (struct line *)(void *)start + number;
 }
 
-static struct line *bucket_of(const void *block)
+static link_word *bucket_of(const void *block)
 {
     uint64_t mixed = ((uint64_t)(uintptr_t)block >> PM_GRANULE_SHIFT) * 0x9e3779b97f4a7c15u;
-    return line_at(mixed >> (64 - PM_PROFILE_BUCKETS_SHIFT));
+    return &buckets[mixed >> (64 - PM_PROFILE_BUCKETS_SHIFT)];
 }
 
-/* NULL: it is the last. Acquire pairs with the release in line_behind. */
-static struct line *next_of(struct line *line)
+/* NULL: there is none. Acquire pairs with the release in line_behind. */
+static struct line *line_of(link_word *link)
 {
-    uint64_t next = pm_load_acquire(&line->next);
-    return next == 0 ? NULL : line_at(next);
+    uint32_t number = pm_load_acquire(link);
+    return number == 0 ? NULL : line_at(number);
 }
 
-/* The next one, which is added if need be. NULL: out of memory. One that was added at the same time
- * by two threads follows the other's. */
-static struct line *line_behind(struct line *line)
+/* The same, which is added if need be. NULL: out of memory. One that was added at the same time by
+ * two threads follows the other's. */
+static struct line *line_behind(link_word *link)
 {
     size_t fresh;
-    struct line *next = next_of(line);
-    if (next != NULL)
-        return next;
+    struct line *line = line_of(link);
+    if (line != NULL)
+        return line;
     if (!pm_profile_room_take(&lines, 1, &fresh))
         return NULL;
     for (;;) {
-        uint64_t none = 0;
+        uint32_t none = 0;
         /* Acquire-release: the line is committed. */
-        if (pm_cas_acq_rel(&line->next, &none, (uint64_t)fresh))
-            return line_at(fresh);
-        line = line_at(none);
+        if (pm_cas_acq_rel(link, &none, (uint32_t)fresh))
+            return line_at((uint32_t)fresh);
+        link = &line_at(none)->next;
     }
 }
 
@@ -96,7 +98,8 @@ static struct pm_profile_live *claim(struct line *line, uintptr_t address)
 
 static struct pm_profile_live *place_for(const void *block)
 {
-    for (struct line *line = bucket_of(block); line != NULL; line = line_behind(line)) {
+    struct line *line = line_behind(bucket_of(block));
+    for (; line != NULL; line = line_behind(&line->next)) {
         struct pm_profile_live *live = claim(line, (uintptr_t)block);
         if (live != NULL)
             return live;
@@ -107,7 +110,7 @@ static struct pm_profile_live *place_for(const void *block)
 static _Atomic uintptr_t *address_of(struct pm_profile_live *live)
 {
     char *start = pm_load_acquire(&lines.start); /* see pm_profile_room_init */
-    struct line *line = line_at((size_t)((char *)live - start) / sizeof(struct line));
+    struct line *line = line_at((uint32_t)((size_t)((char *)live - start) / sizeof(struct line)));
     return &line->blocks[live - line->lives];
 }
 
@@ -115,7 +118,7 @@ static _Atomic uintptr_t *address_of(struct pm_profile_live *live)
  * is in the place, and a place of another block does not concern us. */
 static struct pm_profile_live *find(const void *block)
 {
-    for (struct line *line = bucket_of(block); line != NULL; line = next_of(line)) {
+    for (struct line *line = line_of(bucket_of(block)); line != NULL; line = line_of(&line->next)) {
         for (unsigned i = 0; i < PLACES; i++) {
             if (pm_load_relaxed(&line->blocks[i]) == (uintptr_t)block)
                 return &line->lives[i];
@@ -174,7 +177,7 @@ static bool check_row(uint32_t number)
     if (row == NULL)
         return true;
     pm_profile_row_read(row, &copy);
-    for (size_t l = 0; l < pm_load_relaxed(&lines.used); l++) {
+    for (uint32_t l = 1; l < pm_load_relaxed(&lines.used); l++) {
         for (unsigned i = 0; i < PLACES; i++) {
             struct line *line = line_at(l);
             bool of_row = pm_load_relaxed(&line->blocks[i]) != 0 && line->lives[i].row == number;

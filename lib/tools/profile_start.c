@@ -49,12 +49,16 @@ static void on_signal(int signal)
     write_next();
 }
 
-void pm_profile_allocated(uint64_t bytes)
+void pm_profile_allocated(size_t sample_bytes, uint64_t mean)
 {
     static _Atomic uint64_t allocated; /* relaxed: whoever passes a multiple finds that out */
     uint64_t every = pm_load_relaxed(&pm_options.profile_every);
+    if (every == 0)
+        return;
+    uint64_t bytes =
+        (uint64_t)((double)sample_bytes * pm_profile_scale((double)sample_bytes, mean));
     uint64_t before = pm_add_relaxed(&allocated, bytes);
-    if (every != 0 && before / every != (before + bytes) / every)
+    if (before / every != (before + bytes) / every)
         write_next();
 }
 

@@ -98,13 +98,6 @@ bool pm_profile_table_is_there(void)
     return pm_profile_live_is_there();
 }
 
-/* Four steps to a doubling: within one the scale (pm_profile_scale) differs by a tenth. */
-static uint64_t step_of(size_t bytes)
-{
-    unsigned top = 63 - (unsigned)__builtin_clzll((uint64_t)bytes | 1);
-    return (uint64_t)top * 4 + (top < 2 ? 0 : bytes >> (top - 2) & 3);
-}
-
 /* The same for all rows of a stack, so that they follow each other from one slot on. */
 static size_t hash_of(const uint64_t *frames, uint64_t depth)
 {
@@ -188,7 +181,7 @@ uint32_t pm_profile_row_for(const uintptr_t *frames, unsigned depth, size_t byte
 {
     struct pm_profile_row key;
     key.mean_bytes = mean;
-    key.step = step_of(bytes);
+    key.step = pm_profile_step_of(bytes);
     key.depth = depth;
     for (unsigned i = 0; i < depth; i++)
         key.frames[i] = frames[i];
@@ -236,6 +229,8 @@ void pm_profile_row_change(struct pm_profile_row *row, const struct pm_profile_c
     /* Relaxed, each: figures of their own, by which nothing is ordered. */
     pm_add_relaxed(pm_profile_word(&row->live_blocks), change->live_blocks);
     pm_add_relaxed(pm_profile_word(&row->live_bytes), change->live_bytes);
+    if (change->all_blocks == 0 && change->all_bytes == 0) /* as of all frees */
+        return;
     pm_add_relaxed(pm_profile_word(&row->all_blocks), change->all_blocks);
     pm_add_relaxed(pm_profile_word(&row->all_bytes), change->all_bytes);
 }

@@ -19,7 +19,7 @@ struct test_sums {
 struct test_profile {
     struct test_sums head, rows;
     unsigned row_count, rows_without_frames;
-    uint64_t rate;
+    uint64_t rate, dropped;
     bool has_maps;
 };
 
@@ -28,6 +28,7 @@ static inline struct test_profile test_parse(FILE *file)
     static char line[4096];
     struct test_profile p = {0};
     struct test_sums row;
+    uint64_t dropped;
     const char *form = "heap profile: %lu: %lu [%lu: %lu] @ heap_v2/%lu";
     require(fgets(line, sizeof line, file) != NULL);
     require(sscanf(line, form, &p.head.live_blocks, &p.head.live_bytes, &p.head.all_blocks,
@@ -42,6 +43,9 @@ static inline struct test_profile test_parse(FILE *file)
         p.row_count++;
         p.rows_without_frames += strstr(line, "@ 0x") == NULL;
     }
+    p.dropped = sscanf(line, "# %lu samples are not in here: ", &dropped) == 1 ? dropped : 0;
+    if (p.dropped != 0)
+        require(fgets(line, sizeof line, file) != NULL);
     require(strcmp(line, "\n") == 0);
     require(fgets(line, sizeof line, file) != NULL && strcmp(line, "MAPPED_LIBRARIES:\n") == 0);
     while (fgets(line, sizeof line, file) != NULL)

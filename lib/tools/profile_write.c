@@ -9,12 +9,15 @@
  *                                                @ 0xFRAME 0xFRAME
  *                                                  t*: L: B [A: B]
  *
+ *   # N samples are not in here: ...             (the same)
+ *
  *   MAPPED_LIBRARIES:                            MAPPED_LIBRARIES:
  *   (the lines of /proc/self/maps)               (the same)
  *
  * L blocks with B bytes are live, A were allocated; first the sums, then each row. A reader scales
  * a row by its mean size, and adds up rows of a stack; so our rows, of blocks of about one size,
- * are scaled rightly. Rows of another rate than the file's are written as what they would be.
+ * are scaled rightly. Rows of another rate than the file's are written as what they would be. The
+ * line of samples that found no room is there if there were any; readers pass over it.
  */
 #include "base/report.h"
 #include "os/os.h"
@@ -125,6 +128,16 @@ static void put_rows(struct pm_out *out, enum pm_profile_form form)
     }
 }
 
+static void put_dropped(struct pm_out *out)
+{
+    uint64_t dropped = pm_profile_dropped();
+    if (dropped != 0)
+        pm_out_put(out,
+                   "# %lu samples are not in here: no memory, or more stacks than the option "
+                   "profile_stacks allows\n",
+                   dropped);
+}
+
 /* As the system has them: names may hold anything. */
 static void copy_maps(struct pm_out_file *to)
 {
@@ -142,6 +155,7 @@ bool pm_profile_write(struct pm_out_file *to, enum pm_profile_form form)
     struct pm_out out;
     pm_out_start(&out, pm_out_to_file, to);
     put_rows(&out, form);
+    put_dropped(&out);
     pm_out_put(&out, "\nMAPPED_LIBRARIES:\n");
     pm_out_end(&out);
     copy_maps(to);

@@ -58,5 +58,7 @@ unsigned pm_stack_chain_by_unwinder(uintptr_t *frames, unsigned most, struct pm_
 /* A line for each on stderr: "    #0 0x55d0c0de1234 /usr/bin/server+0x1234", as addr2line takes
  * them. Safe in signal handlers. */
 void pm_stack_report(const uintptr_t *frames, unsigned count);
+/* That of the caller, with a headline, as far as it can be taken: by whom an error was found. */
+void pm_stack_report_here(void);
 
 #endif

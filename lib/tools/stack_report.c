@@ -61,3 +61,14 @@ void pm_stack_report(const uintptr_t *frames, unsigned count)
     for (unsigned i = 0; i < count; i += AT_ONCE)
         report_some(frames + i, count - i < AT_ONCE ? count - i : AT_ONCE, i);
 }
+
+enum { FRAMES = 16 };
+
+void pm_stack_report_here(void)
+{
+    uintptr_t frames[FRAMES];
+    unsigned count = pm_stack_take(frames, FRAMES);
+    if (count != 0)
+        pm_print("    The error was found in a call by:\n");
+    pm_stack_report(frames, count);
+}

@@ -96,6 +96,13 @@ static int free_twice(void)
     return 0;
 }
 
+static int free_foreign(void)
+{
+    static char memory[64];
+    pm_free(memory + 16);
+    return 0;
+}
+
 static int keep_some(void)
 {
     for (int i = 0; i < MANY; i++)
@@ -114,11 +121,9 @@ static int keep_some_and_tell(void)
 static const struct program {
     const char *name;
     int (*run)(void);
-} programs[] = {{"count", count},
-                {"count_stacks", count_stacks},
-                {"free_twice", free_twice},
-                {"keep_some", keep_some},
-                {"keep_some_and_tell", keep_some_and_tell}};
+} programs[] = {{"count", count},           {"count_stacks", count_stacks},
+                {"free_twice", free_twice}, {"free_foreign", free_foreign},
+                {"keep_some", keep_some},   {"keep_some_and_tell", keep_some_and_tell}};
 
 /* ---- the tests ---- */
 
@@ -210,6 +215,24 @@ static void require_snapshot(const char *name)
     unlink(path);
 }
 
+/* Of errors that the pools find, too. */
+static void a_report_of_another_error_has_the_stack_of_the_call_in_modes_for_debugging(void **s)
+{
+    char text[8000];
+    (void)s;
+    if (PM_ASAN)
+        return; /* it reports by itself */
+    int status = run("free_foreign", "debug", "", text, sizeof text);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    char *line = strstr(text, "not a block of this allocator");
+    char *error = strstr(text, "    The error was found in a call by:\n    #0 0x");
+    assert_true(line != NULL && error != NULL && line < error);
+    status = run("free_foreign", "default", "", text, sizeof text);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    assert_non_null(strstr(text, "not a block of this allocator"));
+    assert_null(strstr(text, "#0 0x"));
+}
+
 static void a_snapshot_is_written_at_exit(void **state)
 {
     char options[500], text[1000];
@@ -249,6 +272,8 @@ int main(int count_of_arguments, char **arguments)
         cmocka_unit_test(in_every_mode_stacks_are_remembered),
         cmocka_unit_test(
             a_report_of_the_debug_hooks_has_the_stacks_of_the_error_and_of_the_allocation),
+        cmocka_unit_test(
+            a_report_of_another_error_has_the_stack_of_the_call_in_modes_for_debugging),
         cmocka_unit_test(a_snapshot_is_written_at_exit),
         cmocka_unit_test(a_snapshot_is_written_on_each_signal),
         cmocka_unit_test(a_file_that_cannot_be_written_is_named),
