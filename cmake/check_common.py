@@ -12,7 +12,7 @@ import sys
 import tempfile
 
 # In include/poolmalloc, of libpoolobject; the other headers are of libpoolmalloc.
-OBJECT_HEADERS = ("object.h", "qsbr.h", "values.h")
+OBJECT_HEADERS = ("gc.h", "object.h", "qsbr.h", "values.h", "weak.h")
 
 
 def finish(name, problems):
