@@ -27,14 +27,13 @@ extern "C" {
 #define PM_GC_BYTES_MAX 512
 
 /*
- * A block of a gc pool, all zero, aligned to 16 bytes; the caller owns it. Any thread, attached or
- * not; not from signal handlers. NULL with errno
- *   ENOMEM   out of memory
- *   ENOTSUP  there is none of a gc pool now, and pm_object_calloc serves instead: bytes is 0 or
- *            above PM_GC_BYTES_MAX; or the object domain's allocator is not the library's own
- *            (hooks, debug hooks), or a mode that looks at each block is on (debug, hardened,
- *            tracing...); or new memory lies outside the window (pm_gc_window).
- * On success errno is unchanged.
+ * A block of a gc pool, all zero, aligned to 16 bytes; the caller owns it. Any thread; not from
+ * signal handlers. NULL with errno ENOTSUP: there is none now, and pm_object_calloc has to serve
+ * instead, which tells whether memory is out. Reasons: bytes is 0 or above PM_GC_BYTES_MAX; the
+ * object domain's table is not the library's own (hooks); a mode is on that looks at each block
+ * (debug, hardened, malloc, tracing), or the profiler has chosen this one; new memory lies outside
+ * the window (pm_gc_window), or there is none; a build for valgrind. Which of these holds may
+ * change at any time.
  */
 PM_API void *pm_gc_calloc(size_t bytes);
 
@@ -77,7 +76,8 @@ PM_API void pm_gc_window(char **base, size_t *bytes);
 #if defined(__GNUC__)
 __attribute__((no_sanitize("address", "thread")))
 #endif
-static inline uint64_t pm_gc_peek(const void *block)
+static inline uint64_t
+pm_gc_peek(const void *block)
 {
     return __atomic_load_n((const uint64_t *)block + 1, __ATOMIC_RELAXED);
 }

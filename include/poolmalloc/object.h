@@ -244,8 +244,9 @@ PM_API bool pm_try_incref(struct pm_object *object);
  * thread that has a reference, before others can find it; again does nothing. */
 PM_API void pm_object_set_probed(struct pm_object *object);
 
-#define PM_OBJECT_FINALIZED 1u /* finalize was called, or is being called */
-#define PM_OBJECT_PROBED 2u    /* pm_try_incref may reach it */
+#define PM_OBJECT_FINALIZED 1u  /* finalize was called, or is being called */
+#define PM_OBJECT_PROBED 2u     /* pm_try_incref may reach it */
+#define PM_OBJECT_REGISTERED 4u /* of a PM_TYPE_GC type, and in no gc pool (gc_pools.h) */
 
 #ifdef __cplusplus
 }

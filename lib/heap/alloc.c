@@ -73,6 +73,21 @@ PM_NOINLINE void *pm_thread_malloc_slow(size_t n)
     return alloc_class_slow(pm_class_of(n), &zero);
 }
 
+void *pm_thread_gc_slow(size_t n)
+{
+    bool zero;
+    struct pm_heap *self = pm_heap_self;
+    if (PM_VALGRIND || pm_watch_asked() != NULL) /* who is told of each block */
+        return NULL;
+    if (!self->real && pm_sampling_on()) /* as in pm_sample_refill */
+        return NULL;
+    if (pm_unlikely(self->gc_pause != 0)) { /* never in a sentinel */
+        self->gc_pause--;
+        return NULL;
+    }
+    return alloc_class_slow(pm_class_gc(n), &zero);
+}
+
 static PM_COLD void *alloc_span(size_t n, size_t align, bool *zero)
 {
     bool able = pm_hook_depth == 0 && pm_heap_process_init();
