@@ -41,6 +41,7 @@ enum pm_gc_mark { GC_NONE, GC_CANDIDATE, GC_PENDING, GC_REACHED };
 #define GC_COUNT_ONE (1u << GC_COUNT_SHIFT)
 #define GC_COUNT_MAX ((1u << (32 - GC_COUNT_SHIFT)) - 1)
 #define GC_RESURRECTED (GC_COUNT_ONE | GC_REACHED) /* reached when trash was looked at again */
+#define GC_RELEASED (GC_COUNT_ONE | GC_CANDIDATE)  /* trash, after all is done to make it die */
 
 static inline enum pm_gc_mark pm_gc_mark_of(uint32_t word)
 {
@@ -62,6 +63,7 @@ enum { GC_YOUNG, GC_MIDDLE, GC_OLD, GC_FROZEN };
 #define GC_LISTED 4u     /* it is in the list of units that have either */
 #define GC_TAKEN 8u      /* words of it are in use by a collection, which knows its blocks */
 #define GC_HAS_TRASH 16u
+#define GC_LOOKED 32u /* somebody looks at its objects (gc_look.c) */
 
 /* The blocks of a unit, which is one pool, as of the time when it was taken. */
 struct pm_gc_blocks {
@@ -84,6 +86,12 @@ extern struct pm_gc_table pm_gc_table PM_HIDDEN;
 
 /* Before all else. Without memory, or without gc pools, there are no tables. */
 void pm_gc_table_init(void);
+/* The unit has something young, and was not marked so. By a thread that runs. */
+void pm_gc_table_list(size_t unit);
+/* The unit of a pool gets a mark, and its blocks are known from now on; it is one of those from
+ * *first to *last. Stopped. */
+void pm_gc_table_note_blocks(const struct pm_gc_pool *pool, uint8_t mark, size_t *first,
+                             size_t *last);
 /* The words of the units from `first` to `last` are 0 again, and their memory goes back but for a
  * bound. Stopped. */
 void pm_gc_table_clear(size_t first, size_t last);
@@ -96,6 +104,29 @@ static inline size_t pm_gc_offset(const struct pm_object *object)
 static inline size_t pm_gc_unit_of(size_t offset)
 {
     return offset >> GC_UNIT_SHIFT;
+}
+
+typedef void pm_gc_each(struct pm_object *object, _Atomic uint32_t *word, void *arg);
+
+/* Calls visit for each block of a unit, live or not. */
+static inline __attribute__((always_inline)) void pm_gc_each_in_unit(size_t unit, pm_gc_each *visit,
+                                                                     void *arg)
+{
+    struct pm_gc_blocks blocks = pm_gc_table.blocks[unit];
+    char *block = pm_gc_table.base + (unit << GC_UNIT_SHIFT) + blocks.first;
+    for (unsigned i = blocks.blocks; i > 0; i--, block += blocks.block_bytes) {
+        struct pm_object *object = (struct pm_object *)(void *)block;
+        visit(object, &pm_gc_table.words[pm_gc_offset(object) >> GC_GRANULE_SHIFT], arg);
+    }
+}
+
+/* An object was made, in a gc pool. By a thread that runs. */
+static inline void pm_gc_table_note_young(const struct pm_object *object)
+{
+    size_t unit = pm_gc_unit_of(pm_gc_offset(object));
+    /* Relaxed: the world orders it. */
+    if (__builtin_expect((pm_load_relaxed(&pm_gc_table.marks[unit]) & GC_HAS_YOUNG) == 0, 0))
+        pm_gc_table_list(unit);
 }
 
 /* ---- objects elsewhere ---- */
@@ -112,7 +143,8 @@ struct pm_gc_node {
 void pm_gc_register_init(void);
 /* False: without memory. */
 bool pm_gc_register_add(struct pm_object *object);
-void pm_gc_register_remove(struct pm_object *object);
+/* Its last word, if that was in the register. */
+uint32_t pm_gc_register_remove(struct pm_object *object);
 /* NULL: it is not there. Stopped. */
 struct pm_gc_node *pm_gc_register_find(const struct pm_object *object);
 /* Calls back for each. Stopped. */
@@ -152,8 +184,53 @@ static inline _Atomic uint32_t *pm_gc_word_of(const struct pm_object *object)
     return node != NULL ? &node->word : NULL;
 }
 
-unsigned pm_gc_generation_of(const struct pm_object *object);
-void pm_gc_set_generation(struct pm_object *object, unsigned generation);
+/* Makes the word of an object that dies 0, if it is in the window, and tells what it was. */
+static inline uint32_t pm_gc_take_word(const struct pm_object *object)
+{
+    _Atomic uint32_t *word =
+        pm_gc_offset(object) < pm_gc_table.bytes ? pm_gc_word_of(object) : NULL;
+    uint32_t value = word != NULL ? pm_load_relaxed(word) : GC_NONE;
+    if (value != GC_NONE)
+        pm_store_relaxed(word, GC_NONE);
+    return value;
+}
+
+/* The same of an object in the register, whether the world is stopped or not. */
+static inline _Atomic uint32_t *pm_gc_word_at(const struct pm_object *object,
+                                              struct pm_gc_node *node)
+{
+    return pm_gc_offset(object) < pm_gc_table.bytes ? pm_gc_word_of(object) : &node->word;
+}
+
+/* Where the generation of an object is, and by how much it is shifted there. NULL: nowhere. */
+static inline _Atomic uint8_t *pm_gc_generation_at(const struct pm_object *object, unsigned *shift)
+{
+    size_t offset = pm_gc_offset(object), granule = offset >> GC_GRANULE_SHIFT;
+    *shift = granule % 4 * 2;
+    if (__builtin_expect(offset < pm_gc_table.bytes, 1))
+        return &pm_gc_table.generations[granule / 4];
+    struct pm_gc_node *node = pm_gc_register_find(object);
+    return node != NULL ? &node->generation : NULL;
+}
+
+/* Stopped. */
+static inline unsigned pm_gc_generation_of(const struct pm_object *object)
+{
+    unsigned shift;
+    _Atomic uint8_t *at = pm_gc_generation_at(object, &shift);
+    return at != NULL ? pm_load_relaxed(at) >> shift & 3 : GC_YOUNG;
+}
+
+/* Stopped. */
+static inline void pm_gc_set_generation(struct pm_object *object, unsigned generation)
+{
+    unsigned shift;
+    _Atomic uint8_t *at = pm_gc_generation_at(object, &shift);
+    uint8_t before = pm_load_relaxed(at);
+    uint8_t after = (uint8_t)((before & ~(3u << shift)) | generation << shift);
+    if (after != before)
+        pm_store_relaxed(at, after);
+}
 
 /* The header is that of a live object: not of a free block, nor of one that is dead and about to be
  * freed. `counts` are bytes 8..15 of it. */
@@ -162,5 +239,93 @@ static inline bool pm_gc_is_live(uint64_t counts)
     uint32_t owned = (uint32_t)counts, shared = (uint32_t)(counts >> 32);
     return (uint16_t)owned != 0 || (shared != 0 && shared != PM_SHARED_DEAD);
 }
+
+/* ---- the search for trash (gc_find.c) ---- */
+
+struct pm_gc_search {
+    unsigned generation; /* objects of it and of younger ones take part */
+    size_t first, last;  /* units that are taken; first > last: none */
+    size_t candidates, trash;
+    struct pm_gc_node *trash_nodes; /* of trash that is in the register */
+    struct pm_weak_callbacks callbacks;
+};
+
+/*
+ * Finds out which of the objects nothing outside of them leads to; `search` says which generations
+ * take part, and is 0 otherwise. Then the words of trash are GC_CANDIDATE, those of the others
+ * GC_REACHED, and they have grown older. Stopped.
+ */
+void pm_gc_find_trash(struct pm_gc_search *search);
+/* The same among what was found to be trash, to each of which the collector has a reference: what
+ * is reached now is GC_RESURRECTED. Stopped. */
+void pm_gc_find_resurrected(struct pm_gc_search *search);
+
+/* Calls back for each object that was trash and of which the word is `wanted`: GC_CANDIDATE, still
+ * trash, or GC_RESURRECTED. Whether the world is stopped or not, as the collector has a reference
+ * to each; but to the one that visit has, which may die, and lose its node. */
+void pm_gc_each_marked(const struct pm_gc_search *search, uint32_t wanted, pm_gc_each *visit,
+                       void *arg);
+/* The same, whatever the collector has references to. Stopped. */
+void pm_gc_each_stopped(const struct pm_gc_search *search, uint32_t wanted, pm_gc_each *visit,
+                        void *arg);
+
+/* What a traverse of `type` visits, and is no part of the collection: an object, or this is the
+ * end. Stopped; with pm_gc_look_begin before the first one. */
+void pm_gc_look_begin(void);
+void pm_gc_look_over(const struct pm_object *object, const struct pm_type *type);
+
+/* ---- a collection (gc_collect.c) ---- */
+
+/* Once, before a thread makes objects. */
+void pm_gc_start(void);
+
+/* There is one, whose words are in use: death looks after them. */
+extern _Atomic bool pm_gc_collecting PM_HIDDEN;
+
+/*
+ * One of that generation and those younger. False with errno EBUSY: there is a collection already;
+ * or the world did not stop. With `put_off` NULL the caller waits for that; else it is told whether
+ * that was it.
+ */
+bool pm_gc_run(unsigned generation, bool *put_off, struct pm_gc_result *result);
+
+/* What became of trash (gc_trash.c). After the search, stopped: a reference to each object that is
+ * trash, so that none dies before its turn; and the weak references to them are cleared. */
+void pm_gc_hold_trash(struct pm_gc_search *search);
+/* Then, with the world running: callbacks, finalizers, another look, death. */
+void pm_gc_dispose_of_trash(struct pm_gc_search *search, struct pm_gc_result *result);
+/* In the child of a fork, where the thread that did this is gone: its references are dropped. */
+void pm_gc_abandon_trash(const struct pm_gc_search *search);
+/* An object dies during a collection, of which the word was not 0. Any attached thread. */
+void pm_gc_note_death(uint32_t word);
+
+/* ---- when (gc_trigger.c) ---- */
+
+/* Settings; written under the lock of gc.c. */
+extern _Atomic bool pm_gc_enabled PM_HIDDEN;
+extern _Atomic uint32_t pm_gc_mode PM_HIDDEN;
+extern _Atomic uint32_t pm_gc_thresholds[PM_GC_GENERATIONS] PM_HIDDEN;
+
+/* Stopped, when a generation is collected, and after it, with how many objects of it survived. */
+void pm_gc_count_collection(unsigned generation);
+void pm_gc_count_survivors(unsigned generation, size_t survivors);
+size_t pm_gc_long_lived(void);
+/* The calling thread looks at the settings again. */
+void pm_gc_look_at_settings(void);
+
+/* ---- the interface (gc.c) ---- */
+
+extern _Atomic uint32_t pm_gc_debug PM_HIDDEN;
+
+/* Around a fork. */
+void pm_gc_lock(void);
+void pm_gc_unlock(void);
+
+/* Takes over the caller's reference. False: without memory, and it does not. */
+bool pm_gc_add_garbage(struct pm_object *object);
+void pm_gc_call_callbacks(const struct pm_gc_info *info);
+void pm_gc_note_collection(unsigned generation, const struct pm_gc_result *result);
+void pm_gc_note_pause(uint64_t ns);
+void pm_gc_note_put_off(void);
 
 #endif

@@ -88,7 +88,7 @@ bool pm_gc_register_add(struct pm_object *object)
     return room;
 }
 
-void pm_gc_register_remove(struct pm_object *object)
+uint32_t pm_gc_register_remove(struct pm_object *object)
 {
     uint64_t hash = hash_of(object);
     struct shard *shard = shard_of(hash);
@@ -99,7 +99,9 @@ void pm_gc_register_remove(struct pm_object *object)
     *link = node->next;
     shard->count--;
     pthread_mutex_unlock(&shard->lock);
+    uint32_t word = pm_load_relaxed(&node->word);
     pm_raw_free(node);
+    return word;
 }
 
 struct pm_gc_node *pm_gc_register_find(const struct pm_object *object)
@@ -112,7 +114,8 @@ struct pm_gc_node *pm_gc_register_find(const struct pm_object *object)
     return node;
 }
 
-void pm_gc_register_each(void (*visit)(struct pm_object *object, struct pm_gc_node *node, void *arg),
+void pm_gc_register_each(void (*visit)(struct pm_object *object, struct pm_gc_node *node,
+                                       void *arg),
                          void *arg)
 {
     for (unsigned i = 0; i < SHARDS; i++)

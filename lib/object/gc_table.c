@@ -13,7 +13,6 @@
 #include "object/gc_internal.h"
 
 #include <errno.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -69,6 +68,29 @@ void pm_gc_table_init(void)
     errno = saved_errno;
 }
 
+void pm_gc_table_list(size_t unit)
+{
+    pm_schedule_point();
+    atomic_fetch_or_explicit(&pm_gc_table.marks[unit], GC_HAS_YOUNG, memory_order_relaxed);
+}
+
+void pm_gc_table_note_blocks(const struct pm_gc_pool *pool, uint8_t mark, size_t *first,
+                             size_t *last)
+{
+    size_t offset = (size_t)(pool->first - pm_gc_table.base), unit = pm_gc_unit_of(offset);
+    _Atomic uint8_t *marks = &pm_gc_table.marks[unit];
+    pm_object_assert(pool->blocks == 0 ||
+                     pm_gc_unit_of(offset + (size_t)pool->blocks * pool->block_bytes - 1) == unit);
+    pm_store_relaxed(marks, (uint8_t)(pm_load_relaxed(marks) | mark));
+    pm_gc_table.blocks[unit] =
+        (struct pm_gc_blocks){(uint16_t)(offset & (PM_UNIT_BYTES - 1)), (uint16_t)pool->block_bytes,
+                              (uint16_t)pool->blocks};
+    if (unit < *first)
+        *first = unit;
+    if (unit > *last)
+        *last = unit;
+}
+
 static void give_back(void)
 {
     int saved_errno = errno;
@@ -83,12 +105,19 @@ static void give_back(void)
     kept = 0;
 }
 
+/* Relaxed: objects that die meanwhile have their words made 0, too. */
 static void clear_unit(size_t unit)
 {
     _Atomic uint32_t *words = pm_gc_table.words + unit * GC_UNIT_GRANULES;
-    /* Plain: the world is stopped; who writes 0 into the word of an object that dies comes before,
-     * or finds no collection. */
-    memset((void *)words, 0, GC_UNIT_GRANULES * sizeof *words);
+    for (size_t i = 0; i < GC_UNIT_GRANULES; i++)
+        pm_store_relaxed(&words[i], 0);
+}
+
+/* Relaxed: others set marks of theirs meanwhile. */
+static void clear_marks(size_t unit, uint8_t which)
+{
+    pm_schedule_point();
+    atomic_fetch_and_explicit(&pm_gc_table.marks[unit], (uint8_t)~which, memory_order_relaxed);
 }
 
 void pm_gc_table_clear(size_t first, size_t last)
@@ -105,13 +134,11 @@ void pm_gc_table_clear(size_t first, size_t last)
     kept += taken;
     bool keep = kept <= KEPT_UNITS;
     for (size_t unit = first; unit <= last; unit++) {
-        uint8_t marks = pm_load_relaxed(&pm_gc_table.marks[unit]);
-        if ((marks & GC_TAKEN) == 0)
+        if ((pm_load_relaxed(&pm_gc_table.marks[unit]) & GC_TAKEN) == 0)
             continue;
         if (keep)
             clear_unit(unit);
-        pm_store_relaxed(&pm_gc_table.marks[unit],
-                         (uint8_t)(marks & ~(GC_TAKEN | GC_HAS_TRASH)));
+        clear_marks(unit, GC_TAKEN | GC_HAS_TRASH);
     }
     if (!keep)
         give_back();

@@ -52,6 +52,15 @@ static inline _Atomic uint32_t *pm_shared_of(const struct pm_object *object)
     return (_Atomic uint32_t *)&object->shared;
 }
 
+/* Sets a flag of the header, which others may do, too. */
+static inline void pm_object_set_flag(struct pm_object *object, unsigned flag)
+{
+    pm_schedule_point();
+    /* Relaxed: the counts, or the stopped world, order who relies on it. */
+    atomic_fetch_or_explicit((_Atomic uint8_t *)&object->flags, (uint8_t)flag,
+                             memory_order_relaxed);
+}
+
 static inline enum pm_state pm_state_of(uint32_t shared)
 {
     return (enum pm_state)(shared & 3);
@@ -152,6 +161,13 @@ void pm_slot_let_nobody(struct pm_slot *slot);
  * them; 0: none runs. */
 long pm_slots_ask_to_stop(const struct pm_slot *stopper);
 
+/* Threads that are attached: a figure. */
+extern _Atomic uint32_t pm_slots_attached PM_HIDDEN;
+/* References that wait for owners are merged, but those with which an object would die. By who has
+ * stopped the world. */
+void pm_slots_merge_queues(void);
+void pm_queue_merge_stopped(struct pm_slot *slot);
+
 /* The most bytes of objects that wait for one owner. A single object may be larger. */
 extern size_t pm_queue_bytes_max PM_HIDDEN;
 /* How long a thread waits for an owner before that is reported. */
@@ -174,6 +190,9 @@ _Noreturn void pm_object_fatal_below_zero(const char *function, const struct pm_
 _Noreturn void pm_object_fatal_dead(const char *function, const struct pm_object *object);
 /* There are more references than can be counted. */
 _Noreturn void pm_object_fatal_too_many(const char *function, const struct pm_object *object);
+/* A traverse of the type visits something: `what` it should not be. */
+_Noreturn void pm_object_fatal_visit(const struct pm_type *type, const struct pm_object *object,
+                                     const char *what);
 /* The thread is attached, paused or neither, and should be something else. */
 _Noreturn void pm_object_fatal_state(const char *function, const char *what);
 /* An assertion of the check build failed. */
@@ -181,8 +200,14 @@ _Noreturn void pm_object_fatal_check(const char *file, int line, const char *wha
 /* The program goes on. */
 void pm_object_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* How many of these there were; for tests. */
+/* A line that was asked for. */
+void pm_object_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* How many warnings there were; for tests. */
 extern _Atomic uint64_t pm_object_warnings PM_HIDDEN;
+
+/* pm_type_ready was called for what lies there. */
+bool pm_type_is_ready(const struct pm_type *type);
 
 /* The name of the object's type, or words instead: the object may be freed memory. */
 const char *pm_object_name(const struct pm_object *object);

@@ -6,6 +6,7 @@
  * so that its hooks see them. The memory of a probed object goes back when nobody can look at it
  * any more. Attached threads.
  */
+#include "object/gc.h"
 #include "object/qsbr_internal.h"
 
 #include "poolmalloc/domains.h"
@@ -29,7 +30,7 @@ struct pm_object *pm_object_memory_take(const struct pm_type *type, size_t bytes
     if ((type->flags & PM_TYPE_GC) == 0)
         return pm_object_calloc(1, bytes);
     int saved_errno = errno;
-    struct pm_object *object = pm_gc_calloc(bytes);
+    struct pm_object *object = pm_gc_has_pools() ? pm_gc_calloc(bytes) : NULL;
     return __builtin_expect(object != NULL, 1) ? object : take_outside(bytes, saved_errno);
 }
 
