@@ -41,7 +41,7 @@ static void fork_child(void)
     if (!pm_load_relaxed(&pm_gc_collecting) || collector == pm_object_thread.slot)
         return;
     pm_gc_abandon_trash(&search);
-    pm_gc_table_clear(search.first, search.last);
+    pm_gc_end_search(&search);
     pm_store_relaxed(&pm_gc_collecting, false);
 }
 
@@ -95,7 +95,7 @@ static bool collect(unsigned generation, bool insist, struct pm_gc_result *resul
     pm_gc_note_pause(ns);
     if (search.trash > 0)
         pm_gc_dispose_of_trash(&search, result);
-    pm_gc_table_clear(search.first, search.last);
+    pm_gc_end_search(&search);
     pm_gc_note_collection(generation, result);
     tell_stop(generation, result, ns);
     return true;

@@ -43,19 +43,11 @@ static size_t depth;
 
 /* ---- walks ---- */
 
-/* Calls visit for each block of the units that were taken, in order. */
-PM_INLINE void each_taken(struct pass *pass, pm_gc_each *visit)
+/* Calls visit for each block of the units that take part, in order. */
+PM_INLINE void each_taken(const struct pm_gc_search *search, pm_gc_each *visit, void *arg)
 {
-    const struct pm_gc_search *search = pass->search;
     for (size_t unit = search->first; unit <= search->last; unit++)
-        if ((pm_load_relaxed(&pm_gc_table.marks[unit]) & GC_TAKEN) != 0)
-            pm_gc_each_in_unit(unit, visit, pass);
-}
-
-static uint32_t value_of(const struct pm_object *object, struct pm_gc_node *node)
-{
-    _Atomic uint32_t *word = pm_gc_word_at(object, node);
-    return word != NULL ? pm_load_relaxed(word) : GC_NONE;
+        pm_gc_each_in_unit(unit, pm_load_relaxed(&pm_gc_table.units[unit].blocks), visit, arg);
 }
 
 struct registered {
@@ -66,9 +58,7 @@ struct registered {
 static void visit_registered(struct pm_object *object, struct pm_gc_node *node, void *arg)
 {
     const struct registered *to = arg;
-    _Atomic uint32_t *word = pm_gc_word_at(object, node);
-    if (word != NULL)
-        to->visit(object, word, to->pass);
+    to->visit(object, &node->word, to->pass);
 }
 
 static void each_registered(struct pass *pass, pm_gc_each *visit)
@@ -95,16 +85,45 @@ static uint32_t word_of_counts(uint64_t counts)
     return count << GC_COUNT_SHIFT | GC_CANDIDATE;
 }
 
-static bool takes_part(const struct pm_gc_search *search, struct pm_object *object, uint64_t counts)
+static bool takes_part(const struct pm_gc_search *search, const struct pm_object *object,
+                       uint64_t counts)
 {
     return pm_gc_is_live(counts) && (pm_gc_flags_of(object) & PM_OBJECT_UNTRACKED) == 0 &&
            pm_gc_generation_of(object) <= search->generation;
+}
+
+static void take_unit(struct pm_gc_search *search, const struct pm_gc_pool *pool)
+{
+    size_t number = pm_gc_table_note_pool(pool);
+    struct pm_gc_unit *unit = &pm_gc_table.units[number];
+    unit->words_at = (uint32_t)search->words;
+    pm_store_relaxed(&unit->blocks, (uint16_t)pool->blocks);
+    search->words += pool->blocks;
+    if (number < search->first)
+        search->first = number;
+    if (number > search->last)
+        search->last = number;
+}
+
+/* Objects of the unit may take part. What does will be older. */
+static bool is_of_interest(const struct pm_gc_search *search, size_t unit)
+{
+    if (search->generation == GC_OLD)
+        return true;
+    unsigned marks = GC_HAS_YOUNG | (search->generation == GC_MIDDLE ? GC_HAS_MIDDLE : 0);
+    bool is = pm_gc_has_mark(unit, marks);
+    if (is)
+        pm_gc_clear_mark(unit, marks);
+    return is;
 }
 
 /* Under the lock of the walk: nothing of the program's is called. */
 static bool take_pool(const struct pm_gc_pool *pool, void *arg)
 {
     struct pm_gc_search *search = arg;
+    if (!is_of_interest(search, pm_gc_unit_of((size_t)(pool->first - pm_gc_table.base))))
+        return true;
+    _Atomic uint32_t *words = pm_gc_table.words + search->words;
     size_t taken = 0;
     for (uint32_t i = 0; i < pool->blocks; i++) {
         struct pm_object *object =
@@ -112,14 +131,12 @@ static bool take_pool(const struct pm_gc_pool *pool, void *arg)
         uint64_t counts = pm_gc_peek(object);
         if (!takes_part(search, object, counts))
             continue;
-        pm_store_relaxed(&pm_gc_table.words[pm_gc_offset(object) >> GC_GRANULE_SHIFT],
-                         word_of_counts(counts));
+        pm_store_relaxed(&words[i], word_of_counts(counts));
         taken++;
     }
-    if (taken == 0)
-        return true;
+    if (taken > 0)
+        take_unit(search, pool);
     search->candidates += taken;
-    pm_gc_table_note_blocks(pool, GC_TAKEN, &search->first, &search->last);
     return true;
 }
 
@@ -127,18 +144,9 @@ static void take_registered(struct pm_object *object, struct pm_gc_node *node, v
 {
     struct pm_gc_search *search = arg;
     uint64_t counts = pm_gc_peek(object);
-    if (!takes_part(search, object, counts))
-        return;
-    size_t offset = pm_gc_offset(object);
-    _Atomic uint32_t *word = &node->word;
-    if (offset < pm_gc_table.bytes) {
-        /* Where registered objects begin, no gc pool is. */
-        const struct pm_gc_pool none = {(char *)object, 0, 0};
-        pm_gc_table_note_blocks(&none, GC_TAKEN, &search->first, &search->last);
-        word = &pm_gc_table.words[offset >> GC_GRANULE_SHIFT];
-    }
-    pm_store_relaxed(word, word_of_counts(counts));
-    search->candidates++;
+    bool part = takes_part(search, object, counts);
+    pm_store_relaxed(&node->word, part ? word_of_counts(counts) : (uint32_t)GC_NONE);
+    search->candidates += part;
 }
 
 /* ---- subtract ---- */
@@ -149,22 +157,30 @@ static void account(struct pm_object *object, const struct pm_type *by)
     uint32_t value = word != NULL ? pm_load_relaxed(word) : GC_NONE;
     if (value == GC_NONE)
         pm_gc_look_over(object, by);
-    else if (pm_gc_mark_of(value) !=
-             GC_CANDIDATE) /* was reached before trash was looked at again */
-        return;
+    else if (pm_gc_mark_of(value) != GC_CANDIDATE)
+        return; /* reached, before trash was looked at again */
     else if (value >= GC_COUNT_ONE)
         pm_store_relaxed(word, value - GC_COUNT_ONE);
     else
         pm_object_fatal_visit(by, object, "more often than there are references to it");
 }
 
+/* If it lies in a gc pool. */
+PM_INLINE void prefetch_word(const struct pm_object *object)
+{
+    size_t offset = pm_gc_offset(object);
+    if (offset >= pm_gc_table.bytes)
+        return;
+    _Atomic uint32_t *word = pm_gc_word_in_pool(offset);
+    if (word != NULL)
+        __builtin_prefetch((void *)word, 1);
+}
+
 static int subtract_one(struct pm_object *object, void *arg)
 {
     struct pass *pass = arg;
     struct seen *place = &pass->ahead[pass->turn++ % AHEAD], seen = *place;
-    size_t offset = pm_gc_offset(object);
-    if (offset < pm_gc_table.bytes)
-        __builtin_prefetch((void *)&pm_gc_table.words[offset >> GC_GRANULE_SHIFT], 1);
+    prefetch_word(object);
     *place = (struct seen){object, pass->type};
     if (seen.by != NULL)
         account(seen.object, seen.by);
@@ -173,14 +189,13 @@ static int subtract_one(struct pm_object *object, void *arg)
 
 PM_INLINE void subtract(struct pm_object *object, _Atomic uint32_t *word, void *arg)
 {
-    struct pass *pass = arg;
     if (pm_gc_mark_of(pm_load_relaxed(word)) == GC_CANDIDATE)
-        traverse(object, subtract_one, pass);
+        traverse(object, subtract_one, arg);
 }
 
 static void subtract_all(struct pass *pass)
 {
-    each_taken(pass, subtract);
+    each_taken(pass->search, subtract, pass);
     each_registered(pass, subtract);
     for (unsigned i = 0; i < AHEAD; i++)
         if (pass->ahead[i].by != NULL)
@@ -195,8 +210,8 @@ static int reach_one(struct pm_object *object, void *arg)
     _Atomic uint32_t *word = pm_gc_word_of(object);
     if (word == NULL || pm_gc_mark_of(pm_load_relaxed(word)) != GC_CANDIDATE)
         return 0;
-    bool ahead = (uintptr_t)object > pass->place && pm_gc_offset(object) < pm_gc_table.bytes &&
-                 pm_gc_table.blocks[pm_gc_unit_of(pm_gc_offset(object))].blocks != 0;
+    bool ahead = (uintptr_t)object > pass->place &&
+                 (pm_gc_flags_of(object) & PM_OBJECT_REGISTERED) == 0;
     if (!ahead && depth < STACK) {
         pm_store_relaxed(word, pass->reached);
         stack[depth++] = object;
@@ -241,7 +256,7 @@ PM_INLINE void reach(struct pm_object *object, _Atomic uint32_t *word, void *arg
 static void reach_registered(struct pm_object *object, _Atomic uint32_t *word, void *arg)
 {
     struct pass *pass = arg;
-    reach(object, word, pass);
+    reach(object, word, arg);
     pass->place = UINTPTR_MAX;
 }
 
@@ -250,7 +265,7 @@ static void reach_all(struct pass *pass)
     do {
         pass->left = false;
         pass->place = 0;
-        each_taken(pass, reach);
+        each_taken(pass->search, reach, pass);
         each_registered(pass, reach_registered);
     } while (pass->left);
 }
@@ -263,16 +278,24 @@ static unsigned next_generation(const struct pm_gc_search *search)
     return search->generation < GC_OLD ? search->generation + 1 : GC_OLD;
 }
 
+/* In a gc pool. */
+static void become_older(struct pm_object *object, const struct pm_gc_search *search)
+{
+    unsigned generation = next_generation(search);
+    size_t unit = pm_gc_unit_of(pm_gc_offset(object));
+    pm_gc_set_generation(object, generation);
+    if (generation == GC_MIDDLE && !pm_gc_has_mark(unit, GC_HAS_MIDDLE))
+        pm_gc_set_mark(unit, GC_HAS_MIDDLE);
+}
+
 static void settle_in_unit(struct pm_object *object, _Atomic uint32_t *word, void *arg)
 {
-    struct pass *pass = arg;
-    struct pm_gc_search *search = pass->search;
+    struct pm_gc_search *search = arg;
     uint32_t value = pm_load_relaxed(word);
     if (value == GC_REACHED) {
-        pm_gc_set_generation(object, next_generation(search));
+        become_older(object, search);
     } else if (value == GC_CANDIDATE) {
-        _Atomic uint8_t *marks = &pm_gc_table.marks[pm_gc_unit_of(pm_gc_offset(object))];
-        pm_store_relaxed(marks, (uint8_t)(pm_load_relaxed(marks) | GC_HAS_TRASH));
+        pm_gc_set_mark(pm_gc_unit_of(pm_gc_offset(object)), GC_HAS_TRASH);
         search->trash++;
     }
 }
@@ -280,7 +303,7 @@ static void settle_in_unit(struct pm_object *object, _Atomic uint32_t *word, voi
 static void settle_registered(struct pm_object *object, struct pm_gc_node *node, void *arg)
 {
     struct pm_gc_search *search = arg;
-    uint32_t value = value_of(object, node);
+    uint32_t value = pm_load_relaxed(&node->word);
     if (value == GC_REACHED) {
         pm_gc_set_generation(object, next_generation(search));
     } else if (value == GC_CANDIDATE) {
@@ -300,7 +323,7 @@ void pm_gc_find_trash(struct pm_gc_search *search)
         return;
     subtract_all(&pass);
     reach_all(&pass);
-    each_taken(&pass, settle_in_unit);
+    each_taken(search, settle_in_unit, search);
     pm_gc_register_each(settle_registered, search);
 }
 
@@ -319,11 +342,17 @@ static void visit_if_wanted(struct pm_object *object, _Atomic uint32_t *word, vo
         wanted->visit(object, word, wanted->arg);
 }
 
+static void visit_node_if_wanted(struct pm_object *object, struct pm_gc_node *node, void *arg)
+{
+    visit_if_wanted(object, &node->word, arg);
+}
+
 static void each_in_units(const struct pm_gc_search *search, struct wanted *wanted)
 {
     for (size_t unit = search->first; unit <= search->last; unit++)
-        if ((pm_load_relaxed(&pm_gc_table.marks[unit]) & GC_HAS_TRASH) != 0)
-            pm_gc_each_in_unit(unit, visit_if_wanted, wanted);
+        if (pm_gc_has_mark(unit, GC_HAS_TRASH))
+            pm_gc_each_in_unit(unit, pm_load_relaxed(&pm_gc_table.units[unit].blocks),
+                               visit_if_wanted, wanted);
 }
 
 void pm_gc_each_marked(const struct pm_gc_search *search, uint32_t word, pm_gc_each *visit,
@@ -333,15 +362,8 @@ void pm_gc_each_marked(const struct pm_gc_search *search, uint32_t word, pm_gc_e
     each_in_units(search, &wanted);
     for (struct pm_gc_node *node = search->trash_nodes, *next; node != NULL; node = next) {
         next = node->next_trash;
-        visit_if_wanted(node->object, pm_gc_word_at(node->object, node), &wanted);
+        visit_if_wanted(node->object, &node->word, &wanted);
     }
-}
-
-static void visit_node_if_wanted(struct pm_object *object, struct pm_gc_node *node, void *arg)
-{
-    _Atomic uint32_t *word = pm_gc_word_at(object, node);
-    if (word != NULL)
-        visit_if_wanted(object, word, arg);
 }
 
 void pm_gc_each_stopped(const struct pm_gc_search *search, uint32_t word, pm_gc_each *visit,
@@ -362,8 +384,10 @@ static void take_again(struct pm_object *object, _Atomic uint32_t *word, void *a
 static void grow_older(struct pm_object *object, _Atomic uint32_t *word, void *arg)
 {
     (void)word;
-    const struct pm_gc_search *search = arg;
-    pm_gc_set_generation(object, next_generation(search));
+    if ((pm_gc_flags_of(object) & PM_OBJECT_REGISTERED) != 0)
+        pm_gc_set_generation(object, next_generation(arg));
+    else
+        become_older(object, arg);
 }
 
 static void count_trash(struct pm_object *object, _Atomic uint32_t *word, void *arg)
@@ -382,4 +406,16 @@ void pm_gc_find_resurrected(struct pm_gc_search *search)
     pm_gc_each_marked(search, GC_RESURRECTED, grow_older, search);
     search->trash = 0;
     pm_gc_each_marked(search, GC_CANDIDATE, count_trash, &search->trash);
+}
+
+void pm_gc_end_search(struct pm_gc_search *search)
+{
+    for (size_t unit = search->first; unit <= search->last; unit++) {
+        if (pm_load_relaxed(&pm_gc_table.units[unit].blocks) == 0)
+            continue;
+        pm_store_relaxed(&pm_gc_table.units[unit].blocks, 0);
+        if (pm_gc_has_mark(unit, GC_HAS_TRASH))
+            pm_gc_clear_mark(unit, GC_HAS_TRASH);
+    }
+    pm_gc_table_clear(search->words);
 }

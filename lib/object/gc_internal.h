@@ -55,46 +55,43 @@ enum { GC_YOUNG, GC_MIDDLE, GC_OLD, GC_FROZEN };
 
 #define GC_GRANULE_SHIFT 4 /* objects begin in different ones */
 #define GC_UNIT_SHIFT PM_UNIT_SHIFT
-#define GC_UNIT_GRANULES ((size_t)1 << (GC_UNIT_SHIFT - GC_GRANULE_SHIFT))
 
 /* Marks of a unit. */
 #define GC_HAS_YOUNG 1u  /* objects of it may be GC_YOUNG */
 #define GC_HAS_MIDDLE 2u /* or GC_MIDDLE */
-#define GC_LISTED 4u     /* it is in the list of units that have either */
-#define GC_TAKEN 8u      /* words of it are in use by a collection, which knows its blocks */
-#define GC_HAS_TRASH 16u
-#define GC_LOOKED 32u /* somebody looks at its objects (gc_look.c) */
+#define GC_HAS_TRASH 4u
+#define GC_HAS_REGISTERED 8u /* objects of the register have begun in it */
 
-/* The blocks of a unit, which is one pool, as of the time when it was taken. */
-struct pm_gc_blocks {
-    uint16_t first; /* in bytes from the start of the unit */
-    uint16_t block_bytes;
-    uint16_t blocks;
+/*
+ * A unit, which is one pool, as a collection found its blocks. Its words lie one after another: that
+ * of a block is found by a multiplication instead of a division.
+ */
+struct pm_gc_unit {
+    uint32_t words_at;   /* the first one */
+    uint32_t reciprocal; /* of step, times 2^16, rounded up */
+    _Atomic uint16_t blocks; /* that have words; 0: it takes no part */
+    uint16_t looked;         /* blocks, for those who look at them meanwhile (gc_look.c) */
+    uint8_t first, step;     /* where block 0 begins, and how far they are apart, in granules */
 };
 
 /* Address space for the whole window of gc pools, all zero at first, committed as it is touched. */
 struct pm_gc_table {
     char *base;   /* of the window */
     size_t bytes; /* of it; 0: there are no tables, and every object is in the register */
-    _Atomic uint32_t *words;      /* a transient word for each granule */
+    _Atomic uint32_t *words;
     _Atomic uint8_t *generations; /* 2 bits for each granule */
-    _Atomic uint8_t *marks;       /* of each unit */
-    _Atomic uint32_t *next;       /* units, plus 1: the list of those that are GC_LISTED */
-    struct pm_gc_blocks *blocks;  /* of each unit that is GC_TAKEN */
+    struct pm_gc_unit *units;
+    _Atomic uint8_t *marks; /* of each unit */
 };
 extern struct pm_gc_table pm_gc_table PM_HIDDEN;
 
 /* Before all else. Without memory, or without gc pools, there are no tables. */
 void pm_gc_table_init(void);
-/* The unit has something young, and was not marked so. By a thread that runs. */
-void pm_gc_table_list(size_t unit);
-/* The unit of a pool gets a mark, and its blocks are known from now on; it is one of those from
- * *first to *last. Stopped. */
-void pm_gc_table_note_blocks(const struct pm_gc_pool *pool, uint8_t mark, size_t *first,
-                             size_t *last);
-/* The words of the units from `first` to `last` are 0 again, and their memory goes back but for a
- * bound. Stopped. */
-void pm_gc_table_clear(size_t first, size_t last);
+/* Where the blocks of a pool are is known from now on. Which unit it is. Stopped. */
+size_t pm_gc_table_note_pool(const struct pm_gc_pool *pool);
+/* So many words are in use, and become 0; their memory goes back but for a bound. By the collector,
+ * after its units have lost their blocks. */
+void pm_gc_table_clear(size_t words);
 
 static inline size_t pm_gc_offset(const struct pm_object *object)
 {
@@ -106,18 +103,35 @@ static inline size_t pm_gc_unit_of(size_t offset)
     return offset >> GC_UNIT_SHIFT;
 }
 
+/* By any thread that runs, or stopped. Relaxed: the world orders it. */
+static inline void pm_gc_set_mark(size_t unit, uint8_t mark)
+{
+    pm_schedule_point();
+    atomic_fetch_or_explicit(&pm_gc_table.marks[unit], mark, memory_order_relaxed);
+}
+
+static inline void pm_gc_clear_mark(size_t unit, unsigned mark)
+{
+    pm_schedule_point();
+    atomic_fetch_and_explicit(&pm_gc_table.marks[unit], (uint8_t)~mark, memory_order_relaxed);
+}
+
+static inline bool pm_gc_has_mark(size_t unit, unsigned mark)
+{
+    return (pm_load_relaxed(&pm_gc_table.marks[unit]) & mark) != 0;
+}
+
 typedef void pm_gc_each(struct pm_object *object, _Atomic uint32_t *word, void *arg);
 
-/* Calls visit for each block of a unit, live or not. */
-static inline __attribute__((always_inline)) void pm_gc_each_in_unit(size_t unit, pm_gc_each *visit,
-                                                                     void *arg)
+/* Calls visit for the first so many blocks of a unit, live or not. */
+static inline __attribute__((always_inline)) void pm_gc_each_in_unit(size_t unit, unsigned blocks,
+                                                                     pm_gc_each *visit, void *arg)
 {
-    struct pm_gc_blocks blocks = pm_gc_table.blocks[unit];
-    char *block = pm_gc_table.base + (unit << GC_UNIT_SHIFT) + blocks.first;
-    for (unsigned i = blocks.blocks; i > 0; i--, block += blocks.block_bytes) {
-        struct pm_object *object = (struct pm_object *)(void *)block;
-        visit(object, &pm_gc_table.words[pm_gc_offset(object) >> GC_GRANULE_SHIFT], arg);
-    }
+    const struct pm_gc_unit *in = &pm_gc_table.units[unit];
+    char *block = pm_gc_table.base + (unit << GC_UNIT_SHIFT) + (in->first << GC_GRANULE_SHIFT);
+    _Atomic uint32_t *word = pm_gc_table.words + in->words_at;
+    for (; blocks > 0; blocks--, block += in->step << GC_GRANULE_SHIFT)
+        visit((struct pm_object *)(void *)block, word++, arg);
 }
 
 /* An object was made, in a gc pool. By a thread that runs. */
@@ -125,8 +139,8 @@ static inline void pm_gc_table_note_young(const struct pm_object *object)
 {
     size_t unit = pm_gc_unit_of(pm_gc_offset(object));
     /* Relaxed: the world orders it. */
-    if (__builtin_expect((pm_load_relaxed(&pm_gc_table.marks[unit]) & GC_HAS_YOUNG) == 0, 0))
-        pm_gc_table_list(unit);
+    if (__builtin_expect(!pm_gc_has_mark(unit, GC_HAS_YOUNG), 0))
+        pm_gc_set_mark(unit, GC_HAS_YOUNG);
 }
 
 /* ---- objects elsewhere ---- */
@@ -136,14 +150,14 @@ struct pm_gc_node {
     struct pm_gc_node *next; /* of its bucket, under the lock of the shard */
     struct pm_object *object;
     struct pm_gc_node *next_trash;
-    _Atomic uint32_t word;      /* of an object outside of the window */
-    _Atomic uint8_t generation; /* the same */
+    _Atomic uint32_t word;
+    _Atomic uint8_t generation;
 };
 
 void pm_gc_register_init(void);
 /* False: without memory. */
 bool pm_gc_register_add(struct pm_object *object);
-/* Its last word, if that was in the register. */
+/* Its last word. */
 uint32_t pm_gc_register_remove(struct pm_object *object);
 /* NULL: it is not there. Stopped. */
 struct pm_gc_node *pm_gc_register_find(const struct pm_object *object);
@@ -169,56 +183,65 @@ static inline unsigned pm_gc_flags_of(const struct pm_object *object)
     return pm_load_relaxed((_Atomic uint8_t *)&object->flags);
 }
 
+/* The word of what lies in a gc pool; NULL: it does not, or its unit takes no part, or there is no
+ * object there. */
+static inline _Atomic uint32_t *pm_gc_word_in_pool(size_t offset)
+{
+    const struct pm_gc_unit *unit = &pm_gc_table.units[pm_gc_unit_of(offset)];
+    uint32_t granule = (uint32_t)(offset >> GC_GRANULE_SHIFT) % (PM_UNIT_BYTES >> GC_GRANULE_SHIFT);
+    granule -= unit->first;
+    uint32_t index = granule * unit->reciprocal >> 16;
+    /* Relaxed: set when stopped; taken back when nobody asks. */
+    if (index >= pm_load_relaxed(&unit->blocks) || index * unit->step != granule ||
+        offset % (1u << GC_GRANULE_SHIFT) != 0)
+        return NULL;
+    return &pm_gc_table.words[unit->words_at + index];
+}
+
+_Atomic uint32_t *pm_gc_word_elsewhere(const struct pm_object *object);
+
 /* The word of an object, or of a pointer that was taken for one. NULL: it has none, as it is no
- * part of any collection. */
+ * part of any collection. Stopped. */
 static inline _Atomic uint32_t *pm_gc_word_of(const struct pm_object *object)
 {
     size_t offset = pm_gc_offset(object);
     if (__builtin_expect(offset < pm_gc_table.bytes, 1)) {
-        /* A unit of which none is in use has no memory for its words. Relaxed: set when stopped. */
-        if ((pm_load_relaxed(&pm_gc_table.marks[pm_gc_unit_of(offset)]) & GC_TAKEN) == 0)
-            return NULL;
-        return &pm_gc_table.words[offset >> GC_GRANULE_SHIFT];
+        _Atomic uint32_t *word = pm_gc_word_in_pool(offset);
+        if (word != NULL || (pm_load_relaxed(&pm_gc_table.marks[pm_gc_unit_of(offset)]) &
+                             GC_HAS_REGISTERED) == 0)
+            return word;
     }
-    struct pm_gc_node *node = pm_gc_register_find(object);
-    return node != NULL ? &node->word : NULL;
+    return pm_gc_word_elsewhere(object);
 }
 
-/* Makes the word of an object that dies 0, if it is in the window, and tells what it was. */
+/* Makes the word of an object that dies in a gc pool 0, and tells what it was. */
 static inline uint32_t pm_gc_take_word(const struct pm_object *object)
 {
-    _Atomic uint32_t *word =
-        pm_gc_offset(object) < pm_gc_table.bytes ? pm_gc_word_of(object) : NULL;
+    _Atomic uint32_t *word = pm_gc_word_in_pool(pm_gc_offset(object));
     uint32_t value = word != NULL ? pm_load_relaxed(word) : GC_NONE;
     if (value != GC_NONE)
         pm_store_relaxed(word, GC_NONE);
     return value;
 }
 
-/* The same of an object in the register, whether the world is stopped or not. */
-static inline _Atomic uint32_t *pm_gc_word_at(const struct pm_object *object,
-                                              struct pm_gc_node *node)
-{
-    return pm_gc_offset(object) < pm_gc_table.bytes ? pm_gc_word_of(object) : &node->word;
-}
-
-/* Where the generation of an object is, and by how much it is shifted there. NULL: nowhere. */
+/* Where the generation of an object is, and by how much it is shifted there. Stopped, if it is in
+ * the register. */
 static inline _Atomic uint8_t *pm_gc_generation_at(const struct pm_object *object, unsigned *shift)
 {
-    size_t offset = pm_gc_offset(object), granule = offset >> GC_GRANULE_SHIFT;
+    if (__builtin_expect((pm_gc_flags_of(object) & PM_OBJECT_REGISTERED) != 0, 0)) {
+        *shift = 0;
+        return &pm_gc_register_find(object)->generation;
+    }
+    size_t granule = pm_gc_offset(object) >> GC_GRANULE_SHIFT;
     *shift = granule % 4 * 2;
-    if (__builtin_expect(offset < pm_gc_table.bytes, 1))
-        return &pm_gc_table.generations[granule / 4];
-    struct pm_gc_node *node = pm_gc_register_find(object);
-    return node != NULL ? &node->generation : NULL;
+    return &pm_gc_table.generations[granule / 4];
 }
 
-/* Stopped. */
 static inline unsigned pm_gc_generation_of(const struct pm_object *object)
 {
     unsigned shift;
     _Atomic uint8_t *at = pm_gc_generation_at(object, &shift);
-    return at != NULL ? pm_load_relaxed(at) >> shift & 3 : GC_YOUNG;
+    return pm_load_relaxed(at) >> shift & 3;
 }
 
 /* Stopped. */
@@ -244,7 +267,8 @@ static inline bool pm_gc_is_live(uint64_t counts)
 
 struct pm_gc_search {
     unsigned generation; /* objects of it and of younger ones take part */
-    size_t first, last;  /* units that are taken; first > last: none */
+    size_t first, last;  /* units that take part, and others between; first > last: none */
+    size_t words;        /* in use */
     size_t candidates, trash;
     struct pm_gc_node *trash_nodes; /* of trash that is in the register */
     struct pm_weak_callbacks callbacks;
@@ -268,6 +292,9 @@ void pm_gc_each_marked(const struct pm_gc_search *search, uint32_t wanted, pm_gc
 /* The same, whatever the collector has references to. Stopped. */
 void pm_gc_each_stopped(const struct pm_gc_search *search, uint32_t wanted, pm_gc_each *visit,
                         void *arg);
+
+/* After all: no unit takes part any more, and words go back. */
+void pm_gc_end_search(struct pm_gc_search *search);
 
 /* What a traverse of `type` visits, and is no part of the collection: an object, or this is the
  * end. Stopped; with pm_gc_look_begin before the first one. */

@@ -62,24 +62,36 @@ static bool is_seen(struct pm_object *object, _Atomic uint32_t *word)
 static bool note_pool(const struct pm_gc_pool *pool, void *arg)
 {
     struct look *look = arg;
-    for (uint32_t i = 0; i < pool->blocks; i++)
-        if (pm_gc_is_live(pm_gc_peek(pool->first + (size_t)i * pool->block_bytes))) {
-            pm_gc_table_note_blocks(pool, GC_LOOKED, &look->first, &look->last);
-            return true;
-        }
+    for (uint32_t i = 0; i < pool->blocks; i++) {
+        if (!pm_gc_is_live(pm_gc_peek(pool->first + (size_t)i * pool->block_bytes)))
+            continue;
+        size_t unit = pm_gc_table_note_pool(pool);
+        pm_gc_table.units[unit].looked = (uint16_t)pool->blocks;
+        if (unit < look->first)
+            look->first = unit;
+        if (unit > look->last)
+            look->last = unit;
+        break;
+    }
     return true;
 }
 
-static void look_at_block(struct pm_object *object, _Atomic uint32_t *word, void *arg)
+static void look_at(struct pm_object *object, _Atomic uint32_t *word, struct look *look)
 {
-    struct look *look = arg;
     if (is_seen(object, word))
         look->visit(object, look);
 }
 
+/* Its word is where the unit has it, if it takes part in a collection, and did from the start. */
+static void look_at_block(struct pm_object *object, _Atomic uint32_t *word, void *arg)
+{
+    (void)word;
+    look_at(object, pm_gc_word_in_pool(pm_gc_offset(object)), arg);
+}
+
 static void look_at_node(struct pm_object *object, struct pm_gc_node *node, void *arg)
 {
-    look_at_block(object, pm_gc_word_at(object, node), arg);
+    look_at(object, &node->word, arg);
 }
 
 static void look_at_all(struct look *look, const char *function)
@@ -89,11 +101,8 @@ static void look_at_all(struct look *look, const char *function)
     pm_world_stop(function, true);
     pm_gc_pools_walk(note_pool, look);
     for (size_t unit = look->first; unit <= look->last; unit++) {
-        uint8_t marks = pm_load_relaxed(&pm_gc_table.marks[unit]);
-        if ((marks & GC_LOOKED) == 0)
-            continue;
-        pm_gc_each_in_unit(unit, look_at_block, look);
-        pm_store_relaxed(&pm_gc_table.marks[unit], (uint8_t)(marks & ~GC_LOOKED));
+        pm_gc_each_in_unit(unit, pm_gc_table.units[unit].looked, look_at_block, look);
+        pm_gc_table.units[unit].looked = 0;
     }
     pm_gc_register_each(look_at_node, look);
     pm_gc_note_pause(pm_world_start());

@@ -85,6 +85,8 @@ bool pm_gc_register_add(struct pm_object *object)
     pthread_mutex_unlock(&shard->lock);
     if (!room)
         pm_raw_free(node);
+    else if (pm_gc_offset(object) < pm_gc_table.bytes)
+        pm_gc_set_mark(pm_gc_unit_of(pm_gc_offset(object)), GC_HAS_REGISTERED);
     return room;
 }
 
@@ -112,6 +114,12 @@ struct pm_gc_node *pm_gc_register_find(const struct pm_object *object)
     while (node != NULL && node->object != object)
         node = node->next;
     return node;
+}
+
+_Atomic uint32_t *pm_gc_word_elsewhere(const struct pm_object *object)
+{
+    struct pm_gc_node *node = pm_gc_register_find(object);
+    return node != NULL ? &node->word : NULL;
 }
 
 void pm_gc_register_each(void (*visit)(struct pm_object *object, struct pm_gc_node *node,
