@@ -37,7 +37,8 @@ extern "C" {
  */
 PM_API void *pm_gc_calloc(size_t bytes);
 
-/* Frees a block that pm_gc_calloc returned, whichever thread made it. Bytes 8..15 stay readable as
+/* Frees a block that pm_gc_calloc returned, whichever thread made it. (pm_object_free does so, too,
+ * and no hook sees it then.) Bytes 8..15 stay readable as
  * the caller left them as long as the pool is one (pm_gc_pools_walk). NULL: nothing happens. errno
  * is unchanged. What is no such block is a named error, as with pm_free. */
 PM_API void pm_gc_free(void *block);

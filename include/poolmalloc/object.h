@@ -143,8 +143,9 @@ PM_API void pm_object_thread_resume(void);
 
 /* What the thread counts by; the functions below read it, nobody else. */
 struct pm_object_self {
-    uint32_t mine; /* slot << 16 | 1; slot 0: not attached, or paused */
-    uint32_t due;  /* others left something to do at the next safepoint */
+    uint32_t mine;                    /* slot << 16 | 1; slot 0: not attached, or paused */
+    uint32_t due;                     /* others left something to do at the next safepoint */
+    struct pm_deferred_frame *frames; /* the one entered last (poolmalloc/deferred.h) */
 };
 PM_API extern __thread struct pm_object_self pm_object_self
     __attribute__((tls_model("initial-exec")));

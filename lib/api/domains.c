@@ -53,8 +53,13 @@ static PM_NOINLINE void *hooked_realloc(enum pm_domain domain, void *ptr, size_t
     return table->realloc(table->context, ptr, size);
 }
 
+/* The object domain gives back blocks of gc pools as well, which no hook has seen. */
 static PM_NOINLINE void hooked_free(enum pm_domain domain, void *ptr)
 {
+    if (domain == PM_DOMAIN_OBJECT && pm_heap_in_gc_pool(ptr)) {
+        pm_thread_free(ptr, "free");
+        return;
+    }
     const struct pm_allocator *table = table_of(domain);
     table->free(table->context, ptr);
 }

@@ -88,6 +88,10 @@ void pm_thread_free_remote(void *ptr, size_t unit, const char *function);
  * register.) */
 void pm_heap_pool_emptied(void *last, struct pm_pool *pool);
 
+/* The calling thread's heap, for a slow call; it is made if it is time for it. NULL: the cold heap
+ * serves the thread. */
+struct pm_heap *pm_heap_get(void);
+
 /* Bytes that the block at ptr holds; ptr is a live block or the error is named. */
 size_t pm_heap_usable(const void *ptr, const char *function);
 /* Where any address lies: in no memory of ours; in no block; or in a block, or where one of its
@@ -97,6 +101,8 @@ enum pm_heap_where pm_heap_block_at(const void *ptr, char **start, size_t *bytes
 /* Whether ptr lies in a live block of a pool of a small class, at its start or not. False also when
  * it lies in no memory of ours. */
 bool pm_heap_in_small_pool(const void *ptr);
+/* Whether ptr lies in a gc pool; in a live block if in any, and a live block stays where it is. */
+bool pm_heap_in_gc_pool(const void *ptr);
 /* Changes the size in place if it makes sense. */
 bool pm_heap_resize(void *ptr, size_t n, const char *function);
 

@@ -76,12 +76,14 @@ static void traverse(struct pm_object *object, pm_visit visit, struct pass *pass
 
 /* ---- take ---- */
 
-static uint32_t word_of_counts(uint64_t counts)
+/* A deferred object has a reference of its register, and lacks those of frames. */
+static uint32_t word_of(const struct pm_object *object, uint64_t counts)
 {
     uint32_t owned = (uint32_t)counts;
     if (owned == PM_OBJECT_IMMORTAL)
         return GC_COUNT_MAX << GC_COUNT_SHIFT | GC_CANDIDATE;
     uint32_t count = (uint32_t)(pm_count_of((uint32_t)(counts >> 32)) + (uint16_t)owned);
+    count -= (pm_gc_flags_of(object) & PM_OBJECT_DEFERRED) != 0;
     return count << GC_COUNT_SHIFT | GC_CANDIDATE;
 }
 
@@ -131,7 +133,7 @@ static bool take_pool(const struct pm_gc_pool *pool, void *arg)
         uint64_t counts = pm_gc_peek(object);
         if (!takes_part(search, object, counts))
             continue;
-        pm_store_relaxed(&words[i], word_of_counts(counts));
+        pm_store_relaxed(&words[i], word_of(object, counts));
         taken++;
     }
     if (taken > 0)
@@ -145,8 +147,16 @@ static void take_registered(struct pm_object *object, struct pm_gc_node *node, v
     struct pm_gc_search *search = arg;
     uint64_t counts = pm_gc_peek(object);
     bool part = takes_part(search, object, counts);
-    pm_store_relaxed(&node->word, part ? word_of_counts(counts) : (uint32_t)GC_NONE);
+    pm_store_relaxed(&node->word, part ? word_of(object, counts) : (uint32_t)GC_NONE);
     search->candidates += part;
+}
+
+static void add_frame(struct pm_object *object, void *arg)
+{
+    (void)arg;
+    _Atomic uint32_t *word = pm_gc_word_of(object);
+    if (word != NULL && pm_gc_mark_of(pm_load_relaxed(word)) == GC_CANDIDATE)
+        pm_store_relaxed(word, pm_load_relaxed(word) + GC_COUNT_ONE);
 }
 
 /* ---- subtract ---- */
@@ -321,6 +331,7 @@ void pm_gc_find_trash(struct pm_gc_search *search)
     pm_gc_register_each(take_registered, search);
     if (search->candidates == 0)
         return;
+    pm_deferred_each(add_frame, NULL);
     subtract_all(&pass);
     reach_all(&pass);
     each_taken(search, settle_in_unit, search);
@@ -378,7 +389,7 @@ void pm_gc_each_stopped(const struct pm_gc_search *search, uint32_t word, pm_gc_
 static void take_again(struct pm_object *object, _Atomic uint32_t *word, void *arg)
 {
     (void)arg;
-    pm_store_relaxed(word, word_of_counts(pm_gc_peek(object)) - GC_COUNT_ONE);
+    pm_store_relaxed(word, word_of(object, pm_gc_peek(object)) - GC_COUNT_ONE);
 }
 
 static void grow_older(struct pm_object *object, _Atomic uint32_t *word, void *arg)
@@ -401,6 +412,7 @@ void pm_gc_find_resurrected(struct pm_gc_search *search)
     struct pass pass = {.search = search, .reached = GC_RESURRECTED};
     pm_gc_look_begin();
     pm_gc_each_marked(search, GC_CANDIDATE, take_again, NULL);
+    pm_deferred_each(add_frame, NULL);
     subtract_all(&pass);
     reach_all(&pass);
     pm_gc_each_marked(search, GC_RESURRECTED, grow_older, search);

@@ -18,6 +18,7 @@
 #ifndef PM_OBJECT_GC_INTERNAL_H
 #define PM_OBJECT_GC_INTERNAL_H
 
+#include "object/deferred.h"
 #include "object/internal.h"
 #include "object/weak.h"
 #include "object/world.h"
@@ -272,6 +273,7 @@ struct pm_gc_search {
     size_t candidates, trash;
     struct pm_gc_node *trash_nodes; /* of trash that is in the register */
     struct pm_weak_callbacks callbacks;
+    struct pm_deferred_entry *deferred; /* that are trash */
 };
 
 /*

@@ -56,6 +56,7 @@ static void clear_weak(struct pm_object *object, _Atomic uint32_t *word, void *c
 void pm_gc_hold_trash(struct pm_gc_search *search)
 {
     pm_gc_each_marked(search, GC_CANDIDATE, hold, NULL);
+    search->deferred = pm_deferred_take(is_trash, NULL);
     pm_gc_each_marked(search, GC_CANDIDATE, clear_weak, &search->callbacks);
 }
 
@@ -170,6 +171,7 @@ static size_t keep_what_is_left(struct pm_gc_search *search)
 void pm_gc_dispose_of_trash(struct pm_gc_search *search, struct pm_gc_result *result)
 {
     unsigned debug = pm_load_relaxed(&pm_gc_debug);
+    pm_deferred_drop(search->deferred); /* none dies of it, as all are held */
     bool again = search->callbacks.first != NULL;
     pm_weak_run_callbacks(&search->callbacks);
     pm_gc_each_marked(search, GC_CANDIDATE, finalize, &again);

@@ -6,7 +6,8 @@
  *   object.c    types, birth, death            report.c   named errors
  *   counts.c    the slow halves of the counts  memory.c   where objects' memory comes from
  *   slots.c     owners: attach, pause, fork    queue.c    references that wait for an owner
- *   world.c     stopping all threads
+ *   weak.c      weak references, and weak_table.c which there are to an object
+ *   world.c     stopping all threads           deferred.c references in frames, summed then
  */
 #ifndef PM_OBJECT_INTERNAL_H
 #define PM_OBJECT_INTERNAL_H
@@ -59,6 +60,12 @@ static inline void pm_object_set_flag(struct pm_object *object, unsigned flag)
     /* Relaxed: the counts, or the stopped world, order who relies on it. */
     atomic_fetch_or_explicit((_Atomic uint8_t *)&object->flags, (uint8_t)flag,
                              memory_order_relaxed);
+}
+
+/* Relaxed: what others may change of it while one has no reference, the counts have ordered. */
+static inline uint8_t pm_flags_of(const struct pm_object *object)
+{
+    return pm_load_relaxed((_Atomic uint8_t *)&object->flags);
 }
 
 static inline enum pm_state pm_state_of(uint32_t shared)
@@ -167,6 +174,9 @@ extern _Atomic uint32_t pm_slots_attached PM_HIDDEN;
  * stopped the world. */
 void pm_slots_merge_queues(void);
 void pm_queue_merge_stopped(struct pm_slot *slot);
+/* What each attached thread has for others to read. By who has stopped the world; `visit` takes no
+ * lock. */
+void pm_slots_each_self(void (*visit)(const struct pm_object_self *self, void *arg), void *arg);
 
 /* The most bytes of objects that wait for one owner. A single object may be larger. */
 extern size_t pm_queue_bytes_max PM_HIDDEN;
@@ -193,6 +203,9 @@ _Noreturn void pm_object_fatal_too_many(const char *function, const struct pm_ob
 /* A traverse of the type visits something: `what` it should not be. */
 _Noreturn void pm_object_fatal_visit(const struct pm_type *type, const struct pm_object *object,
                                      const char *what);
+/* The object is not of the type that the function is for. */
+_Noreturn void pm_object_fatal_wrong_type(const char *function, const struct pm_object *object,
+                                          const struct pm_type *wanted);
 /* The thread is attached, paused or neither, and should be something else. */
 _Noreturn void pm_object_fatal_state(const char *function, const char *what);
 /* An assertion of the check build failed. */

@@ -12,37 +12,35 @@
 #include "poolmalloc/domains.h"
 #include "poolmalloc/gc_pools.h"
 
-#include <errno.h>
-
-/* errno stays unless memory is out. */
-static PM_COLD struct pm_object *take_outside(size_t bytes, int saved_errno)
+/* A gc pool serves it, or has none of it now. */
+static PM_NOINLINE struct pm_object *take_for_collector(size_t bytes)
 {
-    struct pm_object *object = pm_object_calloc(1, bytes);
-    if (object == NULL)
-        return NULL;
-    errno = saved_errno;
-    object->flags = PM_OBJECT_REGISTERED;
+    struct pm_object *object = pm_gc_has_pools() ? pm_gc_calloc(bytes) : NULL;
+    if (__builtin_expect(object != NULL, 1))
+        return object;
+    object = pm_object_calloc(1, bytes);
+    if (object != NULL)
+        object->flags = PM_OBJECT_REGISTERED;
     return object;
 }
 
 struct pm_object *pm_object_memory_take(const struct pm_type *type, size_t bytes)
 {
-    if ((type->flags & PM_TYPE_GC) == 0)
-        return pm_object_calloc(1, bytes);
-    int saved_errno = errno;
-    struct pm_object *object = pm_gc_has_pools() ? pm_gc_calloc(bytes) : NULL;
-    return __builtin_expect(object != NULL, 1) ? object : take_outside(bytes, saved_errno);
+    if ((type->flags & PM_TYPE_GC) != 0)
+        return take_for_collector(bytes);
+    return pm_object_calloc(1, bytes);
+}
+
+static PM_NOINLINE void give_probed(struct pm_object *object)
+{
+    pm_qsbr_defer(pm_object_free, object, pm_object_bytes(object));
 }
 
 void pm_object_memory_give(struct pm_object *object)
 {
     /* Relaxed: the counts have ordered it. */
-    unsigned flags = pm_load_relaxed((_Atomic uint8_t *)&object->flags);
-    bool in_gc_pool =
-        (pm_object_type(object)->flags & PM_TYPE_GC) != 0 && (flags & PM_OBJECT_REGISTERED) == 0;
-    void (*give)(void *block) = in_gc_pool ? pm_gc_free : pm_object_free;
-    if ((flags & PM_OBJECT_PROBED) != 0)
-        pm_qsbr_defer(give, object, pm_object_bytes(object));
+    if ((pm_load_relaxed((_Atomic uint8_t *)&object->flags) & PM_OBJECT_PROBED) != 0)
+        give_probed(object);
     else
-        give(object);
+        pm_object_free(object); /* of a gc pool, too */
 }

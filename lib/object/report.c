@@ -96,6 +96,13 @@ void pm_object_fatal_visit(const struct pm_type *type, const struct pm_object *o
     fatal("type %s: its traverse visits %p, %s", type->name, (const void *)object, what);
 }
 
+void pm_object_fatal_wrong_type(const char *function, const struct pm_object *object,
+                                const struct pm_type *wanted)
+{
+    fatal("%s(%p): type %s: this is no %s", function, (const void *)object, pm_object_name(object),
+          wanted->name);
+}
+
 void pm_object_fatal_state(const char *function, const char *what)
 {
     fatal("%s: %s", function, what);

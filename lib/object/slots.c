@@ -165,6 +165,7 @@ static void detach_all(void *arg)
     pm_object_thread.attached = 1;
     pm_object_thread.depth = 0; /* a finalizer may end its thread */
     pm_object_thread.draining = false;
+    pm_object_self.frames = NULL; /* their stack is gone */
     pm_object_thread_detach();
 }
 
@@ -198,6 +199,17 @@ void pm_slots_merge_queues(void)
     pthread_mutex_lock(&registry);
     for (uint32_t number = 1; number < made; number++)
         pm_queue_merge_stopped(pm_slot_of(number));
+    pthread_mutex_unlock(&registry);
+}
+
+void pm_slots_each_self(void (*visit)(const struct pm_object_self *self, void *arg), void *arg)
+{
+    pthread_mutex_lock(&registry);
+    for (uint32_t number = 1; number < made; number++) {
+        struct pm_slot *slot = pm_slot_of(number);
+        if (slot->self != NULL)
+            visit(slot->self, arg);
+    }
     pthread_mutex_unlock(&registry);
 }
 
@@ -281,6 +293,8 @@ void pm_object_thread_detach(void)
     struct pm_slot *slot = thread->slot;
     if (thread->depth > 0 || thread->draining)
         pm_object_fatal_state("pm_object_thread_detach", "called while an object dies");
+    if (pm_object_self.frames != NULL)
+        pm_object_fatal_state("pm_object_thread_detach", "a deferred frame was not left");
     leave_running(slot, PM_SLOT_FREE);
     pm_gc_thread_leaves();
     pm_schedule_point();

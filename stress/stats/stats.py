@@ -115,7 +115,8 @@ def check_table(stats, table):
                           counters["remote_frees"]),
                          ("# purges", counters["purges"])):
         assert number(table, label) == value, (label, value)
-    rows = re.findall(r"^ +(\d+) +(\d+) +(\d+) +(\d+) +(\d+)(?:  gc)?$", table.split("\n# ")[0], re.M)
+    rows = re.findall(r"^ +(\d+) +(\d+) +(\d+) +(\d+) +(\d+)(?:  gc)?$",
+                      table.split("\n# ")[0], re.M)
     assert [tuple(map(int, row)) for row in rows] == [
         (row["class"], row["block_bytes"], row["pools"],
          row["live_blocks"] + row["batched_blocks"], row["available_blocks"])
