@@ -220,8 +220,8 @@ static int reach_one(struct pm_object *object, void *arg)
     _Atomic uint32_t *word = pm_gc_word_of(object);
     if (word == NULL || pm_gc_mark_of(pm_load_relaxed(word)) != GC_CANDIDATE)
         return 0;
-    bool ahead = (uintptr_t)object > pass->place &&
-                 (pm_gc_flags_of(object) & PM_OBJECT_REGISTERED) == 0;
+    bool ahead =
+        (uintptr_t)object > pass->place && (pm_gc_flags_of(object) & PM_OBJECT_REGISTERED) == 0;
     if (!ahead && depth < STACK) {
         pm_store_relaxed(word, pass->reached);
         stack[depth++] = object;

@@ -64,12 +64,12 @@ enum { GC_YOUNG, GC_MIDDLE, GC_OLD, GC_FROZEN };
 #define GC_HAS_REGISTERED 8u /* objects of the register have begun in it */
 
 /*
- * A unit, which is one pool, as a collection found its blocks. Its words lie one after another: that
- * of a block is found by a multiplication instead of a division.
+ * A unit, which is one pool, as a collection found its blocks. Its words lie one after another:
+ * that of a block is found by a multiplication instead of a division.
  */
 struct pm_gc_unit {
-    uint32_t words_at;   /* the first one */
-    uint32_t reciprocal; /* of step, times 2^16, rounded up */
+    uint32_t words_at;       /* the first one */
+    uint32_t reciprocal;     /* of step, times 2^16, rounded up */
     _Atomic uint16_t blocks; /* that have words; 0: it takes no part */
     uint16_t looked;         /* blocks, for those who look at them meanwhile (gc_look.c) */
     uint8_t first, step;     /* where block 0 begins, and how far they are apart, in granules */
@@ -208,8 +208,8 @@ static inline _Atomic uint32_t *pm_gc_word_of(const struct pm_object *object)
     size_t offset = pm_gc_offset(object);
     if (__builtin_expect(offset < pm_gc_table.bytes, 1)) {
         _Atomic uint32_t *word = pm_gc_word_in_pool(offset);
-        if (word != NULL || (pm_load_relaxed(&pm_gc_table.marks[pm_gc_unit_of(offset)]) &
-                             GC_HAS_REGISTERED) == 0)
+        if (word != NULL ||
+            (pm_load_relaxed(&pm_gc_table.marks[pm_gc_unit_of(offset)]) & GC_HAS_REGISTERED) == 0)
             return word;
     }
     return pm_gc_word_elsewhere(object);

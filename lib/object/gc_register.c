@@ -11,20 +11,24 @@
 
 #define SHARDS_SHIFT 5
 #define SHARDS (1u << SHARDS_SHIFT)
-#define BUCKETS_MIN 64
+#define BUCKETS_MIN 16
 
 struct shard {
     pthread_mutex_t lock; /* of all below; no other is taken under it but the allocator's */
     struct pm_gc_node **buckets;
-    size_t count, buckets_count; /* a power of two, or 0 */
+    size_t count, buckets_count;         /* a power of two */
+    struct pm_gc_node *few[BUCKETS_MIN]; /* the first ones */
 } __attribute__((aligned(PM_LINE_BYTES)));
 
 static struct shard shards[SHARDS];
 
 void pm_gc_register_init(void)
 {
-    for (unsigned i = 0; i < SHARDS; i++)
+    for (unsigned i = 0; i < SHARDS; i++) {
         pthread_mutex_init(&shards[i].lock, NULL);
+        shards[i].buckets = shards[i].few;
+        shards[i].buckets_count = BUCKETS_MIN;
+    }
 }
 
 static uint64_t hash_of(const struct pm_object *object)
@@ -42,17 +46,17 @@ static struct pm_gc_node **bucket_of(const struct shard *shard, uint64_t hash)
     return &shard->buckets[hash >> 20 & (shard->buckets_count - 1)];
 }
 
-/* Under the lock. False: without memory, and there are no buckets at all. */
-static bool make_room(struct shard *shard)
+/* Under the lock. Without memory the lists get longer. */
+static void make_room(struct shard *shard)
 {
     if (shard->count < shard->buckets_count)
-        return true;
+        return;
     size_t before = shard->buckets_count;
     struct pm_gc_node **old = shard->buckets;
-    size_t count = before == 0 ? BUCKETS_MIN : before * 2;
+    size_t count = before * 2;
     struct pm_gc_node **buckets = pm_raw_calloc(count, sizeof *buckets);
     if (buckets == NULL)
-        return before != 0; /* the lists get longer */
+        return;
     shard->buckets = buckets;
     shard->buckets_count = count;
     for (size_t i = 0; i < before; i++)
@@ -62,32 +66,28 @@ static bool make_room(struct shard *shard)
             node->next = *bucket;
             *bucket = node;
         }
-    pm_raw_free(old);
-    return true;
+    if (old != shard->few)
+        pm_raw_free(old);
 }
 
 bool pm_gc_register_add(struct pm_object *object)
 {
     uint64_t hash = hash_of(object);
     struct shard *shard = shard_of(hash);
-    struct pm_gc_node *node = pm_raw_calloc(1, sizeof *node);
+    struct pm_gc_node *node = pm_raw_malloc(sizeof *node);
     if (node == NULL)
         return false;
-    node->object = object;
+    *node = (struct pm_gc_node){.object = object};
     pthread_mutex_lock(&shard->lock);
-    bool room = make_room(shard);
-    if (room) {
-        struct pm_gc_node **bucket = bucket_of(shard, hash);
-        node->next = *bucket;
-        *bucket = node;
-        shard->count++;
-    }
+    make_room(shard);
+    struct pm_gc_node **bucket = bucket_of(shard, hash);
+    node->next = *bucket;
+    *bucket = node;
+    shard->count++;
     pthread_mutex_unlock(&shard->lock);
-    if (!room)
-        pm_raw_free(node);
-    else if (pm_gc_offset(object) < pm_gc_table.bytes)
+    if (pm_gc_offset(object) < pm_gc_table.bytes)
         pm_gc_set_mark(pm_gc_unit_of(pm_gc_offset(object)), GC_HAS_REGISTERED);
-    return room;
+    return true;
 }
 
 uint32_t pm_gc_register_remove(struct pm_object *object)
@@ -110,7 +110,7 @@ struct pm_gc_node *pm_gc_register_find(const struct pm_object *object)
 {
     uint64_t hash = hash_of(object);
     const struct shard *shard = shard_of(hash);
-    struct pm_gc_node *node = shard->buckets_count != 0 ? *bucket_of(shard, hash) : NULL;
+    struct pm_gc_node *node = *bucket_of(shard, hash);
     while (node != NULL && node->object != object)
         node = node->next;
     return node;

@@ -40,9 +40,11 @@ static bool can_read(uintptr_t at)
 static bool is_readable(uintptr_t at, size_t bytes)
 {
     for (uintptr_t page = at >> PAGE_SHIFT; page <= (at + bytes - 1) >> PAGE_SHIFT; page++) {
+        if (page == 0)
+            return false;
         if (pages[page % PAGES_KNOWN] == page)
             continue;
-        if (page == 0 || !can_read(page << PAGE_SHIFT))
+        if (!can_read(page << PAGE_SHIFT))
             return false;
         pages[page % PAGES_KNOWN] = page;
     }
