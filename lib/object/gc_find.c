@@ -248,33 +248,36 @@ static void follow_stack(struct pass *pass)
     }
 }
 
-PM_INLINE void reach(struct pm_object *object, _Atomic uint32_t *word, void *arg)
+/* The walk is at `place`. */
+PM_INLINE void reach_from(uintptr_t place, struct pm_object *object, _Atomic uint32_t *word,
+                          struct pass *pass)
 {
-    struct pass *pass = arg;
     uint32_t value = pm_load_relaxed(word);
     enum pm_gc_mark mark = pm_gc_mark_of(value);
     if (mark != GC_PENDING && (mark != GC_CANDIDATE || value < GC_COUNT_ONE))
         return;
     pm_store_relaxed(word, pass->reached);
-    pass->place = (uintptr_t)object;
+    pass->place = place;
     traverse(object, reach_one, pass);
     if (depth > 0)
         follow_stack(pass);
 }
 
+PM_INLINE void reach(struct pm_object *object, _Atomic uint32_t *word, void *arg)
+{
+    reach_from((uintptr_t)object, object, word, arg);
+}
+
 /* The walk of units is over: all of them are behind. */
 static void reach_registered(struct pm_object *object, _Atomic uint32_t *word, void *arg)
 {
-    struct pass *pass = arg;
-    reach(object, word, arg);
-    pass->place = UINTPTR_MAX;
+    reach_from(UINTPTR_MAX, object, word, arg);
 }
 
 static void reach_all(struct pass *pass)
 {
     do {
         pass->left = false;
-        pass->place = 0;
         each_taken(pass->search, reach, pass);
         each_registered(pass, reach_registered);
     } while (pass->left);

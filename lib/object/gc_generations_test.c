@@ -385,7 +385,7 @@ static int traverse_badly(struct pm_object *object, pm_visit visit, void *arg)
 static void collect_badly(const void *arg)
 {
     static struct pm_type bad = {
-        .name = "bad", .size = 64, .flags = PM_TYPE_GC, .traverse = traverse_badly};
+        .name = "bad", .size = 96, .flags = PM_TYPE_GC, .traverse = traverse_badly};
     (void)arg;
     require(pm_object_thread_attach());
     struct pm_object *object = pm_object_new(&bad);

@@ -218,7 +218,8 @@ static inline _Atomic uint32_t *pm_gc_word_of(const struct pm_object *object)
 /* Makes the word of an object that dies in a gc pool 0, and tells what it was. */
 static inline uint32_t pm_gc_take_word(const struct pm_object *object)
 {
-    _Atomic uint32_t *word = pm_gc_word_in_pool(pm_gc_offset(object));
+    size_t offset = pm_gc_offset(object);
+    _Atomic uint32_t *word = offset < pm_gc_table.bytes ? pm_gc_word_in_pool(offset) : NULL;
     uint32_t value = word != NULL ? pm_load_relaxed(word) : GC_NONE;
     if (value != GC_NONE)
         pm_store_relaxed(word, GC_NONE);
