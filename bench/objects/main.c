@@ -12,8 +12,11 @@
 #include <string.h>
 #include <unistd.h>
 
-static const struct object_row *const tables[] = {counts_rows, structures_rows, threads_rows,
-                                                  cycles_rows};
+static const struct object_row *const tables[] = {
+#if CONTENDER_NODES
+    counts_rows, structures_rows, threads_rows, cycles_rows,
+#endif
+    collect_rows};
 enum { TABLES = sizeof(tables) / sizeof(tables[0]) };
 
 static void print_rows(void)

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""The rows of structures.c and cycles.c in Python: what its own objects take, counts, collector
-and interpreter included.
+"""The rows of structures.c, cycles.c and collect.c in Python: what its own objects take, counts,
+collector and interpreter included.
 
     python_rows.py CONTENDER --rows
     python_rows.py CONTENDER --row=NAME [--scale=0.2]
 
-CONTENDER: python, objects with __slots__; python-tuple, tuples of two references and a number. The
-collector is off: what it takes has rows of its own. Options, output and results are those of
-main.c.
+CONTENDER: python, objects with __slots__; python-tuple, tuples of two references and a number;
+python-list, lists of three references. The collector is off but in the rows that are about it.
+Options, output and results are those of main.c.
 """
 
 import gc
@@ -17,6 +17,7 @@ import sys
 import time
 
 LIST_NODES, TREE_DEPTH, SEARCH_NODES, SHALLOW, DEEP, RING_NODES = 100000, 15, 100000, 4, 14, 100
+GRAPH_NODES, LIVE_NODES, CYCLE_NODES, COLLECTIONS = 1000000, 300000, 10, 3
 
 
 class Node:
@@ -34,7 +35,7 @@ class Measured:
     def __init__(self, operations, clock):
         self.operations = operations
         self.clock = clock
-        self.seconds = self.drop_seconds = self.result = 0
+        self.seconds = self.drop_seconds = self.pause_seconds = self.result = 0
 
     def run(self, call, *arguments):
         """What the call returns; its time is added."""
@@ -236,16 +237,141 @@ def by_hand(measured, _kind):
     measured.operations = rings * RING_NODES
 
 
+# ---- collections ----
+
+class Vertex:
+    __slots__ = ("left", "right", "other")
+
+    def __init__(self):
+        self.left = self.right = self.other = None
+
+
+class Pauses:
+    """How long the collector holds the interpreter, and with it all threads."""
+
+    def __init__(self):
+        self.start = self.longest = 0
+        gc.callbacks.append(self.called)
+
+    def called(self, phase, _info):
+        if phase == "start":
+            self.start = time.perf_counter()
+        else:
+            self.longest = max(self.longest, time.perf_counter() - self.start)
+
+
+def slots_graph(nodes):
+    vertices = [Vertex() for _ in range(nodes)]
+    random = 1
+    for i, vertex in enumerate(vertices):
+        random = random * 48271 % 2147483647
+        vertex.other = vertices[random % nodes]
+        if 2 * i + 1 < nodes:
+            vertex.left = vertices[2 * i + 1]
+        if 2 * i + 2 < nodes:
+            vertex.right = vertices[2 * i + 2]
+    return vertices[0]
+
+
+def list_graph(nodes):
+    vertices = [[None, None, None] for _ in range(nodes)]
+    random = 1
+    for i, vertex in enumerate(vertices):
+        random = random * 48271 % 2147483647
+        vertex[2] = vertices[random % nodes]
+        if 2 * i + 1 < nodes:
+            vertex[0] = vertices[2 * i + 1]
+        if 2 * i + 2 < nodes:
+            vertex[1] = vertices[2 * i + 2]
+    return vertices[0]
+
+
+def slots_graph_nodes(graph):
+    return 1 + sum(slots_graph_nodes(child) for child in (graph.left, graph.right) if child)
+
+
+def list_graph_nodes(graph):
+    return 1 + sum(list_graph_nodes(child) for child in graph[:2] if child)
+
+
+def slots_rings(rings):
+    for _ in range(rings):
+        first = last = Vertex()
+        for _ in range(CYCLE_NODES - 1):
+            vertex = Vertex()
+            vertex.right = last
+            last.left = vertex
+            last = vertex
+        last.left = first
+        first.right = last
+
+
+def list_rings(rings):
+    for _ in range(rings):
+        first = last = [None, None, None]
+        for _ in range(CYCLE_NODES - 1):
+            vertex = [None, last, None]
+            last[0] = vertex
+            last = vertex
+        last[0] = first
+        first[1] = last
+
+
+def collect_live(measured, kind):
+    nodes = min(max(2, measured.operations // COLLECTIONS), GRAPH_NODES)
+    graph = kind.graph_new(nodes)
+    gc.collect()
+    pauses = Pauses()
+    for _ in range(COLLECTIONS):
+        measured.run(gc.collect)
+    measured.pause_seconds = pauses.longest
+    measured.operations = nodes * COLLECTIONS
+    measured.result = kind.graph_nodes(graph)
+
+
+def collect_trash(measured, kind):
+    nodes = max(2, measured.operations)
+    gc.collect()
+    kind.graph_new(nodes)
+    pauses = Pauses()
+    measured.result = measured.run(gc.collect)
+    measured.pause_seconds = pauses.longest
+    measured.operations = nodes
+
+
+def dropped_rings(measured, kind, live_nodes=0):
+    rings = max(1, measured.operations // CYCLE_NODES)
+    live_nodes = min(live_nodes, measured.operations)
+    gc.enable()
+    pauses = Pauses()
+    graph = kind.graph_new(live_nodes) if live_nodes > 0 else None
+    measured.run(kind.rings, rings)
+    measured.pause_seconds = pauses.longest
+    measured.operations = rings * CYCLE_NODES
+    measured.result = kind.graph_nodes(graph) if graph else 0
+
+
+def rings_beside_live(measured, kind):
+    dropped_rings(measured, kind, LIVE_NODES)
+
+
 # ---- the program ----
 
 class Slots:
     list_new, list_sum = staticmethod(slots_list), staticmethod(slots_list_sum)
     tree_new, tree_sum = staticmethod(slots_tree), staticmethod(slots_tree_sum)
+    graph_new, graph_nodes = staticmethod(slots_graph), staticmethod(slots_graph_nodes)
+    rings = staticmethod(slots_rings)
 
 
 class Tuples:
     list_new, list_sum = staticmethod(tuple_list), staticmethod(tuple_list_sum)
     tree_new, tree_sum = staticmethod(tuple_tree), staticmethod(tuple_tree_sum)
+
+
+class Lists:
+    graph_new, graph_nodes = staticmethod(list_graph), staticmethod(list_graph_nodes)
+    rings = staticmethod(list_rings)
 
 
 # As in the tables of the C files: operations, clock; who has the row.
@@ -255,8 +381,12 @@ ROWS = {
     "tree/search": (search_trees, 400000, "cpu", "python"),
     "binary-trees/14": (binary_trees, 128 << DEEP, "cpu", "python python-tuple"),
     "cycles/by-hand": (by_hand, 1000000, "cpu", "python"),
+    "collect/live-1m": (collect_live, GRAPH_NODES * COLLECTIONS, "wall", "python python-list"),
+    "collect/trash-1m": (collect_trash, GRAPH_NODES, "wall", "python python-list"),
+    "cycles/dropped": (dropped_rings, 2000000, "wall", "python python-list"),
+    "cycles/beside-live": (rings_beside_live, 2000000, "wall", "python python-list"),
 }
-KINDS = {"python": Slots, "python-tuple": Tuples}
+KINDS = {"python": Slots, "python-tuple": Tuples, "python-list": Lists}
 
 
 def peak_rss_kib():
@@ -277,6 +407,8 @@ def run(contender, name, scale):
               "time_ns": measured.seconds * each}
     if measured.drop_seconds > 0:
         report["drop_ns"] = measured.drop_seconds * each
+    if measured.pause_seconds > 0:
+        report["pause_us"] = measured.pause_seconds * 1e6
     report.update(peak_rss_kib=peak_rss_kib(), start_rss_kib=start_rss_kib)
     print(json.dumps(report))
 

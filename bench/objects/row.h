@@ -35,7 +35,8 @@ struct object_row {
     void (*run)(struct measured *measured);
 };
 
-extern const struct object_row counts_rows[], structures_rows[], threads_rows[], cycles_rows[];
+extern const struct object_row counts_rows[], structures_rows[], threads_rows[], cycles_rows[],
+    collect_rows[];
 
 static inline double row_seconds(clockid_t clock)
 {

@@ -6,8 +6,10 @@
  */
 #include "workload.h"
 
+#define CONTENDER_NODES 1
 #define CONTENDER_COUNTS 1
 #define CONTENDER_FREEZES 0
+#define CONTENDER_COLLECTS 0
 
 struct node {
     uint64_t count;

@@ -11,8 +11,10 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#define CONTENDER_NODES 1
 #define CONTENDER_COUNTS 1
 #define CONTENDER_FREEZES 0
+#define CONTENDER_COLLECTS 0
 
 enum { STACK_MIB = 256 }; /* of which a list of 100,000 nodes touches about 10 */
 

@@ -4,9 +4,11 @@
 #include "workload.h"
 
 #define CONTENDER_NAME "poolmalloc"
+#define CONTENDER_NODES 1
 #define CONTENDER_COUNTS 1
 #define CONTENDER_SHARES 1
 #define CONTENDER_FREEZES 1
+#define CONTENDER_COLLECTS 0
 
 struct node {
     struct pm_object object;
