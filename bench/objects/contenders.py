@@ -42,7 +42,7 @@ def every(build_dir):
         return [os.path.join(build_dir, "bench", "objects", "objects_" + name)]
 
     def python(name):
-        return [PYTHON, "-B", "-I", "-S", os.path.join(HERE, "python_rows.py"), name]
+        return [PYTHON, "-B", "-E", "-s", "-S", os.path.join(HERE, "python_rows.py"), name]
     return [
         Contender(SUBJECT, "libpoolobject: biased counts", program("pool")),
         Contender("plain", "a plain ++ and --, malloc of the C library", program("plain")),

@@ -16,8 +16,9 @@ import platform
 import sys
 import time
 
+import python_collect
+
 LIST_NODES, TREE_DEPTH, SEARCH_NODES, SHALLOW, DEEP, RING_NODES = 100000, 15, 100000, 4, 14, 100
-GRAPH_NODES, LIVE_NODES, CYCLE_NODES, COLLECTIONS = 1000000, 300000, 10, 3
 
 
 class Node:
@@ -237,131 +238,11 @@ def by_hand(measured, _kind):
     measured.operations = rings * RING_NODES
 
 
-# ---- collections ----
-
-class Vertex:
-    __slots__ = ("left", "right", "other")
-
-    def __init__(self):
-        self.left = self.right = self.other = None
-
-
-class Pauses:
-    """How long the collector holds the interpreter, and with it all threads."""
-
-    def __init__(self):
-        self.start = self.longest = 0
-        gc.callbacks.append(self.called)
-
-    def called(self, phase, _info):
-        if phase == "start":
-            self.start = time.perf_counter()
-        else:
-            self.longest = max(self.longest, time.perf_counter() - self.start)
-
-
-def slots_graph(nodes):
-    vertices = [Vertex() for _ in range(nodes)]
-    random = 1
-    for i, vertex in enumerate(vertices):
-        random = random * 48271 % 2147483647
-        vertex.other = vertices[random % nodes]
-        if 2 * i + 1 < nodes:
-            vertex.left = vertices[2 * i + 1]
-        if 2 * i + 2 < nodes:
-            vertex.right = vertices[2 * i + 2]
-    return vertices[0]
-
-
-def list_graph(nodes):
-    vertices = [[None, None, None] for _ in range(nodes)]
-    random = 1
-    for i, vertex in enumerate(vertices):
-        random = random * 48271 % 2147483647
-        vertex[2] = vertices[random % nodes]
-        if 2 * i + 1 < nodes:
-            vertex[0] = vertices[2 * i + 1]
-        if 2 * i + 2 < nodes:
-            vertex[1] = vertices[2 * i + 2]
-    return vertices[0]
-
-
-def slots_graph_nodes(graph):
-    return 1 + sum(slots_graph_nodes(child) for child in (graph.left, graph.right) if child)
-
-
-def list_graph_nodes(graph):
-    return 1 + sum(list_graph_nodes(child) for child in graph[:2] if child)
-
-
-def slots_rings(rings):
-    for _ in range(rings):
-        first = last = Vertex()
-        for _ in range(CYCLE_NODES - 1):
-            vertex = Vertex()
-            vertex.right = last
-            last.left = vertex
-            last = vertex
-        last.left = first
-        first.right = last
-
-
-def list_rings(rings):
-    for _ in range(rings):
-        first = last = [None, None, None]
-        for _ in range(CYCLE_NODES - 1):
-            vertex = [None, last, None]
-            last[0] = vertex
-            last = vertex
-        last[0] = first
-        first[1] = last
-
-
-def collect_live(measured, kind):
-    nodes = min(max(2, measured.operations // COLLECTIONS), GRAPH_NODES)
-    graph = kind.graph_new(nodes)
-    gc.collect()
-    pauses = Pauses()
-    for _ in range(COLLECTIONS):
-        measured.run(gc.collect)
-    measured.pause_seconds = pauses.longest
-    measured.operations = nodes * COLLECTIONS
-    measured.result = kind.graph_nodes(graph)
-
-
-def collect_trash(measured, kind):
-    nodes = max(2, measured.operations)
-    gc.collect()
-    kind.graph_new(nodes)
-    pauses = Pauses()
-    measured.result = measured.run(gc.collect)
-    measured.pause_seconds = pauses.longest
-    measured.operations = nodes
-
-
-def dropped_rings(measured, kind, live_nodes=0):
-    rings = max(1, measured.operations // CYCLE_NODES)
-    live_nodes = min(live_nodes, measured.operations)
-    gc.enable()
-    pauses = Pauses()
-    graph = kind.graph_new(live_nodes) if live_nodes > 0 else None
-    measured.run(kind.rings, rings)
-    measured.pause_seconds = pauses.longest
-    measured.operations = rings * CYCLE_NODES
-    measured.result = kind.graph_nodes(graph) if graph else 0
-
-
-def rings_beside_live(measured, kind):
-    dropped_rings(measured, kind, LIVE_NODES)
-
-
 # ---- the program ----
 
 class Slots:
     list_new, list_sum = staticmethod(slots_list), staticmethod(slots_list_sum)
     tree_new, tree_sum = staticmethod(slots_tree), staticmethod(slots_tree_sum)
-    graph_new, graph_nodes = staticmethod(slots_graph), staticmethod(slots_graph_nodes)
-    rings = staticmethod(slots_rings)
 
 
 class Tuples:
@@ -369,24 +250,26 @@ class Tuples:
     tree_new, tree_sum = staticmethod(tuple_tree), staticmethod(tuple_tree_sum)
 
 
-class Lists:
-    graph_new, graph_nodes = staticmethod(list_graph), staticmethod(list_graph_nodes)
-    rings = staticmethod(list_rings)
-
-
-# As in the tables of the C files: operations, clock; who has the row.
+# As in the tables of the C files: operations, clock.
 ROWS = {
-    "list/100k": (lists, 2000000, "cpu", "python python-tuple"),
-    "tree/complete": (complete_trees, 2000000, "cpu", "python python-tuple"),
-    "tree/search": (search_trees, 400000, "cpu", "python"),
-    "binary-trees/14": (binary_trees, 128 << DEEP, "cpu", "python python-tuple"),
-    "cycles/by-hand": (by_hand, 1000000, "cpu", "python"),
-    "collect/live-1m": (collect_live, GRAPH_NODES * COLLECTIONS, "wall", "python python-list"),
-    "collect/trash-1m": (collect_trash, GRAPH_NODES, "wall", "python python-list"),
-    "cycles/dropped": (dropped_rings, 2000000, "wall", "python python-list"),
-    "cycles/beside-live": (rings_beside_live, 2000000, "wall", "python python-list"),
+    "list/100k": (lists, 2000000, "cpu"),
+    "tree/complete": (complete_trees, 2000000, "cpu"),
+    "tree/search": (search_trees, 400000, "cpu"),
+    "binary-trees/14": (binary_trees, 128 << DEEP, "cpu"),
+    "cycles/by-hand": (by_hand, 1000000, "cpu"),
 }
-KINDS = {"python": Slots, "python-tuple": Tuples, "python-list": Lists}
+SLOTS_ALONE = ("tree/search", "cycles/by-hand")  # tuples do not change
+
+
+def rows_of(contender):
+    """{name: (row, operations, clock, kind)}"""
+    found = {}
+    for rows, kinds in ((ROWS, {"python": Slots, "python-tuple": Tuples}),
+                        (python_collect.ROWS, python_collect.KINDS)):
+        for name, row in rows.items() if contender in kinds else ():
+            if contender == "python" or name not in SLOTS_ALONE:
+                found[name] = (*row, kinds[contender])
+    return found
 
 
 def peak_rss_kib():
@@ -395,12 +278,12 @@ def peak_rss_kib():
 
 
 def run(contender, name, scale):
-    row, operations, clock, _ = ROWS[name]
+    row, operations, clock, kind = rows_of(contender)[name]
     measured = Measured(max(1, int(operations * scale)),
                         time.process_time if clock == "cpu" else time.perf_counter)
     start_rss_kib = peak_rss_kib()
     gc.disable()
-    row(measured, KINDS[contender])
+    row(measured, kind)
     each = 1e9 / measured.operations
     report = {"row": name, "contender": contender, "version": platform.python_version(),
               "operations": measured.operations, "result": measured.result,
@@ -418,9 +301,8 @@ def main():
     for word in sys.argv[2:]:
         option, _, value = word.partition("=")
         if option == "--rows":
-            for row, (_, _, clock, contenders) in ROWS.items():
-                if contender in contenders.split():
-                    print("%s\t\t%s\t" % (row, clock))
+            for row, (_, _, clock, _) in rows_of(contender).items():
+                print("%s\t\t%s\t" % (row, clock))
             return
         if option == "--row":
             name = value
