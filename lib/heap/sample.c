@@ -108,7 +108,7 @@ static void *take_sample(unsigned class)
 void *pm_sample_cold(unsigned class)
 {
     struct pm_heap *self = pm_heap_self;
-    if (self == &pm_heap_making || !chosen_at_once(pm_class_bytes(class)))
+    if (self == &pm_heap_making || pm_class_is_gc(class) || !chosen_at_once(pm_class_bytes(class)))
         return NULL;
     pm_heap_self = &pm_heap_making;
     void *block = take_sample(class);
@@ -206,6 +206,19 @@ static void draw_anew(struct pm_heap *heap)
         heap->until[class] = draw(class);
 }
 
+/* A gc block is in a gc pool, or is none. The caller gets none, and asks for a plain one of that
+ * size in its place: that is the sample. (With a granule of 8, one of the size class below may be
+ * asked for; the next one of this class is it then.) */
+static void choose_in_its_place(struct pm_heap *heap, unsigned gc_class)
+{
+    unsigned class = pm_class_of(pm_class_bytes(gc_class));
+    struct pm_pool *pool = heap->current[class];
+    if (pool != &pm_pool_none)
+        pm_heap_account(heap, pool, pm_pool_count_local(pool));
+    heap->until[class] = 1;
+    bound(heap, class, 0);
+}
+
 void *pm_sample_refill(struct pm_heap *heap, unsigned class, bool *zero)
 {
     struct pm_pool *pool = heap->current[class];
@@ -214,6 +227,10 @@ void *pm_sample_refill(struct pm_heap *heap, unsigned class, bool *zero)
     draw_anew(heap);
     if ((int32_t)heap->until[class] <= 1) {
         heap->until[class] = draw(class);
+        if (pm_class_is_gc(class)) {
+            choose_in_its_place(heap, class);
+            return NULL;
+        }
         void *sample = take_sample(class);
         *zero = false;
         if (sample != NULL)
