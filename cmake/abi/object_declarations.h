@@ -88,6 +88,7 @@ PM_API void pm_object_set_probed(struct pm_object *object);
 #define PM_OBJECT_FINALIZED 1u
 #define PM_OBJECT_PROBED 2u
 #define PM_OBJECT_REGISTERED 4u
+#define PM_OBJECT_UNTRACKED 16u
 #ifdef __cplusplus
 }
 #endif
@@ -171,6 +172,72 @@ struct pm_deferred_stats {
     uint64_t reclaimed;
 };
 PM_API void pm_deferred_get_stats(struct pm_deferred_stats *stats);
+#ifdef __cplusplus
+}
+#endif
+#endif
+#ifndef POOLMALLOC_GC_H
+#define POOLMALLOC_GC_H
+#ifdef __cplusplus
+extern "C" {
+#endif
+#define PM_GC_GENERATIONS 3
+PM_API void pm_gc_enable(void);
+PM_API void pm_gc_disable(void);
+PM_API bool pm_gc_is_enabled(void);
+enum pm_gc_mode { PM_GC_GENERATIONAL, PM_GC_WHOLE };
+PM_API void pm_gc_set_mode(enum pm_gc_mode mode);
+PM_API enum pm_gc_mode pm_gc_get_mode(void);
+PM_API void pm_gc_set_thresholds(const unsigned thresholds[PM_GC_GENERATIONS]);
+PM_API void pm_gc_get_thresholds(unsigned thresholds[PM_GC_GENERATIONS]);
+PM_API void pm_gc_get_counts(size_t counts[PM_GC_GENERATIONS]);
+struct pm_gc_result {
+    size_t collected;
+    size_t uncollectable;
+};
+PM_API bool pm_gc_collect(unsigned generation, struct pm_gc_result *result);
+PM_API void pm_gc_track(struct pm_object *object);
+PM_API void pm_gc_untrack(struct pm_object *object);
+PM_API bool pm_gc_is_tracked(const struct pm_object *object);
+PM_API bool pm_gc_is_finalized(const struct pm_object *object);
+PM_API size_t pm_gc_get_objects(int generation, struct pm_object **found, size_t room);
+PM_API size_t pm_gc_get_referrers(struct pm_object *const *targets, size_t count,
+                                  struct pm_object **found, size_t room);
+PM_API size_t pm_gc_get_referents(struct pm_object *const *objects, size_t count,
+                                  struct pm_object **found, size_t room);
+PM_API void pm_gc_freeze(void);
+PM_API void pm_gc_unfreeze(void);
+PM_API size_t pm_gc_get_freeze_count(void);
+#define PM_GC_DEBUG_STATS 1u
+#define PM_GC_DEBUG_COLLECTABLE 2u
+#define PM_GC_DEBUG_UNCOLLECTABLE 4u
+#define PM_GC_DEBUG_SAVEALL 32u
+#define PM_GC_DEBUG_LEAK (PM_GC_DEBUG_COLLECTABLE | PM_GC_DEBUG_UNCOLLECTABLE | PM_GC_DEBUG_SAVEALL)
+PM_API void pm_gc_set_debug(unsigned flags);
+PM_API unsigned pm_gc_get_debug(void);
+PM_API size_t pm_gc_get_garbage(struct pm_object **found, size_t room);
+PM_API void pm_gc_clear_garbage(void);
+struct pm_gc_info {
+    bool stop;
+    unsigned generation;
+    struct pm_gc_result result;
+};
+typedef void (*pm_gc_callback)(const struct pm_gc_info *info, void *arg);
+#define PM_GC_CALLBACKS_MAX 16
+PM_API bool pm_gc_add_callback(pm_gc_callback callback, void *arg);
+PM_API bool pm_gc_remove_callback(pm_gc_callback callback, void *arg);
+#define PM_GC_PAUSES 24
+struct pm_gc_stats {
+    struct {
+        uint64_t collections, collected, uncollectable;
+    } generations[PM_GC_GENERATIONS];
+    uint64_t put_off;
+    uint64_t pauses[PM_GC_PAUSES];
+    uint64_t pause_ns, pause_ns_max;
+    uint64_t registered;
+    uint64_t long_lived;
+};
+PM_API void pm_gc_get_stats(struct pm_gc_stats *stats);
 #ifdef __cplusplus
 }
 #endif

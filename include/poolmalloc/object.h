@@ -248,6 +248,7 @@ PM_API void pm_object_set_probed(struct pm_object *object);
 #define PM_OBJECT_FINALIZED 1u  /* finalize was called, or is being called */
 #define PM_OBJECT_PROBED 2u     /* pm_try_incref may reach it */
 #define PM_OBJECT_REGISTERED 4u /* of a PM_TYPE_GC type, and in no gc pool (gc_pools.h) */
+#define PM_OBJECT_UNTRACKED 16u /* the collector leaves it out (gc.h) */
 
 #ifdef __cplusplus
 }

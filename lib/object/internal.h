@@ -168,6 +168,12 @@ void pm_slot_let_nobody(struct pm_slot *slot);
  * them; 0: none runs. */
 long pm_slots_ask_to_stop(const struct pm_slot *stopper);
 
+/* Threads that are attached: a figure. */
+extern _Atomic uint32_t pm_slots_attached PM_HIDDEN;
+/* References that wait for owners are merged, but those with which an object would die. By who has
+ * stopped the world. */
+void pm_slots_merge_queues(void);
+void pm_queue_merge_stopped(struct pm_slot *slot);
 /* What each attached thread has for others to read. By who has stopped the world; `visit` takes no
  * lock. */
 void pm_slots_each_self(void (*visit)(const struct pm_object_self *self, void *arg), void *arg);
@@ -194,6 +200,9 @@ _Noreturn void pm_object_fatal_below_zero(const char *function, const struct pm_
 _Noreturn void pm_object_fatal_dead(const char *function, const struct pm_object *object);
 /* There are more references than can be counted. */
 _Noreturn void pm_object_fatal_too_many(const char *function, const struct pm_object *object);
+/* A traverse of the type visits something: `what` it should not be. */
+_Noreturn void pm_object_fatal_visit(const struct pm_type *type, const struct pm_object *object,
+                                     const char *what);
 /* The object is not of the type that the function is for. */
 _Noreturn void pm_object_fatal_wrong_type(const char *function, const struct pm_object *object,
                                           const struct pm_type *wanted);
@@ -204,8 +213,14 @@ _Noreturn void pm_object_fatal_check(const char *file, int line, const char *wha
 /* The program goes on. */
 void pm_object_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* How many of these there were; for tests. */
+/* A line that was asked for. */
+void pm_object_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* How many warnings there were; for tests. */
 extern _Atomic uint64_t pm_object_warnings PM_HIDDEN;
+
+/* pm_type_ready was called for what lies there. */
+bool pm_type_is_ready(const struct pm_type *type);
 
 /* The name of the object's type, or words instead: the object may be freed memory. */
 const char *pm_object_name(const struct pm_object *object);

@@ -6,6 +6,7 @@
  * so that its hooks see them. The memory of a probed object goes back when nobody can look at it
  * any more. Attached threads.
  */
+#include "object/gc.h"
 #include "object/qsbr_internal.h"
 
 #include "poolmalloc/domains.h"
@@ -14,7 +15,7 @@
 /* A gc pool serves it, or has none of it now. */
 static PM_NOINLINE struct pm_object *take_for_collector(size_t bytes)
 {
-    struct pm_object *object = pm_gc_calloc(bytes);
+    struct pm_object *object = pm_gc_has_pools() ? pm_gc_calloc(bytes) : NULL;
     if (__builtin_expect(object != NULL, 1))
         return object;
     object = pm_object_calloc(1, bytes);

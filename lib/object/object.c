@@ -6,6 +6,8 @@
  * Objects that die by each other (a list, a tree) would nest as deep as they go: beyond some depth
  * dead ones are put by, and the outermost call goes on with them.
  */
+#include "object/gc.h"
+#include "object/internal.h"
 #include "object/weak.h"
 
 #include "poolmalloc/domains.h"
@@ -33,6 +35,11 @@ void pm_type_ready(struct pm_type *type)
 /* What the debug hooks write over freed memory (docs/debug.md). */
 #define FREED_TYPE ((uintptr_t)0xdddddddddddd)
 
+bool pm_type_is_ready(const struct pm_type *type)
+{
+    return pm_load_relaxed((_Atomic uint64_t *)&((struct pm_type *)type)->ready) == READY;
+}
+
 const char *pm_object_name(const struct pm_object *object)
 {
     const struct pm_type *type = pm_object_type(object);
@@ -51,6 +58,9 @@ static struct pm_object *make(struct pm_type *type, size_t bytes)
         pm_object_fatal_unattached(type);
     if (pm_load_relaxed((_Atomic uint64_t *)&type->ready) != READY)
         pm_type_ready(type);
+    bool gc = (type->flags & PM_TYPE_GC) != 0;
+    if (gc)
+        pm_gc_before_birth();
     struct pm_object *object = pm_object_memory_take(type, bytes);
     if (object == NULL)
         return NULL;
@@ -58,6 +68,11 @@ static struct pm_object *make(struct pm_type *type, size_t bytes)
     object->type_high = (uint16_t)((uintptr_t)type >> 32);
     /* Relaxed: who gets the object, gets it in an orderly way. */
     pm_store_relaxed(pm_owned_of(object), pm_object_self.mine);
+    if (gc && pm_unlikely(!pm_gc_born(object))) {
+        pm_object_memory_give(object);
+        errno = ENOMEM;
+        return NULL;
+    }
     return object;
 }
 
@@ -126,6 +141,8 @@ static void dispose(struct pm_object *object)
         type->clear(object);
     if (type->free != NULL)
         type->free(object);
+    if ((type->flags & PM_TYPE_GC) != 0)
+        pm_gc_dead(object);
     pm_object_memory_give(object);
 }
 
@@ -141,6 +158,9 @@ static bool put_by(struct pm_object_thread *thread, struct pm_object *object)
         thread->later_room = room;
     }
     thread->later[thread->later_count++] = object;
+    /* So it looks to the collector, too. */
+    pm_store_relaxed(pm_owned_of(object), 0);
+    pm_store_relaxed(pm_shared_of(object), PM_SHARED_DEAD);
     return true;
 }
 

@@ -190,6 +190,39 @@ void pm_queue_drain(struct pm_slot *slot)
     }
 }
 
+/* False: it would die of it. */
+static bool merge_living(struct pm_object *object)
+{
+    uint32_t local = (uint16_t)pm_load_relaxed(pm_owned_of(object));
+    if (pm_count_of(pm_load_relaxed(pm_shared_of(object))) + (int32_t)local <= 1)
+        return false;
+    pm_object_merge(object, 1);
+    return true;
+}
+
+/* How many are left, which are the first ones then. */
+static size_t merge_those_living(struct pm_slot *slot, struct pm_object **objects, size_t count)
+{
+    size_t left = 0;
+    for (size_t i = 0; i < count; i++)
+        if (merge_living(objects[i]))
+            slot->queued_bytes -= pm_object_bytes(objects[i]);
+        else
+            objects[left++] = objects[i];
+    return left;
+}
+
+void pm_queue_merge_stopped(struct pm_slot *slot)
+{
+    pthread_mutex_lock(&slot->lock);
+    slot->few_count = (unsigned)merge_those_living(slot, slot->few, slot->few_count);
+    for (struct pm_queue_chunk *chunk = slot->chunks; chunk != NULL; chunk = chunk->next)
+        chunk->count = merge_those_living(slot, chunk->objects, chunk->count);
+    if (slot->waiting > 0)
+        pthread_cond_broadcast(&slot->drained);
+    pthread_mutex_unlock(&slot->lock);
+}
+
 void pm_safepoint_slow(void)
 {
     struct pm_object_thread *thread = &pm_object_thread;

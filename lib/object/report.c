@@ -38,6 +38,14 @@ static _Noreturn void fatal(const char *format, ...)
     abort();
 }
 
+void pm_object_say(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    write_line(format, args);
+    va_end(args);
+}
+
 void pm_object_warn(const char *format, ...)
 {
     va_list args;
@@ -80,6 +88,12 @@ void pm_object_fatal_too_many(const char *function, const struct pm_object *obje
 {
     fatal("%s(%p): type %s: more than %d references", function, (const void *)object,
           pm_object_name(object), PM_SHARED_MAX);
+}
+
+void pm_object_fatal_visit(const struct pm_type *type, const struct pm_object *object,
+                           const char *what)
+{
+    fatal("type %s: its traverse visits %p, %s", type->name, (const void *)object, what);
 }
 
 void pm_object_fatal_wrong_type(const char *function, const struct pm_object *object,

@@ -7,6 +7,7 @@
  * The registry's lock is taken before a slot's, and never the other way round.
  */
 #define _GNU_SOURCE /* gettid */
+#include "object/gc.h"
 #include "object/qsbr_internal.h"
 #include "object/world.h"
 
@@ -22,6 +23,8 @@
 
 __thread struct pm_object_self pm_object_self = {.mine = 1};
 __thread struct pm_object_thread pm_object_thread;
+
+_Atomic uint32_t pm_slots_attached;
 
 static pthread_mutex_t registry = PTHREAD_MUTEX_INITIALIZER;
 /* These three: under the registry's lock; the pointers are read without it, too. */
@@ -145,6 +148,7 @@ static void fork_child(void)
 {
     each_slot(reset_slot);
     pthread_mutex_unlock(&registry);
+    pm_store_relaxed(&pm_slots_attached, pm_object_thread.slot != NULL);
     if (pm_object_thread.slot != NULL)
         pm_object_thread.slot->thread = syscall(SYS_gettid);
 }
@@ -190,6 +194,14 @@ static void enter_running(struct pm_slot *slot)
     set_state(slot, PM_SLOT_RUNNING);
 }
 
+void pm_slots_merge_queues(void)
+{
+    pthread_mutex_lock(&registry);
+    for (uint32_t number = 1; number < made; number++)
+        pm_queue_merge_stopped(pm_slot_of(number));
+    pthread_mutex_unlock(&registry);
+}
+
 void pm_slots_each_self(void (*visit)(const struct pm_object_self *self, void *arg), void *arg)
 {
     pthread_mutex_lock(&registry);
@@ -229,6 +241,7 @@ bool pm_object_thread_attach(void)
     pthread_once(&once, start);
     if (!pm_qsbr_attach())
         return false;
+    pm_gc_prepare();
     pm_world_init();
     struct pm_slot *slot = take_slot();
     if (slot == NULL) {
@@ -248,6 +261,8 @@ bool pm_object_thread_attach(void)
     pm_store_relaxed((_Atomic uint32_t *)&pm_object_self.due, !pm_queue_is_empty(slot));
     pthread_mutex_unlock(&slot->lock);
     pm_object_self.mine = slot->number << 16 | 1;
+    pm_schedule_point();
+    atomic_fetch_add_explicit(&pm_slots_attached, 1, memory_order_relaxed);
     return true;
 }
 
@@ -281,6 +296,9 @@ void pm_object_thread_detach(void)
     if (pm_object_self.frames != NULL)
         pm_object_fatal_state("pm_object_thread_detach", "a deferred frame was not left");
     leave_running(slot, PM_SLOT_FREE);
+    pm_gc_thread_leaves();
+    pm_schedule_point();
+    atomic_fetch_sub_explicit(&pm_slots_attached, 1, memory_order_relaxed);
     thread->slot = NULL;
     pthread_setspecific(at_exit, NULL);
     give_slot(slot);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Slots are inherited by the threads that come next, with the objects of those before. */
 #include "object/testing.h"
+#include "poolmalloc/gc.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -55,6 +56,7 @@ int main(void)
         cmocka_unit_test(objects_of_a_hundred_thousand_threads_are_all_reclaimed),
     };
     require(pm_object_thread_attach());
+    pm_gc_disable(); /* the tests wait for threads, and come to no safepoint */
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     pm_object_thread_detach();
     return failed;

@@ -2,9 +2,9 @@
 /*
  * Stopping the world. The stopper says so (`stops`), asks every thread whose slot is RUNNING by its
  * `due`, and waits until none is. Who leaves RUNNING does so under the lock of its slot, then tells
- * the stopper; who comes to it looks at `stops` under that lock, and waits if it is set. The stopper
- * has looked at each slot under its lock after it set `stops`: so either it saw the thread RUNNING
- * and is told when it leaves, or the thread sees that the world stops.
+ * the stopper; who comes to it looks at `stops` under that lock, and waits if it is set. The
+ * stopper has looked at each slot under its lock after it set `stops`: so either it saw the thread
+ * RUNNING and is told when it leaves, or the thread sees that the world stops.
  *
  * The lock of this file comes before that of reclamation, the registry's and those of slots.
  */

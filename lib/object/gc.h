@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* What birth, death and threads tell the collector (gc_trigger.c). Attached threads. */
+#ifndef PM_OBJECT_GC_H
+#define PM_OBJECT_GC_H
+
+#include "object/internal.h"
+
+/* By a thread that attaches, before it makes objects: what the collector has is there. */
+void pm_gc_prepare(void);
+/* By a thread that detaches: what it has counted goes to the others. */
+void pm_gc_thread_leaves(void);
+
+/* There are gc pools, and the collector has memory beside them. */
+bool pm_gc_has_pools(void);
+
+/* Before an object of a type flagged PM_TYPE_GC is allocated: a collection may be due, and the
+ * thread stops here if another one collects. */
+void pm_gc_before_birth(void);
+/* Its header is set. False: there is no memory to register it. */
+bool pm_gc_born(struct pm_object *object);
+/* It is dead, and its memory is about to be given back. */
+void pm_gc_dead(struct pm_object *object);
+
+#endif
