@@ -49,22 +49,32 @@ class DriverTest(unittest.TestCase):
 
     @unittest.skipUnless(BUILD, "run by ctest")
     def test_every_row_is_run_by_everybody_with_one_result(self):
-        done = self.compare(BUILD, "--rounds", "2", "--scale", "0.001")
+        done = self.compare(BUILD, "--rounds", "1", "--scale", "0.001")
         self.assertEqual(done.returncode, 0, done.stderr)
         made = self.results()
         families = {row["family"] for row in made["rows"]}
-        self.assertLessEqual({"counts", "list", "tree", "binary-trees", "handover", "cycles"},
+        self.assertLessEqual({"counts", "list", "tree", "binary-trees", "handover", "cycles",
+                              "collect"},
                              families)
         for row in made["rows"]:
             self.assertEqual(set(row["medians"]), set(row["contenders"]), row["name"])
             self.assertIn("poolmalloc", row["contenders"])
             self.assertIn("`%s`" % row["name"], done.stdout)
-            for samples in row["samples"].values():
-                self.assertEqual(len(samples["time_ns"]), 2)
+            if row["family"] == "collect":
+                self.assertIn("pause_us", row["medians"]["poolmalloc"])
             for base in row["contenders"][1:]:
                 self.assertGreater(row["ratios"][base]["time_ns"]["median"], 0)
         with open(os.path.join(self.folder, "out", "objects.md"), encoding="utf-8") as file:
             self.assertEqual(file.read(), done.stdout)
+
+    @unittest.skipUnless(BUILD, "run by ctest")
+    def test_each_round_gives_a_sample_of_everybody(self):
+        done = self.compare(BUILD, "--rounds", "3", "--scale", "0.001", "--only", "handover")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        (row,) = self.results()["rows"]
+        for samples in row["samples"].values():
+            self.assertEqual(len(samples["time_ns"]), 3)
+        self.assertEqual(row["ratios"]["atomic"]["time_ns"]["rounds"], 3)
 
     def test_a_contender_with_another_result_has_failed(self):
         self.fake("pool", "poolmalloc")

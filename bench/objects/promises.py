@@ -7,6 +7,8 @@ from objects.contenders import SUBJECT
 
 OWNED_TO_PLAIN = 1.3
 OWNED_TO_ATOMIC = 0.5
+COLLECTED_TO_PYTHON = 0.5  # time for an object
+MEMORY_TO_PYTHON = 0.5
 
 
 @dataclasses.dataclass
@@ -29,6 +31,12 @@ def wanted():
                 "time_ns", OWNED_TO_PLAIN),
         Promise("an owner's pair of counts, of an atomic one's time", "counts/owned-1", "atomic",
                 "time_ns", OWNED_TO_ATOMIC),
+    ] + [
+        Promise("%s of a million objects that live, of %s" % (what, whose), "collect/live-1m",
+                base, field, limit)
+        for base, whose in (("python", "Python's with __slots__"), ("python-list", "its lists"))
+        for what, field, limit in (("collection", "time_ns", COLLECTED_TO_PYTHON),
+                                   ("memory", "peak_rss_kib", MEMORY_TO_PYTHON))
     ]
 
 
