@@ -8,6 +8,7 @@ extern "C" {
 struct pm_object;
 typedef int (*pm_visit)(struct pm_object *object, void *arg);
 #define PM_TYPE_GC 1u
+#define PM_TYPE_PLAIN 2u
 struct pm_type {
     const char *name;
     size_t size;
@@ -89,6 +90,135 @@ PM_API void pm_object_set_probed(struct pm_object *object);
 #define PM_OBJECT_PROBED 2u
 #define PM_OBJECT_REGISTERED 4u
 #define PM_OBJECT_UNTRACKED 16u
+#define PM_OBJECT_SHARED 128u
+#ifdef __cplusplus
+}
+#endif
+#endif
+#ifndef POOLMALLOC_VALUES_H
+#define POOLMALLOC_VALUES_H
+#ifdef __cplusplus
+extern "C" {
+#endif
+PM_API bool pm_hash(struct pm_object *object, uint64_t *hash);
+PM_API bool pm_equal(struct pm_object *object, struct pm_object *other);
+PM_API bool pm_compare(struct pm_object *object, struct pm_object *other, int *result);
+PM_API uint64_t pm_hash_bytes(const void *data, size_t bytes);
+PM_API extern struct pm_type pm_int_type;
+PM_API struct pm_object *pm_int_new(int64_t value);
+PM_API int64_t pm_int_get(const struct pm_object *integer);
+PM_API struct pm_object *pm_int_add(const struct pm_object *a, const struct pm_object *b);
+PM_API struct pm_object *pm_int_sub(const struct pm_object *a, const struct pm_object *b);
+PM_API struct pm_object *pm_int_mul(const struct pm_object *a, const struct pm_object *b);
+PM_API struct pm_object *pm_int_div(const struct pm_object *a, const struct pm_object *b);
+PM_API struct pm_object *pm_int_mod(const struct pm_object *a, const struct pm_object *b);
+PM_API struct pm_object *pm_int_from_text(const char *text, size_t bytes, int base);
+PM_API struct pm_object *pm_int_to_str(const struct pm_object *integer);
+PM_API extern struct pm_type pm_float_type;
+PM_API struct pm_object *pm_float_new(double value);
+PM_API double pm_float_get(const struct pm_object *number);
+PM_API struct pm_object *pm_float_from_text(const char *text, size_t bytes);
+PM_API struct pm_object *pm_float_to_str(const struct pm_object *number);
+PM_API extern struct pm_type pm_str_type;
+#define PM_STR_NOT_FOUND SIZE_MAX
+PM_API struct pm_object *pm_str_new(const char *text, size_t bytes);
+PM_API struct pm_object *pm_str_format(const char *format, ...)
+    __attribute__((format(printf, 1, 2)));
+PM_API const char *pm_str_text(const struct pm_object *string);
+PM_API size_t pm_str_bytes(const struct pm_object *string);
+PM_API size_t pm_str_points(const struct pm_object *string);
+PM_API bool pm_str_next(const struct pm_object *string, size_t *at, uint32_t *point);
+PM_API struct pm_object *pm_str_concat(struct pm_object *a, struct pm_object *b);
+PM_API struct pm_object *pm_str_slice(struct pm_object *string, size_t first, size_t end);
+PM_API size_t pm_str_find(const struct pm_object *string, const struct pm_object *part,
+                          size_t from);
+PM_API bool pm_str_intern(struct pm_object **string);
+PM_API bool pm_str_intern_immortal(struct pm_object **string);
+PM_API struct pm_object *pm_str_interned(const char *text, size_t bytes);
+PM_API struct pm_object *pm_str_literal(const char *text);
+PM_API bool pm_str_is_interned(const struct pm_object *string);
+struct pm_intern_stats {
+    uint64_t entries;
+    uint64_t table_bytes;
+    uint64_t locks;
+};
+PM_API void pm_intern_get_stats(struct pm_intern_stats *stats);
+PM_API extern struct pm_type pm_bytes_type;
+PM_API struct pm_object *pm_bytes_new(const void *data, size_t bytes);
+PM_API const void *pm_bytes_data(const struct pm_object *object);
+PM_API size_t pm_bytes_size(const struct pm_object *object);
+PM_API struct pm_object *pm_bytes_concat(struct pm_object *a, struct pm_object *b);
+PM_API struct pm_object *pm_bytes_slice(struct pm_object *object, size_t first, size_t end);
+PM_API size_t pm_bytes_find(const struct pm_object *object, const struct pm_object *part,
+                            size_t from);
+#ifdef __cplusplus
+}
+#endif
+#endif
+#ifndef POOLMALLOC_CONTAINERS_H
+#define POOLMALLOC_CONTAINERS_H
+#ifdef __cplusplus
+extern "C" {
+#endif
+PM_API extern struct pm_type pm_tuple_type;
+PM_API extern struct pm_type pm_list_type;
+PM_API extern struct pm_type pm_dict_type;
+#define PM_NESTING_MAX 500
+#define PM_SLICE_FIRST PTRDIFF_MIN
+#define PM_SLICE_LAST PTRDIFF_MAX
+PM_API struct pm_object *pm_tuple_new(struct pm_object *const *items, size_t count);
+PM_API struct pm_object *pm_tuple_from_list(struct pm_object *list);
+PM_API size_t pm_tuple_count(const struct pm_object *tuple);
+PM_API struct pm_object *pm_tuple_get(struct pm_object *tuple, ptrdiff_t index);
+PM_API struct pm_object *pm_tuple_item(struct pm_object *tuple, ptrdiff_t index);
+PM_API struct pm_object *pm_tuple_slice(struct pm_object *tuple, ptrdiff_t start, ptrdiff_t stop,
+                                        ptrdiff_t step);
+PM_API struct pm_object *pm_tuple_concat(struct pm_object *tuple, struct pm_object *other);
+PM_API struct pm_object *pm_list_new(struct pm_object *const *items, size_t count);
+PM_API size_t pm_list_count(const struct pm_object *list);
+PM_API struct pm_object *pm_list_get(struct pm_object *list, ptrdiff_t index);
+PM_API bool pm_list_set(struct pm_object *list, ptrdiff_t index, struct pm_object *item);
+PM_API bool pm_list_insert(struct pm_object *list, ptrdiff_t index, struct pm_object *item);
+PM_API bool pm_list_append(struct pm_object *list, struct pm_object *item);
+PM_API bool pm_list_delete(struct pm_object *list, ptrdiff_t index);
+PM_API struct pm_object *pm_list_pop(struct pm_object *list, ptrdiff_t index);
+PM_API bool pm_list_clear(struct pm_object *list);
+PM_API bool pm_list_extend(struct pm_object *list, struct pm_object *sequence);
+PM_API struct pm_object *pm_list_slice(struct pm_object *list, ptrdiff_t start, ptrdiff_t stop,
+                                       ptrdiff_t step);
+PM_API struct pm_object *pm_list_copy(struct pm_object *list);
+PM_API bool pm_list_set_slice(struct pm_object *list, ptrdiff_t start, ptrdiff_t stop,
+                              struct pm_object *sequence);
+PM_API bool pm_list_reverse(struct pm_object *list);
+#define PM_SORT_DESCENDING 1u
+PM_API bool pm_list_sort(struct pm_object *list, unsigned flags);
+PM_API bool pm_list_find(struct pm_object *list, struct pm_object *value, size_t start,
+                         size_t *index);
+PM_API struct pm_object *pm_list_next(struct pm_object *list, size_t *position);
+PM_API struct pm_object *pm_dict_new(void);
+PM_API size_t pm_dict_count(const struct pm_object *dict);
+PM_API struct pm_object *pm_dict_get(struct pm_object *dict, struct pm_object *key);
+PM_API bool pm_dict_contains(struct pm_object *dict, struct pm_object *key);
+PM_API bool pm_dict_set(struct pm_object *dict, struct pm_object *key, struct pm_object *value);
+PM_API struct pm_object *pm_dict_set_default(struct pm_object *dict, struct pm_object *key,
+                                             struct pm_object *value);
+PM_API bool pm_dict_delete(struct pm_object *dict, struct pm_object *key);
+PM_API struct pm_object *pm_dict_pop(struct pm_object *dict, struct pm_object *key);
+PM_API bool pm_dict_pop_last(struct pm_object *dict, struct pm_object **key,
+                             struct pm_object **value);
+PM_API bool pm_dict_clear(struct pm_object *dict);
+struct pm_dict_position {
+    size_t next;
+    uint64_t version;
+};
+PM_API bool pm_dict_next(struct pm_object *dict, struct pm_dict_position *position,
+                         struct pm_object **key, struct pm_object **value);
+PM_API struct pm_object *pm_dict_keys(struct pm_object *dict);
+PM_API struct pm_object *pm_dict_values(struct pm_object *dict);
+PM_API struct pm_object *pm_dict_items(struct pm_object *dict);
+PM_API struct pm_object *pm_dict_copy(struct pm_object *dict);
+PM_API bool pm_dict_update(struct pm_object *dict, struct pm_object *other, bool replace);
+PM_API bool pm_dict_reserve(struct pm_object *dict, size_t count);
 #ifdef __cplusplus
 }
 #endif
@@ -265,66 +395,6 @@ struct pm_qsbr_stats {
     uint64_t items_max, bytes_max, pools_max;
 };
 PM_API void pm_qsbr_get_stats(struct pm_qsbr_stats *stats);
-#ifdef __cplusplus
-}
-#endif
-#endif
-#ifndef POOLMALLOC_VALUES_H
-#define POOLMALLOC_VALUES_H
-#ifdef __cplusplus
-extern "C" {
-#endif
-PM_API bool pm_hash(struct pm_object *object, uint64_t *hash);
-PM_API bool pm_equal(struct pm_object *object, struct pm_object *other);
-PM_API bool pm_compare(struct pm_object *object, struct pm_object *other, int *result);
-PM_API uint64_t pm_hash_bytes(const void *data, size_t bytes);
-PM_API extern struct pm_type pm_int_type;
-PM_API struct pm_object *pm_int_new(int64_t value);
-PM_API int64_t pm_int_get(const struct pm_object *integer);
-PM_API struct pm_object *pm_int_add(const struct pm_object *a, const struct pm_object *b);
-PM_API struct pm_object *pm_int_sub(const struct pm_object *a, const struct pm_object *b);
-PM_API struct pm_object *pm_int_mul(const struct pm_object *a, const struct pm_object *b);
-PM_API struct pm_object *pm_int_div(const struct pm_object *a, const struct pm_object *b);
-PM_API struct pm_object *pm_int_mod(const struct pm_object *a, const struct pm_object *b);
-PM_API struct pm_object *pm_int_from_text(const char *text, size_t bytes, int base);
-PM_API struct pm_object *pm_int_to_str(const struct pm_object *integer);
-PM_API extern struct pm_type pm_float_type;
-PM_API struct pm_object *pm_float_new(double value);
-PM_API double pm_float_get(const struct pm_object *number);
-PM_API struct pm_object *pm_float_from_text(const char *text, size_t bytes);
-PM_API struct pm_object *pm_float_to_str(const struct pm_object *number);
-PM_API extern struct pm_type pm_str_type;
-#define PM_STR_NOT_FOUND SIZE_MAX
-PM_API struct pm_object *pm_str_new(const char *text, size_t bytes);
-PM_API struct pm_object *pm_str_format(const char *format, ...)
-    __attribute__((format(printf, 1, 2)));
-PM_API const char *pm_str_text(const struct pm_object *string);
-PM_API size_t pm_str_bytes(const struct pm_object *string);
-PM_API size_t pm_str_points(const struct pm_object *string);
-PM_API bool pm_str_next(const struct pm_object *string, size_t *at, uint32_t *point);
-PM_API struct pm_object *pm_str_concat(struct pm_object *a, struct pm_object *b);
-PM_API struct pm_object *pm_str_slice(struct pm_object *string, size_t first, size_t end);
-PM_API size_t pm_str_find(const struct pm_object *string, const struct pm_object *part,
-                          size_t from);
-PM_API bool pm_str_intern(struct pm_object **string);
-PM_API bool pm_str_intern_immortal(struct pm_object **string);
-PM_API struct pm_object *pm_str_interned(const char *text, size_t bytes);
-PM_API struct pm_object *pm_str_literal(const char *text);
-PM_API bool pm_str_is_interned(const struct pm_object *string);
-struct pm_intern_stats {
-    uint64_t entries;
-    uint64_t table_bytes;
-    uint64_t locks;
-};
-PM_API void pm_intern_get_stats(struct pm_intern_stats *stats);
-PM_API extern struct pm_type pm_bytes_type;
-PM_API struct pm_object *pm_bytes_new(const void *data, size_t bytes);
-PM_API const void *pm_bytes_data(const struct pm_object *object);
-PM_API size_t pm_bytes_size(const struct pm_object *object);
-PM_API struct pm_object *pm_bytes_concat(struct pm_object *a, struct pm_object *b);
-PM_API struct pm_object *pm_bytes_slice(struct pm_object *object, size_t first, size_t end);
-PM_API size_t pm_bytes_find(const struct pm_object *object, const struct pm_object *part,
-                            size_t from);
 #ifdef __cplusplus
 }
 #endif

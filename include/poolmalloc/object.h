@@ -33,6 +33,10 @@ typedef int (*pm_visit)(struct pm_object *object, void *arg);
 
 /* Of struct pm_type. */
 #define PM_TYPE_GC 1u /* objects may be part of cycles; needs traverse */
+/* `hash`, and `equal` with another object of such a type, read nothing but the objects' own memory
+ * and what never changes, and call nothing of the program's: dictionaries compare such keys without
+ * taking a reference. */
+#define PM_TYPE_PLAIN 2u
 
 /*
  * A type. The program owns it and fills it in, the fields that it does not name being 0; it stays,
@@ -73,7 +77,7 @@ struct pm_type {
  *
  *   bytes 0..5    address of the type
  *   byte  6       PM_OBJECT_ flags
- *   byte  7       kept for a lock of the object
+ *   byte  7       lock of a list or dictionary; 0 in others
  *   bytes 8..11   slot of the owner << 16 | local count; written by the owner only
  *   bytes 12..15  shared count, signed, << 2 | state; written by read-modify-write
  */
@@ -249,6 +253,7 @@ PM_API void pm_object_set_probed(struct pm_object *object);
 #define PM_OBJECT_PROBED 2u     /* pm_try_incref may reach it */
 #define PM_OBJECT_REGISTERED 4u /* of a PM_TYPE_GC type, and in no gc pool (gc_pools.h) */
 #define PM_OBJECT_UNTRACKED 16u /* the collector leaves it out (gc.h) */
+#define PM_OBJECT_SHARED 128u   /* of a list or dictionary: not only its owner has used it */
 
 #ifdef __cplusplus
 }

@@ -43,6 +43,7 @@ struct pm_type pm_bytes_type = {
     .name = "bytes",
     .size = offsetof(struct pm_bytes, data) + 1,
     .item_size = 1,
+    .flags = PM_TYPE_PLAIN,
     .hash = hash,
     .equal = equal,
     .compare = compare,

@@ -43,6 +43,7 @@ static uint64_t hash(struct pm_object *object)
 struct pm_type pm_float_type = {
     .name = "float",
     .size = sizeof(struct pm_float),
+    .flags = PM_TYPE_PLAIN,
     .hash = hash,
     .equal = pm_number_equal,
     .compare = pm_number_compare,

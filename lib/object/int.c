@@ -20,6 +20,7 @@ static uint64_t hash(struct pm_object *object)
 struct pm_type pm_int_type = {
     .name = "int",
     .size = sizeof(struct pm_int),
+    .flags = PM_TYPE_PLAIN,
     .hash = hash,
     .equal = pm_number_equal,
     .compare = pm_number_compare,

@@ -8,6 +8,7 @@
  *   slots.c     owners: attach, pause, fork    queue.c    references that wait for an owner
  *   weak.c      weak references, and weak_table.c which there are to an object
  *   world.c     stopping all threads           deferred.c references in frames, summed then
+ *   lock.c      the lock of an object          container.c, tuple.c, list*.c, dict*.c
  */
 #ifndef PM_OBJECT_INTERNAL_H
 #define PM_OBJECT_INTERNAL_H

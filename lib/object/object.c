@@ -8,6 +8,7 @@
  */
 #include "object/gc.h"
 #include "object/internal.h"
+#include "object/lock.h"
 #include "object/weak.h"
 
 #include "poolmalloc/domains.h"
@@ -54,6 +55,7 @@ const char *pm_object_name(const struct pm_object *object)
 
 static struct pm_object *make(struct pm_type *type, size_t bytes)
 {
+    pm_object_assert_no_lock();
     if (pm_object_self.mine >> 16 == 0)
         pm_object_fatal_unattached(type);
     if (pm_load_relaxed((_Atomic uint64_t *)&type->ready) != READY)
@@ -176,6 +178,7 @@ static void dispose_put_by(struct pm_object_thread *thread)
 void pm_object_die(struct pm_object *object)
 {
     struct pm_object_thread *thread = &pm_object_thread;
+    pm_object_assert_no_lock();
     /* Without memory for the list they nest. */
     if (thread->depth >= DEPTH_MAX && put_by(thread, object))
         return;

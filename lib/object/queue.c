@@ -15,6 +15,7 @@
  * Who waits lets others in meanwhile, as if it were paused: so two that wait for each other merge
  * for each other, and what is waited for is a thread that runs.
  */
+#include "object/lock.h"
 #include "object/qsbr_internal.h"
 #include "object/world.h"
 
@@ -226,6 +227,7 @@ void pm_queue_merge_stopped(struct pm_slot *slot)
 void pm_safepoint_slow(void)
 {
     struct pm_object_thread *thread = &pm_object_thread;
+    pm_object_assert_no_lock();
     /* Set again by whoever puts something in after the look, which is under the lock. Acquire: that
      * the world stops; pairs with pm_slots_ask_to_stop. */
     pm_exchange_acquire((_Atomic uint32_t *)&pm_object_self.due, 0);

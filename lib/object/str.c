@@ -70,6 +70,7 @@ struct pm_type pm_str_type = {
     .name = "str",
     .size = offsetof(struct pm_str, text) + 1,
     .item_size = 1,
+    .flags = PM_TYPE_PLAIN,
     .free = leave_table,
     .hash = hash,
     .equal = equal,
