@@ -45,6 +45,7 @@ def every(build_dir):
         return [PYTHON, "-B", "-E", "-s", "-S", os.path.join(HERE, "python_rows.py"), name]
     return [
         Contender(SUBJECT, "libpoolobject: biased counts", program("pool")),
+        Contender("poolmalloc-list", "lists of libpoolobject", program("pool_list")),
         Contender("plain", "a plain ++ and --, malloc of the C library", program("plain")),
         Contender("atomic", "atomic counts, malloc of the C library", program("atomic")),
         Contender("glib", "g_rc_box, malloc of the C library", program("glib"), "libglib2.0-dev"),
