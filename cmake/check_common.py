@@ -12,7 +12,8 @@ import sys
 import tempfile
 
 # In include/poolmalloc, of libpoolobject; the other headers are of libpoolmalloc.
-OBJECT_HEADERS = ("object.h", "qsbr.h", "weak.h", "deferred.h", "values.h", "containers.h", "gc.h")
+OBJECT_HEADERS = ("object.h", "qsbr.h", "weak.h", "deferred.h", "values.h", "containers.h",
+                  "gc.h")
 
 
 def finish(name, problems):
