@@ -9,8 +9,7 @@
 
 #define MANTISSA_BITS 52
 #define EXPONENT_MAX 0x7ff
-#define EXPONENT_BIAS 1075 /* a double is its mantissa, as an integer, times 2^(exponent - this)   \
-                            */
+#define EXPONENT_BIAS 1075 /* a double is its mantissa as an integer * 2^(exponent - this) */
 
 /* Of a finite one, modulo the prime: a power of 2 times it is a rotation of so many bits. */
 static uint64_t hash_of_size(uint64_t bits)
