@@ -182,6 +182,12 @@
 #define PM_GROUP_LOOK_NS 1000000000ull
 #define PM_GROUP_SPARE_PART 8
 
+/* The object layer: integers that are there once, up to the default of the option small_ints_to and
+ * the most that it takes. */
+#define PM_SMALL_INT_FIRST (-5)
+#define PM_SMALL_INT_LAST_DEFAULT 256
+#define PM_SMALL_INT_LAST_MAX 1024
+
 _Static_assert(PM_UNIT_SHIFT >= 12 && PM_UNIT_SHIFT <= 15, "unit size");
 _Static_assert(PM_ARENA_UNITS == 64, "an arena's state is kept in 64-bit words");
 _Static_assert(PM_CLASSES <= 128, "heaps keep two words of used classes");

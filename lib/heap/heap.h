@@ -88,6 +88,10 @@ void pm_thread_free_remote(void *ptr, size_t unit, const char *function);
  * register.) */
 void pm_heap_pool_emptied(void *last, struct pm_pool *pool);
 
+/* The calling thread's heap, for a slow call; it is made if it is time for it. NULL: the cold heap
+ * serves the thread. */
+struct pm_heap *pm_heap_get(void);
+
 /* Bytes that the block at ptr holds; ptr is a live block or the error is named. */
 size_t pm_heap_usable(const void *ptr, const char *function);
 /* Where any address lies: in no memory of ours; in no block; or in a block, or where one of its

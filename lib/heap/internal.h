@@ -30,9 +30,6 @@ static inline uint64_t pm_heap_route(const struct pm_heap *heap)
     return (uintptr_t)heap;
 }
 
-/* The calling thread's heap, for a slow call. NULL: the cold heap serves it. */
-struct pm_heap *pm_heap_get(void);
-
 /* Around what changes a heap's lists: a signal handler that interrupts it finds `making`, so that
  * the cold heap serves it, and leaves the heap alone. Of a sentinel nothing happens. */
 PM_INLINE void pm_heap_enter(struct pm_heap *heap)

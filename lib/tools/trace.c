@@ -279,7 +279,7 @@ void pm_trace_report(const void *ptr)
     struct pm_traced traced = {0};
     uintptr_t frames[PM_TRACE_FRAMES_MAX];
     unsigned epoch = pm_trace_epoch();
-    _Atomic uint64_t *slot = epoch != 0 ? pm_trace_slot_of(ptr) : NULL;
+    _Atomic uint64_t *slot = epoch != 0 ? pm_trace_slot_of(ptr, false) : NULL;
     if (slot != NULL)
         traced = pm_trace_slot_get(slot, epoch, true);
     if (traced.stack == 0)

@@ -103,7 +103,7 @@ ISOLATED(without_room_beside_the_window_blocks_are_traced_all_the_same)
     size_t sum = 0;
     void *blocks[100];
     pm_free(pm_malloc(1));
-    pm_os_fault_set_kinds(1 << PM_OS_RESERVE, 4, false); /* stacks take two, others one */
+    pm_os_fault_set_kinds(1 << PM_OS_RESERVE, 4, true); /* stacks take two, others one */
     require(pm_trace_start(FRAMES));
     pm_os_fault_set_kinds(0, 0, false);
     for (unsigned i = 0; i < 100; i++)

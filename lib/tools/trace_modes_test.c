@@ -5,7 +5,10 @@
 #include "poolmalloc/poolmalloc.h"
 #include "poolmalloc/snapshot.h"
 #include "poolmalloc/trace.h"
+#include "tools/stack.h"
+#include "tools/trace_take.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -51,6 +54,40 @@ static int count(void)
     return 0;
 }
 
+/* ---- how often a stack is taken anew ---- */
+
+enum { THREADS = 4, CALLS = 2000, RESIZED = CALLS / 4, LEAST = 2 * PM_CALLS_BEFORE_HEAP };
+
+/* Sizes of pools, and one of a span. */
+static void *call_over_and_over(void *arg)
+{
+    for (int i = 0; i < CALLS; i++) {
+        void *block = pm_malloc((size_t)(i % 50) * 40);
+        if (i % 4 == 0)
+            block = pm_realloc(block, 3000);
+        pm_free(block);
+    }
+    return arg;
+}
+
+/* A thread's first calls come before it has a heap, and with it a memory for stacks. One thread
+ * after the other: ThreadSanitizer knows nothing of how the C library hands memory on. */
+static int count_stacks(void)
+{
+    pthread_t thread;
+    if (!pm_stack_has_unwinder())
+        return 0; /* what frame pointers alone tell is not remembered */
+    uint64_t before = pm_trace_taken_anew();
+    for (int i = 0; i < THREADS; i++) {
+        require(pthread_create(&thread, NULL, call_over_and_over, NULL) == 0);
+        require(pthread_join(thread, NULL) == 0);
+    }
+    uint64_t anew = pm_trace_taken_anew() - before;
+    if (anew >= THREADS * LEAST)
+        fprintf(stderr, "%lu of %d stacks were taken anew\n", anew, THREADS * (CALLS + RESIZED));
+    return anew >= THREADS * LEAST;
+}
+
 static int free_twice(void)
 {
     void *block = pm_malloc(SIZE);
@@ -78,6 +115,7 @@ static const struct program {
     const char *name;
     int (*run)(void);
 } programs[] = {{"count", count},
+                {"count_stacks", count_stacks},
                 {"free_twice", free_twice},
                 {"keep_some", keep_some},
                 {"keep_some_and_tell", keep_some_and_tell}};
@@ -103,9 +141,10 @@ static int run(const char *program, const char *mode, const char *options, char 
     return test_stderr_of(start, &how, text, size);
 }
 
+static const char *const modes[] = {"default", "debug", "malloc", "malloc_debug", "hardened"};
+
 static void every_mode_is_traced_to_the_byte(void **state)
 {
-    static const char *const modes[] = {"default", "debug", "malloc", "malloc_debug", "hardened"};
     static const char *const ways[] = {"trace=8", "trace=8,trace_unwind=frames",
                                        "trace=8,trace_unwind=unwinder"};
     char text[2000];
@@ -120,6 +159,22 @@ static void every_mode_is_traced_to_the_byte(void **state)
     }
 }
 
+/* Of processors on which the unwinder tells where return addresses stand. */
+static void in_every_mode_stacks_are_remembered(void **state)
+{
+    char text[2000];
+    (void)state;
+#if !defined(__x86_64__)
+    skip();
+#endif
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+        int status = run("count_stacks", modes[i], "trace=8", text, sizeof text);
+        if (status != 0)
+            fprintf(stderr, "%s: %s\n", modes[i], text);
+        assert_int_equal(status, 0);
+    }
+}
+
 static void a_report_of_the_debug_hooks_has_the_stacks_of_the_error_and_of_the_allocation(void **s)
 {
     char text[8000];
@@ -131,6 +186,9 @@ static void a_report_of_the_debug_hooks_has_the_stacks_of_the_error_and_of_the_a
     char *error = strstr(text, "    The error was found in a call by:\n    #0 0x");
     char *made = strstr(text, "    The block was allocated by:\n    #0 0x");
     assert_true(error != NULL && made != NULL && error < made);
+    status = run("free_twice", "malloc_debug", "trace=8", text, sizeof text);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    assert_non_null(strstr(text, "    The block was allocated by:\n    #0 0x"));
     status = run("free_twice", "debug", "", text, sizeof text);
     assert_non_null(strstr(text, "The error was found in a call by:\n    #0 0x"));
     assert_null(strstr(text, "The block was allocated by:"));
@@ -188,6 +246,7 @@ int main(int count_of_arguments, char **arguments)
     static char made[] = "/tmp/trace_modes_test.XXXXXX";
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_mode_is_traced_to_the_byte),
+        cmocka_unit_test(in_every_mode_stacks_are_remembered),
         cmocka_unit_test(
             a_report_of_the_debug_hooks_has_the_stacks_of_the_error_and_of_the_allocation),
         cmocka_unit_test(a_snapshot_is_written_at_exit),

@@ -43,9 +43,15 @@ static PM_COLD void give_up(unsigned epoch)
         pm_warn("tracing has stopped: there is no memory for more traces");
 }
 
+/* Where it is traced / where it is to be. */
 static _Atomic uint64_t *slot_of(unsigned domain, const void *ptr)
 {
-    return domain < PM_TRACE_DOMAINS ? pm_trace_slot_of(ptr) : NULL;
+    return domain < PM_TRACE_DOMAINS ? pm_trace_slot_of(ptr, false) : NULL;
+}
+
+static _Atomic uint64_t *slot_for(unsigned domain, const void *ptr)
+{
+    return domain < PM_TRACE_DOMAINS ? pm_trace_slot_of(ptr, true) : NULL;
 }
 
 PM_INLINE bool put(_Atomic uint64_t *slot, const void *ptr, unsigned epoch,
@@ -98,7 +104,7 @@ PM_INLINE bool record_by(struct pm_trace_thread *thread, unsigned epoch, unsigne
 static PM_NOINLINE bool record(unsigned epoch, unsigned domain, const void *ptr, size_t bytes,
                                uint64_t counted)
 {
-    return record_by(pm_trace_thread(), epoch, domain, slot_of(domain, ptr), ptr, bytes, counted);
+    return record_by(pm_trace_thread(), epoch, domain, slot_for(domain, ptr), ptr, bytes, counted);
 }
 
 bool pm_trace_record(unsigned domain, const void *ptr, size_t bytes)
@@ -149,7 +155,7 @@ void pm_trace_lay(const struct pm_trace_lifted *lifted, unsigned domain, const v
 
 void pm_trace_lay_back(const struct pm_trace_lifted *lifted, const void *ptr)
 {
-    _Atomic uint64_t *slot = slot_of(lifted->traced.domain, ptr);
+    _Atomic uint64_t *slot = slot_for(lifted->traced.domain, ptr);
     if (lifted->traced.stack != 0 &&
         !put(slot, ptr, lifted->epoch, &lifted->traced, pm_trace_thread()))
         give_up(lifted->epoch);

@@ -9,6 +9,9 @@
  *
  *   word of a traced block   | live 1 | epoch 12 | domain 3 | stack 28 | bytes 20 |
  *
+ * Behind them are words for the granules of some stretches of other memory, which get them when the
+ * first block of a stretch is traced: the C library's in mode `malloc`, windows that were added.
+ *
  * Others are in a table of their own (trace_others.h). Any thread; of one block one thread at a
  * time, as with the block.
  */
@@ -79,15 +82,20 @@ PM_INLINE size_t pm_trace_slot_in_pool(size_t unit, uint64_t distance, const voi
                                 pm_pool_offset(ptr, distance) - remote->first);
 }
 
+/* Outside the first window; `make`: the stretch gets words if it has none. NULL: there are none. An
+ * address has the same answer for ever, once it was asked with `make`. */
+_Atomic uint64_t *pm_trace_slot_far(const void *ptr, bool make);
+
 /* The word of the live block, or NULL: it lies elsewhere, or is none. Relaxed: what is read of the
  * pool does not change while the block is live. */
-PM_INLINE _Atomic uint64_t *pm_trace_slot_of(const void *ptr)
+PM_INLINE _Atomic uint64_t *pm_trace_slot_of(const void *ptr, bool make)
 {
     uintptr_t offset = (uintptr_t)ptr - pm_window_base(&pm_window);
     size_t unit = offset >> PM_UNIT_SHIFT, number = PM_SLOT_NONE;
-    if (pm_unlikely((offset & (PM_GRANULE_BYTES - 1)) != 0 || pm_trace_slots_room.start == NULL ||
-                    !pm_below_relaxed(unit, &pm_window.units)))
+    if (pm_unlikely((offset & (PM_GRANULE_BYTES - 1)) != 0 || pm_trace_slots_room.start == NULL))
         return NULL;
+    if (pm_unlikely(!pm_below_relaxed(unit, &pm_window.units)))
+        return pm_trace_slot_far(ptr, make);
     uint64_t route = pm_load_relaxed(pm_window_route(&pm_window, unit));
     bool in_pool = route >= PM_ROUTE_SPAN + PM_LINE_BYTES;
     if (pm_likely(in_pool))

@@ -135,10 +135,19 @@ static uint32_t take_by_option(struct taken *taken, unsigned frames)
     }
 }
 
+/* Relaxed: a figure. */
+static _Atomic uint64_t anew;
+
+uint64_t pm_trace_taken_anew(void)
+{
+    return pm_load_relaxed(&anew);
+}
+
 static PM_NOINLINE uint32_t take_anew(struct pm_trace_thread *thread, uintptr_t here,
                                       unsigned frames)
 {
     struct taken taken;
+    pm_count_shared(&anew, 1);
     uint32_t number = take_by_option(&taken, frames);
     if (thread != NULL && thread->frames != frames)
         make_ways(thread, frames);

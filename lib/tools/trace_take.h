@@ -33,11 +33,12 @@ struct pm_trace_thread {
 
 struct pm_trace_thread *pm_trace_make_thread(struct pm_heap *heap);
 
-/* The calling thread's, which is made if need be; NULL: it has no heap of its own now. */
+/* The calling thread's, which is made if need be; NULL: it has no heap of its own now. Where
+ * others serve it than the pools, its calls of the tracing are all that make one. */
 PM_INLINE struct pm_trace_thread *pm_trace_thread(void)
 {
     struct pm_heap *heap = pm_heap_self;
-    if (pm_unlikely(!heap->real))
+    if (pm_unlikely(!heap->real) && (heap = pm_heap_get()) == NULL)
         return NULL;
     struct pm_trace_thread *thread = heap->traced;
     return pm_likely(thread != NULL) ? thread : pm_trace_make_thread(heap);
@@ -46,5 +47,8 @@ PM_INLINE struct pm_trace_thread *pm_trace_thread(void)
 /* The number of the stack that this was called by, at most so many frames; 0: out of memory.
  * `thread` may be NULL. */
 uint32_t pm_trace_take_stack(struct pm_trace_thread *thread, unsigned frames);
+
+/* How many of the calls had a stack that was not remembered, of all threads: those take long. */
+uint64_t pm_trace_taken_anew(void);
 
 #endif
