@@ -38,8 +38,8 @@ static PM_NOINLINE void give_probed(struct pm_object *object)
 
 void pm_object_memory_give(struct pm_object *object)
 {
-    /* Relaxed: the counts have ordered it. */
-    if ((pm_load_relaxed((_Atomic uint8_t *)&object->flags) & PM_OBJECT_PROBED) != 0)
+    /* Read plainly: nobody else has the object, and the counts have ordered what others did. */
+    if ((object->flags & PM_OBJECT_PROBED) != 0)
         give_probed(object);
     else
         pm_object_free(object); /* of a gc pool, too */
