@@ -165,7 +165,7 @@ static bool is_the_registers_alone(struct pm_object *object, void *arg)
 
 size_t pm_deferred_reclaim(void)
 {
-    if (pm_object_self.mine >> 16 == 0)
+    if (pm_object_self.mine == PM_MINE_NOBODY)
         pm_object_fatal_state("pm_deferred_reclaim", "the thread is not attached, or paused");
     pthread_once(&once, start);
     pm_world_stop("pm_deferred_reclaim", true);

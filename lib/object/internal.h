@@ -232,10 +232,12 @@ const char *pm_object_name(const struct pm_object *object);
 #define pm_object_assert(cond) ((void)0)
 #endif
 
+#define PM_MINE_NOBODY 1u /* `mine` of a thread that is not attached, or is paused */
+
 /* The thread may use objects. Anything else is the end. */
 static inline void pm_object_require_thread(const char *function, const struct pm_object *object)
 {
-    if (__builtin_expect(pm_object_self.mine >> 16 == 0, 0))
+    if (__builtin_expect(pm_object_self.mine == PM_MINE_NOBODY, 0))
         pm_object_fatal_thread(function, object);
 }
 

@@ -55,7 +55,7 @@ const char *pm_object_name(const struct pm_object *object)
 static struct pm_object *make(struct pm_type *type, size_t bytes)
 {
     pm_object_assert_no_lock();
-    if (pm_object_self.mine >> 16 == 0)
+    if (pm_object_self.mine == PM_MINE_NOBODY)
         pm_object_fatal_unattached(type);
     if (pm_load_relaxed((_Atomic uint64_t *)&type->ready) != READY)
         pm_type_ready(type);
@@ -110,10 +110,8 @@ size_t pm_object_bytes(const struct pm_object *object)
 #define LATER_MIN 64
 
 /* True: the object lives again. */
-static bool finalize(struct pm_object *object, const struct pm_type *type)
+static PM_NOINLINE bool finalize(struct pm_object *object, const struct pm_type *type)
 {
-    if (type->finalize == NULL || (object->flags & PM_OBJECT_FINALIZED) != 0)
-        return false;
     object->flags |= PM_OBJECT_FINALIZED;
     /* One reference, for the time of the call. The owner first: with it, what pm_try_incref may not
      * reach looks the same before and after. */
@@ -131,7 +129,8 @@ static bool finalize(struct pm_object *object, const struct pm_type *type)
 static void dispose(struct pm_object *object)
 {
     const struct pm_type *type = pm_object_type(object);
-    if (finalize(object, type))
+    if (type->finalize != NULL && (pm_flags_of(object) & PM_OBJECT_FINALIZED) == 0 &&
+        finalize(object, type))
         return;
     /* From here on, whoever takes or drops a reference is told. */
     pm_store_relaxed(pm_owned_of(object), 0);

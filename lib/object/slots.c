@@ -21,7 +21,7 @@
 #define CHUNK_SLOTS 64
 #define CHUNKS ((PM_OBJECT_THREADS_MAX + 1) / CHUNK_SLOTS)
 
-__thread struct pm_object_self pm_object_self = {.mine = 1};
+__thread struct pm_object_self pm_object_self = {.mine = PM_MINE_NOBODY};
 __thread struct pm_object_thread pm_object_thread;
 
 _Atomic uint32_t pm_slots_attached;
@@ -279,7 +279,7 @@ static void leave_running(struct pm_slot *slot, enum pm_slot_state state)
         slot->self = NULL;
     set_state(slot, state);
     pthread_mutex_unlock(&slot->lock);
-    pm_object_self.mine = 1;
+    pm_object_self.mine = PM_MINE_NOBODY;
     pm_world_left();
 }
 
