@@ -42,15 +42,33 @@ SKIPPED = 77
 UPDATE = "python3 cmake/check_abi.py . --write"
 
 
+INCLUDE = re.compile(r"^#include \"poolmalloc/(.*)\"$", re.M)
+
+
+def in_order(texts):
+    """The names of headers, each behind those that it includes."""
+    done = []
+
+    def add(name):
+        if name in texts and name not in done:
+            for included in INCLUDE.findall(texts[name]):
+                add(included)
+            done.append(name)
+
+    for name in sorted(texts, key=lambda name: (name != "poolmalloc.h", name)):
+        add(name)
+    return done
+
+
 def declarations_of(root, of_objects):
     """The public headers of one library in one, without comments and empty lines."""
-    paths = [path for path in glob.glob(os.path.join(root, "include/poolmalloc/*.h"))
-             if (os.path.basename(path) in OBJECT_HEADERS) == of_objects]
-    main = os.path.join(root, "include/poolmalloc/poolmalloc.h")
+    texts = {os.path.basename(path): strip_comments(read(path))
+             for path in glob.glob(os.path.join(root, "include/poolmalloc/*.h"))
+             if (os.path.basename(path) in OBJECT_HEADERS) == of_objects}
     lines = []
-    for path in sorted(paths, key=lambda path: (path != main, path)):
-        text = re.sub(r"^#include \"poolmalloc/.*$", "", strip_comments(read(path)), flags=re.M)
-        lines += [line.rstrip() for line in text.splitlines() if line.strip()]
+    for name in in_order(texts):
+        lines += [line.rstrip() for line in INCLUDE.sub("", texts[name]).splitlines()
+                  if line.strip()]
     return HEAD + "\n".join(lines) + "\n"
 
 
@@ -68,8 +86,8 @@ def run(*command):
 
 def stub_of(declarations):
     """The same with a body for each function, and memory for each variable."""
-    bodies = re.sub(r"^(PM_API\b(?! extern)[^;{]*\));", r"\1 { __builtin_trap(); }", declarations,
-                    flags=re.M)
+    bodies = re.sub(r"^(PM_API\b(?! extern)[^;{]*?\))(?:\s+__attribute__\(\([^;]*\)\))?;",
+                    r"\1 { __builtin_trap(); }", declarations, flags=re.M)
     return re.sub(r"^PM_API extern ", "PM_API ", bodies, flags=re.M)
 
 
@@ -153,7 +171,7 @@ THREE = "PM_API int pm_three(void) { return 3; }\n"
 VERSIONS = "POOLMALLOC_0.1 { global: pm_*; };\n"
 OBJECT_HEADER = """#include "poolmalloc/poolmalloc.h"
 PM_API extern __thread int pm_mine __attribute__((tls_model("initial-exec")));
-PM_API void pm_thing(struct pm_s *s);
+PM_API void pm_thing(struct pm_s *s) __attribute__((nonnull(1)));
 """
 OBJECT_SOURCE = """#include "poolmalloc/object.h"
 __thread int pm_mine;

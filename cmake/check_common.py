@@ -12,7 +12,7 @@ import sys
 import tempfile
 
 # In include/poolmalloc, of libpoolobject; the other headers are of libpoolmalloc.
-OBJECT_HEADERS = ("object.h", "qsbr.h")
+OBJECT_HEADERS = ("object.h", "qsbr.h", "weak.h", "deferred.h", "values.h")
 
 
 def finish(name, problems):

@@ -11,6 +11,7 @@
 #include "names.h"
 #include "poolmalloc/poolmalloc.h"
 #include "poolmalloc/domains.h"
+#include "poolmalloc/gc_pools.h"
 
 #include <pthread.h>
 #include <stdint.h>
@@ -52,6 +53,13 @@ static __attribute__((noinline)) void calloc_pairs(size_t size, uint64_t rounds)
 {
     while (rounds--)
         api_free(api_calloc(1, size));
+}
+
+/* The same in a pool of kind gc. */
+static __attribute__((noinline)) void gc_pairs(size_t size, uint64_t rounds)
+{
+    while (rounds--)
+        pm_gc_free(pm_gc_calloc(size));
 }
 
 /* As many as a batch has, taken and given back by one call each: a round is a block. */
@@ -122,7 +130,7 @@ static void made_here_freed_there(size_t size, uint64_t rounds)
 
 int main(int count, char **arguments)
 {
-    CHECK(count == 4, "usage: budget pairs|new|object|calloc|batches|handed SIZE ROUNDS");
+    CHECK(count == 4, "usage: budget pairs|new|object|calloc|gc|batches|handed SIZE ROUNDS");
     size_t size = parse_number("SIZE", arguments[2]);
     uint64_t rounds = parse_number("ROUNDS", arguments[3]);
     if (strcmp(arguments[1], "handed") == 0) {
@@ -132,6 +140,8 @@ int main(int count, char **arguments)
     void (*work)(size_t, uint64_t) = pairs;
     if (strcmp(arguments[1], "calloc") == 0)
         work = calloc_pairs;
+    else if (strcmp(arguments[1], "gc") == 0)
+        work = gc_pairs;
     else if (strcmp(arguments[1], "object") == 0)
         work = object_pairs;
     else if (strcmp(arguments[1], "batches") == 0)

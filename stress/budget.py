@@ -37,6 +37,8 @@ WITH_LOOP = [
     ("pair of 64 bytes", "pairs", 64, "", 44),
     ("new and sized delete of 64 bytes", "new", 64, "", 44),
     ("calloc(64) + free", "calloc", 64, "", 60),
+    # And whether a domain is hooked, and the number of the class.
+    ("gc_calloc(64) + gc_free", "gc", 64, "", 60),
     ("pair of 3000 bytes", "pairs", 3000, "", 60),
     ("64 bytes, in batches of 100", "batches", 64, "", 24),
     ("64 bytes, freed by another thread", "handed", 64, "", 95),
@@ -47,6 +49,7 @@ OBJECTS = [
     ("owner's incref and decref", "owned", 32, "", 7 + 7 + 2),
     ("safepoint, nothing due", "safepoint", 32, "", 3 + 2),
     ("object of 32 bytes, its life", "life", 32, "", 175),
+    ("the same, of a type with cycles", "gc", 32, "", 200),
 ]
 
 ATOMIC = re.compile(r"\block\b|\bxchg\b.*\(|\bcmpxchg|\bxadd")

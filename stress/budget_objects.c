@@ -34,7 +34,13 @@ static __attribute__((noinline)) void safepoints(struct pm_object *object, uint6
     }
 }
 
-/* One made and dropped: of it, calloc and free through the domain are most. */
+static int visit_nothing(struct pm_object *object, pm_visit visit, void *arg)
+{
+    (void)object, (void)visit, (void)arg;
+    return 0;
+}
+
+/* One made and dropped: of it, calloc and free, through the domain or of a gc pool, are most. */
 static __attribute__((noinline)) void lives(struct pm_object *object, uint64_t rounds)
 {
     while (rounds--) {
@@ -45,14 +51,18 @@ static __attribute__((noinline)) void lives(struct pm_object *object, uint64_t r
 
 int main(int count, char **arguments)
 {
-    CHECK(count == 4, "usage: budget_objects owned|safepoint|life SIZE ROUNDS");
+    CHECK(count == 4, "usage: budget_objects owned|safepoint|life|gc SIZE ROUNDS");
     type.size = parse_number("SIZE", arguments[2]);
     uint64_t rounds = parse_number("ROUNDS", arguments[3]);
     void (*work)(struct pm_object *, uint64_t) = owned_pairs;
     if (strcmp(arguments[1], "safepoint") == 0)
         work = safepoints;
-    else if (strcmp(arguments[1], "life") == 0)
+    else if (strcmp(arguments[1], "life") == 0 || strcmp(arguments[1], "gc") == 0)
         work = lives;
+    if (strcmp(arguments[1], "gc") == 0) {
+        type.flags = PM_TYPE_GC;
+        type.traverse = visit_nothing;
+    }
     CHECK(pm_object_thread_attach(), "not attached");
     struct pm_object *object = pm_object_new(&type);
     work(object, 2000);

@@ -139,6 +139,35 @@ PM_API void pm_object_free(void *ptr);
 }
 #endif
 #endif
+#ifndef POOLMALLOC_GC_POOLS_H
+#define POOLMALLOC_GC_POOLS_H
+#include <stdbool.h>
+#include <stdint.h>
+#ifdef __cplusplus
+extern "C" {
+#endif
+#define PM_GC_BYTES_MAX 512
+PM_API void *pm_gc_calloc(size_t bytes);
+PM_API void pm_gc_free(void *block);
+struct pm_gc_pool {
+    char *first;
+    uint32_t block_bytes;
+    uint32_t blocks;
+};
+PM_API bool pm_gc_pools_walk(bool (*visit)(const struct pm_gc_pool *pool, void *arg), void *arg);
+PM_API void pm_gc_window(char **base, size_t *bytes);
+#if defined(__GNUC__)
+__attribute__((no_sanitize("address", "thread")))
+#endif
+static inline uint64_t
+pm_gc_peek(const void *block)
+{
+    return __atomic_load_n((const uint64_t *)block + 1, __ATOMIC_RELAXED);
+}
+#ifdef __cplusplus
+}
+#endif
+#endif
 #ifndef POOLMALLOC_HEAP_H
 #define POOLMALLOC_HEAP_H
 #ifdef __cplusplus

@@ -17,6 +17,9 @@ struct pm_type {
     void (*clear)(struct pm_object *object);
     void (*finalize)(struct pm_object *object);
     void (*free)(struct pm_object *object);
+    uint64_t (*hash)(struct pm_object *object);
+    bool (*equal)(struct pm_object *object, struct pm_object *other);
+    int (*compare)(struct pm_object *object, struct pm_object *other, int *result);
     uint64_t ready;
 };
 struct pm_object {
@@ -47,6 +50,7 @@ PM_API void pm_object_thread_resume(void);
 struct pm_object_self {
     uint32_t mine;
     uint32_t due;
+    struct pm_deferred_frame *frames;
 };
 PM_API extern __thread struct pm_object_self pm_object_self
     __attribute__((tls_model("initial-exec")));
@@ -83,6 +87,90 @@ PM_API bool pm_try_incref(struct pm_object *object);
 PM_API void pm_object_set_probed(struct pm_object *object);
 #define PM_OBJECT_FINALIZED 1u
 #define PM_OBJECT_PROBED 2u
+#define PM_OBJECT_REGISTERED 4u
+#ifdef __cplusplus
+}
+#endif
+#endif
+#ifndef POOLMALLOC_DEFERRED_H
+#define POOLMALLOC_DEFERRED_H
+#ifdef __cplusplus
+extern "C" {
+#endif
+#define PM_OBJECT_DEFERRED 64u
+PM_API bool pm_object_set_deferred(struct pm_object *object);
+struct pm_deferred_frame {
+    struct pm_deferred_frame *outer;
+    uintptr_t *references;
+    size_t count;
+};
+PM_API void pm_deferred_leave_slow(struct pm_deferred_frame *frame);
+static inline void pm_deferred_enter(struct pm_deferred_frame *frame, uintptr_t *references,
+                                     size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        references[i] = 0;
+    frame->references = references;
+    frame->count = count;
+    frame->outer = pm_object_self.frames;
+    pm_object_self.frames = frame;
+}
+static inline struct pm_object *pm_deferred_get(const struct pm_deferred_frame *frame, size_t i)
+{
+    return (struct pm_object *)(frame->references[i] & ~(uintptr_t)1);
+}
+static inline void pm_deferred_clear(struct pm_deferred_frame *frame, size_t i)
+{
+    uintptr_t old = frame->references[i];
+    frame->references[i] = 0;
+    if (old != 0 && (old & 1) == 0)
+        pm_decref((struct pm_object *)old);
+}
+static inline bool pm_deferred_is_set(const struct pm_object *object)
+{
+    return (__atomic_load_n(&object->flags, __ATOMIC_RELAXED) & PM_OBJECT_DEFERRED) != 0;
+}
+static inline void pm_deferred_set(struct pm_deferred_frame *frame, size_t i,
+                                   struct pm_object *object)
+{
+    uintptr_t old = frame->references[i];
+    if (pm_deferred_is_set(object)) {
+        frame->references[i] = (uintptr_t)object | 1;
+    } else {
+        pm_incref(object);
+        frame->references[i] = (uintptr_t)object;
+    }
+    if (old != 0 && (old & 1) == 0)
+        pm_decref((struct pm_object *)old);
+}
+static inline bool pm_deferred_try_set(struct pm_deferred_frame *frame, size_t i,
+                                       struct pm_object *object)
+{
+    uintptr_t old = frame->references[i], reference = 0;
+    if (pm_deferred_is_set(object))
+        reference = (uintptr_t)object | 1;
+    else if (pm_try_incref(object))
+        reference = (uintptr_t)object;
+    frame->references[i] = reference;
+    if (old != 0 && (old & 1) == 0)
+        pm_decref((struct pm_object *)old);
+    return reference != 0;
+}
+static inline void pm_deferred_leave(struct pm_deferred_frame *frame)
+{
+    if (__builtin_expect(pm_object_self.frames != frame, 0))
+        pm_deferred_leave_slow(frame);
+    for (size_t i = 0; i < frame->count; i++)
+        pm_deferred_clear(frame, i);
+    pm_object_self.frames = frame->outer;
+}
+PM_API size_t pm_deferred_reclaim(void);
+struct pm_deferred_stats {
+    size_t objects;
+    uint64_t reclaims;
+    uint64_t reclaimed;
+};
+PM_API void pm_deferred_get_stats(struct pm_deferred_stats *stats);
 #ifdef __cplusplus
 }
 #endif
@@ -94,6 +182,7 @@ extern "C" {
 #endif
 #define PM_QSBR_ITEMS_MAX 1024
 #define PM_QSBR_BYTES_MAX (1 << 20)
+#define PM_QSBR_POOLS_MAX 512
 PM_API bool pm_qsbr_attach(void);
 PM_API void pm_qsbr_detach(void);
 PM_API void pm_qsbr_quiescent(void);
@@ -105,8 +194,88 @@ struct pm_qsbr_stats {
     uint64_t items;
     uint64_t bytes;
     uint64_t waits;
+    uint64_t pools;
+    uint64_t items_max, bytes_max, pools_max;
 };
 PM_API void pm_qsbr_get_stats(struct pm_qsbr_stats *stats);
+#ifdef __cplusplus
+}
+#endif
+#endif
+#ifndef POOLMALLOC_VALUES_H
+#define POOLMALLOC_VALUES_H
+#ifdef __cplusplus
+extern "C" {
+#endif
+PM_API bool pm_hash(struct pm_object *object, uint64_t *hash);
+PM_API bool pm_equal(struct pm_object *object, struct pm_object *other);
+PM_API bool pm_compare(struct pm_object *object, struct pm_object *other, int *result);
+PM_API uint64_t pm_hash_bytes(const void *data, size_t bytes);
+PM_API extern struct pm_type pm_int_type;
+PM_API struct pm_object *pm_int_new(int64_t value);
+PM_API int64_t pm_int_get(const struct pm_object *integer);
+PM_API struct pm_object *pm_int_add(const struct pm_object *a, const struct pm_object *b);
+PM_API struct pm_object *pm_int_sub(const struct pm_object *a, const struct pm_object *b);
+PM_API struct pm_object *pm_int_mul(const struct pm_object *a, const struct pm_object *b);
+PM_API struct pm_object *pm_int_div(const struct pm_object *a, const struct pm_object *b);
+PM_API struct pm_object *pm_int_mod(const struct pm_object *a, const struct pm_object *b);
+PM_API struct pm_object *pm_int_from_text(const char *text, size_t bytes, int base);
+PM_API struct pm_object *pm_int_to_str(const struct pm_object *integer);
+PM_API extern struct pm_type pm_float_type;
+PM_API struct pm_object *pm_float_new(double value);
+PM_API double pm_float_get(const struct pm_object *number);
+PM_API struct pm_object *pm_float_from_text(const char *text, size_t bytes);
+PM_API struct pm_object *pm_float_to_str(const struct pm_object *number);
+PM_API extern struct pm_type pm_str_type;
+#define PM_STR_NOT_FOUND SIZE_MAX
+PM_API struct pm_object *pm_str_new(const char *text, size_t bytes);
+PM_API struct pm_object *pm_str_format(const char *format, ...)
+    __attribute__((format(printf, 1, 2)));
+PM_API const char *pm_str_text(const struct pm_object *string);
+PM_API size_t pm_str_bytes(const struct pm_object *string);
+PM_API size_t pm_str_points(const struct pm_object *string);
+PM_API bool pm_str_next(const struct pm_object *string, size_t *at, uint32_t *point);
+PM_API struct pm_object *pm_str_concat(struct pm_object *a, struct pm_object *b);
+PM_API struct pm_object *pm_str_slice(struct pm_object *string, size_t first, size_t end);
+PM_API size_t pm_str_find(const struct pm_object *string, const struct pm_object *part,
+                          size_t from);
+PM_API bool pm_str_intern(struct pm_object **string);
+PM_API bool pm_str_intern_immortal(struct pm_object **string);
+PM_API struct pm_object *pm_str_interned(const char *text, size_t bytes);
+PM_API struct pm_object *pm_str_literal(const char *text);
+PM_API bool pm_str_is_interned(const struct pm_object *string);
+struct pm_intern_stats {
+    uint64_t entries;
+    uint64_t table_bytes;
+    uint64_t locks;
+};
+PM_API void pm_intern_get_stats(struct pm_intern_stats *stats);
+PM_API extern struct pm_type pm_bytes_type;
+PM_API struct pm_object *pm_bytes_new(const void *data, size_t bytes);
+PM_API const void *pm_bytes_data(const struct pm_object *object);
+PM_API size_t pm_bytes_size(const struct pm_object *object);
+PM_API struct pm_object *pm_bytes_concat(struct pm_object *a, struct pm_object *b);
+PM_API struct pm_object *pm_bytes_slice(struct pm_object *object, size_t first, size_t end);
+PM_API size_t pm_bytes_find(const struct pm_object *object, const struct pm_object *part,
+                            size_t from);
+#ifdef __cplusplus
+}
+#endif
+#endif
+#ifndef POOLMALLOC_WEAK_H
+#define POOLMALLOC_WEAK_H
+#ifdef __cplusplus
+extern "C" {
+#endif
+typedef void (*pm_weakref_callback)(struct pm_object *weakref, struct pm_object *arg);
+PM_API struct pm_object *pm_weakref_new(struct pm_object *object, pm_weakref_callback callback,
+                                        struct pm_object *arg);
+PM_API struct pm_object *pm_weakref_get(struct pm_object *weakref);
+PM_API bool pm_is_weakref(const struct pm_object *object);
+PM_API size_t pm_weakref_count(const struct pm_object *object);
+PM_API size_t pm_weakref_list(const struct pm_object *object, struct pm_object **weakrefs,
+                              size_t room);
+#define PM_OBJECT_WEAK 8u
 #ifdef __cplusplus
 }
 #endif

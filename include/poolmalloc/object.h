@@ -36,9 +36,9 @@ typedef int (*pm_visit)(struct pm_object *object, void *arg);
 
 /*
  * A type. The program owns it and fills it in, the fields that it does not name being 0; it stays,
- * unchanged and where it is, as long as there are objects of it. All functions but traverse get an
+ * unchanged and where it is, as long as there are objects of it. clear, finalize and free get an
  * object that nobody else has any more, in the thread that dropped the last reference or in one
- * that did so on behalf of another; each may be NULL.
+ * that did so on behalf of another. Each function may be NULL.
  */
 struct pm_type {
     const char *name; /* for reports */
@@ -55,6 +55,16 @@ struct pm_type {
     /* After clear: gives back what the object holds besides references. The memory of the object
      * itself is not its business. */
     void (*free)(struct pm_object *object);
+    /* Values (poolmalloc/values.h); these are for objects in use, and keep no reference. Equal
+     * objects have equal hashes, of whatever types they are. UINT64_MAX: it has none, and errno
+     * says why (ENOTSUP: a part of it has none). NULL: by address, and if `equal` is set, none. */
+    uint64_t (*hash)(struct pm_object *object);
+    /* The other one may be of any type. NULL: equal to itself only. */
+    bool (*equal)(struct pm_object *object, struct pm_object *other);
+    /* 1, and *result is below, above or 0, as `object` is to `other`, which may be of any type; 0
+     * with errno ENOTSUP: there is no order of these types, EDOM: of these values. NULL: no order.
+     */
+    int (*compare)(struct pm_object *object, struct pm_object *other, int *result);
     uint64_t ready; /* the library's: 0 until pm_type_ready */
 };
 
@@ -133,8 +143,9 @@ PM_API void pm_object_thread_resume(void);
 
 /* What the thread counts by; the functions below read it, nobody else. */
 struct pm_object_self {
-    uint32_t mine; /* slot << 16 | 1; slot 0: not attached, or paused */
-    uint32_t due;  /* others left something to do at the next safepoint */
+    uint32_t mine;                    /* slot << 16 | 1; slot 0: not attached, or paused */
+    uint32_t due;                     /* others left something to do at the next safepoint */
+    struct pm_deferred_frame *frames; /* the one entered last (poolmalloc/deferred.h) */
 };
 PM_API extern __thread struct pm_object_self pm_object_self
     __attribute__((tls_model("initial-exec")));
@@ -234,8 +245,9 @@ PM_API bool pm_try_incref(struct pm_object *object);
  * thread that has a reference, before others can find it; again does nothing. */
 PM_API void pm_object_set_probed(struct pm_object *object);
 
-#define PM_OBJECT_FINALIZED 1u /* finalize was called, or is being called */
-#define PM_OBJECT_PROBED 2u    /* pm_try_incref may reach it */
+#define PM_OBJECT_FINALIZED 1u  /* finalize was called, or is being called */
+#define PM_OBJECT_PROBED 2u     /* pm_try_incref may reach it */
+#define PM_OBJECT_REGISTERED 4u /* of a PM_TYPE_GC type, and in no gc pool (gc_pools.h) */
 
 #ifdef __cplusplus
 }

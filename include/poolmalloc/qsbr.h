@@ -13,10 +13,10 @@
  * safepoint with something due is a quiescent point, and a paused thread counts as detached, unless
  * it has called pm_qsbr_attach itself. The memory of objects that are probed is freed through here.
  *
- * Bounds. Of one thread, PM_QSBR_ITEMS_MAX items and PM_QSBR_BYTES_MAX bytes wait at most, and one
- * item more. Who would go beyond it waits, quiescent itself, until the other threads have been
- * quiescent; one that is not for a second is named by a line on stderr. So a thread that never is
- * stops those who free, rather than that memory grows.
+ * Bounds. Of one thread, PM_QSBR_ITEMS_MAX items and PM_QSBR_BYTES_MAX bytes wait at most, in
+ * PM_QSBR_POOLS_MAX pools, and one item more. Who would go beyond it waits, quiescent itself, until
+ * the other threads have been quiescent; one that is not for a second is named by a line on stderr.
+ * So a thread that never is stops those who free, rather than that memory grows.
  */
 #ifndef POOLMALLOC_QSBR_H
 #define POOLMALLOC_QSBR_H
@@ -29,6 +29,7 @@ extern "C" {
 
 #define PM_QSBR_ITEMS_MAX 1024
 #define PM_QSBR_BYTES_MAX (1 << 20)
+#define PM_QSBR_POOLS_MAX 512
 
 /* Attaches the calling thread. True; false with errno ENOMEM. Again: it has to detach as often. A
  * thread that ends detaches itself. */
@@ -60,6 +61,11 @@ struct pm_qsbr_stats {
     uint64_t items;    /* that wait, of all threads and those gone */
     uint64_t bytes;
     uint64_t waits; /* how often somebody had to wait for others */
+    /* Pools that items lie in, at most: of two that were deferred one after the other it is seen
+     * whether they lie in one unit of 32 KiB. As long as an item waits, the pool around it serves
+     * no other size class and does not go back to the system. */
+    uint64_t pools;
+    uint64_t items_max, bytes_max, pools_max; /* the bounds of each thread, and of those gone */
 };
 
 /* Any thread. Figures of threads at work are as of some moment. */

@@ -37,7 +37,7 @@ extern "C" {
 #define PM_STATS_PAGE_FIELDS 64
 #define PM_STATS_PAGE_LOCKS 16
 
-/* A size class that has pools. */
+/* A block size that has pools, those of kind gc among them. */
 struct pm_stats_page_class {
     uint64_t block_bytes, pools, pool_bytes;
     uint64_t live_blocks, batched_blocks, available_blocks;

@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <stdint.h>
+#include <string.h>
 
 /* In builds for AddressSanitizer or valgrind a block has some bytes more, which stay out of bounds.
  */
@@ -55,6 +56,32 @@ static inline void *told_zero(void *block, size_t size)
 #else
     return told(block, size);
 #endif
+}
+
+#define CLEAR_INLINE_MAX 256 /* above it the C library's memset is faster */
+
+/* Whole granules: blocks consist of them. From both ends, so that small blocks take no loop; the
+ * empty asm keeps the compiler from making a call of memset of it. */
+PM_INLINE void clear_block(void *block, size_t last_byte)
+{
+#if !PM_WATCHED
+    typedef long granule __attribute__((vector_size(1 << PM_GRANULE_SHIFT), may_alias));
+    if (pm_likely(last_byte < CLEAR_INLINE_MAX)) {
+        granule *first = block, *last = first + last_byte / PM_GRANULE_BYTES;
+        *first = *last = (granule){0};
+        if (last_byte < 2 * PM_GRANULE_BYTES)
+            return;
+        first[1] = last[-1] = (granule){0};
+        if (last_byte < 4 * PM_GRANULE_BYTES)
+            return;
+        for (first += 2; first < last - 1; first++) {
+            *first = (granule){0};
+            __asm__("" : "+r"(first));
+        }
+        return;
+    }
+#endif
+    memset(block, 0, last_byte + 1);
 }
 
 static PM_COLD __attribute__((unused)) void *fail(int error)

@@ -146,6 +146,13 @@ static bool same_table(const struct pm_allocator *a, const struct pm_allocator *
            a->realloc == b->realloc && a->free == b->free;
 }
 
+bool pm_domain_is_default(enum pm_domain domain)
+{
+    if (pm_load_relaxed(&pm_domains.domains_now) == &pm_domains_unset) /* as in table_of */
+        pm_domains_start();
+    return same_table(pm_domain_table(domain), &pm_domains_default.of[domain]);
+}
+
 static bool same_set(const struct pm_domain_set *a, const struct pm_domain_set *b)
 {
     for (unsigned i = 0; i < PM_DOMAINS; i++) {

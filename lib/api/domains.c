@@ -53,43 +53,41 @@ static PM_NOINLINE void *hooked_realloc(enum pm_domain domain, void *ptr, size_t
     return table->realloc(table->context, ptr, size);
 }
 
+/* The object domain gives back blocks of gc pools as well, which no hook has seen. */
 static PM_NOINLINE void hooked_free(enum pm_domain domain, void *ptr)
 {
+    if (domain == PM_DOMAIN_OBJECT && pm_heap_in_gc_pool(ptr)) {
+        pm_thread_free(ptr, "free");
+        return;
+    }
     const struct pm_allocator *table = table_of(domain);
     table->free(table->context, ptr);
 }
 
-/* Relaxed: where it finds NULL nothing more is read, and where it does not, the pointer is loaded
- * again, in order. */
-PM_INLINE bool is_hooked(void)
-{
-    return pm_load_relaxed(&pm_domains.domains_now) != NULL;
-}
-
 PM_INLINE void *domain_malloc(enum pm_domain domain, size_t size)
 {
-    if (pm_unlikely(is_hooked()))
+    if (pm_unlikely(pm_domains_are_hooked()))
         return hooked_malloc(domain, size);
     return PM_WATCHED ? pm_malloc(size) : pm_thread_malloc(size);
 }
 
 PM_INLINE void *domain_calloc(enum pm_domain domain, size_t count, size_t size)
 {
-    if (pm_unlikely(is_hooked()))
+    if (pm_unlikely(pm_domains_are_hooked()))
         return hooked_calloc(domain, count, size);
     return pm_calloc(count, size);
 }
 
 PM_INLINE void *domain_realloc(enum pm_domain domain, void *ptr, size_t size)
 {
-    if (pm_unlikely(is_hooked()))
+    if (pm_unlikely(pm_domains_are_hooked()))
         return hooked_realloc(domain, ptr, size);
     return pm_realloc(ptr, size + (size == 0)); /* pm_realloc would free */
 }
 
 PM_INLINE void domain_free(enum pm_domain domain, void *ptr)
 {
-    if (pm_unlikely(is_hooked()))
+    if (pm_unlikely(pm_domains_are_hooked()))
         return hooked_free(domain, ptr);
     pm_thread_free(ptr, "free");
 }

@@ -38,6 +38,16 @@ extern const struct pm_domain_set pm_domains_default PM_HIDDEN;
 /* Every domain by pm_malloc & co., whoever serves those. */
 extern const struct pm_domain_set pm_domains_of_malloc PM_HIDDEN;
 
+/* Relaxed: where it finds NULL nothing more is read, and where it does not, the pointer is loaded
+ * again, in order. */
+PM_INLINE bool pm_domains_are_hooked(void)
+{
+    return pm_load_relaxed(&pm_domains.domains_now) != NULL;
+}
+
+/* The domain has its default table; also when others have not. */
+bool pm_domain_is_default(enum pm_domain domain);
+
 /* The table in charge of the domain. Any thread. */
 PM_INLINE const struct pm_allocator *pm_domain_table(enum pm_domain domain)
 {

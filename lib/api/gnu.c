@@ -94,9 +94,10 @@ static void put_size(FILE *stream, const char *element, const char *type, uint64
 /* `total` and `count` are of what is free, as glibc has it. */
 static void put_class(FILE *stream, const struct pm_figures *f, unsigned class, unsigned from)
 {
+    const char *kind = pm_class_is_gc(class) ? " kind=\"gc\"" : "";
     const struct pm_class_stats *stats = &f->classes[class];
     uint64_t available = stats->pools * pm_class_capacity(class) - stats->live_blocks;
-    put(stream, "<size from=\"%u\" to=\"%u\" total=\"%lu\" count=\"%lu\"", from,
+    put(stream, "<size%s from=\"%u\" to=\"%u\" total=\"%lu\" count=\"%lu\"", kind, from,
         (unsigned)pm_class_bytes(class), (unsigned long)(available * pm_class_bytes(class)),
         (unsigned long)available);
     put(stream, " used=\"%lu\" pools=\"%lu\"/>\n", (unsigned long)stats->live_blocks,
@@ -107,11 +108,15 @@ static void put_classes(FILE *stream, const struct pm_figures *f)
 {
     put(stream, "<sizes>\n");
     for (unsigned class = 0, below = 0; class < PM_CLASSES; class ++) {
-        if (!pm_class_is_used(class))
+        if (pm_class_is_gc(class))
             continue;
         if (f->classes[class].pools != 0)
             put_class(stream, f, class, below + 1);
         below = pm_class_bytes(class);
+    }
+    for (unsigned bytes = 1; bytes <= PM_SMALL_MAX; bytes += 1u << PM_GC_STEP_SHIFT) {
+        if (f->classes[pm_class_gc(bytes)].pools != 0)
+            put_class(stream, f, pm_class_gc(bytes), bytes);
     }
     put(stream, "</sizes>\n");
 }

@@ -41,7 +41,7 @@ struct pm_class_stats pm_je_class_at_epoch(unsigned class) PM_HIDDEN;
 
 /* The size classes that malloc uses are jemalloc's bins, smallest first. */
 #define PM_JE_SMALL_BINS (PM_SMALL_MAX >> PM_GRANULE_SHIFT)
-#define PM_JE_BINS (PM_JE_SMALL_BINS + PM_CLASSES - PM_SMALL_CLASSES)
+#define PM_JE_BINS (PM_JE_SMALL_BINS + PM_PLAIN_CLASSES - PM_SMALL_CLASSES)
 #define PM_JE_QUANTUM PM_GRANULE_BYTES
 
 #endif

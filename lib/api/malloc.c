@@ -15,8 +15,6 @@
 #include <errno.h>
 #include <string.h>
 
-#define CLEAR_INLINE_MAX 256 /* above it the C library's memset is faster */
-
 /* The fast paths start a line: a pair of calls took a quarter longer where free began in the middle
  * of one. */
 #define FAST __attribute__((aligned(PM_LINE_BYTES)))
@@ -31,30 +29,6 @@ FAST void pm_free(void *ptr)
     pm_thread_free(ptr, "free");
 }
 
-/* Whole granules: blocks consist of them. From both ends, so that small blocks take no loop; the
- * empty asm keeps the compiler from making a call of memset of it. */
-PM_INLINE void clear(void *block, size_t last_byte)
-{
-#if !PM_WATCHED
-    typedef long granule __attribute__((vector_size(1 << PM_GRANULE_SHIFT), may_alias));
-    if (pm_likely(last_byte < CLEAR_INLINE_MAX)) {
-        granule *first = block, *last = first + last_byte / PM_GRANULE_BYTES;
-        *first = *last = (granule){0};
-        if (last_byte < 2 * PM_GRANULE_BYTES)
-            return;
-        first[1] = last[-1] = (granule){0};
-        if (last_byte < 4 * PM_GRANULE_BYTES)
-            return;
-        for (first += 2; first < last - 1; first++) {
-            *first = (granule){0};
-            __asm__("" : "+r"(first));
-        }
-        return;
-    }
-#endif
-    memset(block, 0, last_byte + 1);
-}
-
 void *pm_calloc(size_t count, size_t size)
 {
     size_t bytes;
@@ -66,7 +40,7 @@ void *pm_calloc(size_t count, size_t size)
     void *block = pm_thread_try_malloc(room - 1);
     if (pm_unlikely(block == NULL))
         return told_zero(pm_thread_calloc_medium(room), bytes);
-    clear(told(block, bytes), bytes - 1);
+    clear_block(told(block, bytes), bytes - 1);
     return block;
 }
 

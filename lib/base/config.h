@@ -71,9 +71,18 @@
 #define PM_SMALL_CLASSES 64
 #define PM_BLOCK_MAX_SHIFT (PM_UNIT_SHIFT + 1)
 #define PM_BLOCK_MAX ((size_t)1 << PM_BLOCK_MAX_SHIFT) /* above it: spans */
-#define PM_CLASSES (PM_SMALL_CLASSES + 8 * (PM_BLOCK_MAX_SHIFT - 9))
+#define PM_PLAIN_CLASSES (PM_SMALL_CLASSES + 8 * (PM_BLOCK_MAX_SHIFT - 9))
 #define PM_POOL_MIN_BLOCKS 16 /* of medium pools, as far as the next constant allows */
 #define PM_POOL_UNITS_MAX 16
+
+/* Classes of pools of kind gc: 16-byte steps up to the small limit. They have the numbers of small
+ * classes that malloc does not use, where it uses only each second one; else further numbers. */
+#define PM_GC_STEP_SHIFT 4
+#define PM_GC_AMID (PM_GRANULE_SHIFT == 4)
+#define PM_GC_CLASSES (PM_SMALL_MAX >> PM_GC_STEP_SHIFT)
+#define PM_CLASSES (PM_PLAIN_CLASSES + (PM_GC_AMID ? 0 : PM_GC_CLASSES))
+#define PM_GC_PAUSE 255 /* asks for memory that are left out after one brought none of the window  \
+                         */
 
 /* Requests up to this size find their pool by one table look-up. */
 #define PM_DIRECT_MAX 1024
@@ -173,6 +182,12 @@
  * it is left to what is not in arenas: free memory beyond the rest is not kept. */
 #define PM_GROUP_LOOK_NS 1000000000ull
 #define PM_GROUP_SPARE_PART 8
+
+/* The object layer: integers that are there once, up to the default of the option small_ints_to and
+ * the most that it takes. */
+#define PM_SMALL_INT_FIRST (-5)
+#define PM_SMALL_INT_LAST_DEFAULT 256
+#define PM_SMALL_INT_LAST_MAX 1024
 
 _Static_assert(PM_UNIT_SHIFT >= 12 && PM_UNIT_SHIFT <= 15, "unit size");
 _Static_assert(PM_ARENA_UNITS == 64, "an arena's state is kept in 64-bit words");

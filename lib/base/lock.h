@@ -27,6 +27,7 @@ enum pm_rank {
     PM_RANK_DECOMMIT, /* memory of arenas that is read stays committed: held over system calls */
     PM_RANK_ARENA,    /* the arena list: no system call under it */
     PM_RANK_TRACE,    /* traces of what is in no window: nothing is taken under it */
+    PM_RANK_GC,       /* a gc pool is looked at by a walk: nothing is taken under it */
     PM_RANK_COUNT
 };
 

@@ -143,7 +143,14 @@
       "how many different stacks, by size of their blocks, a profile can have")                    \
     X(TEXT, leak_report, "off", 0, 0, ANYTIME,                                                     \
       "off, on or a file to which a report of the sampled blocks that are live is appended at "    \
-      "exit; on: stderr")
+      "exit; on: stderr")                                                                          \
+    X(NUMBER, small_ints_to, PM_SMALL_INT_LAST_DEFAULT, PM_SMALL_INT_LAST_DEFAULT,                 \
+      PM_SMALL_INT_LAST_MAX, AT_START,                                                             \
+      "of libpoolobject: integers from -5 up to this one are there once, and immortal")            \
+    X(TEXT, hash_seed, "random", 0, 0, AT_START,                                                   \
+      "of libpoolobject: random or a number up to 4294967295, of which the key is made that "      \
+      "strings are hashed with; the same number gives the same hashes, and those of "              \
+      "PYTHONHASHSEED")
 
 enum pm_option_kind { PM_OPTION_BYTES, PM_OPTION_NUMBER, PM_OPTION_CHOICE, PM_OPTION_TEXT };
 enum pm_option_when { PM_OPTION_AT_START, PM_OPTION_ANYTIME };

@@ -73,6 +73,21 @@ PM_NOINLINE void *pm_thread_malloc_slow(size_t n)
     return alloc_class_slow(pm_class_of(n), &zero);
 }
 
+void *pm_thread_gc_slow(size_t n)
+{
+    bool zero;
+    struct pm_heap *self = pm_heap_self;
+    if (PM_VALGRIND || pm_watch_asked() != NULL) /* who is told of each block */
+        return NULL;
+    if (!self->real && pm_sampling_on()) /* as in pm_sample_refill */
+        return NULL;
+    if (pm_unlikely(self->gc_pause != 0)) { /* never in a sentinel */
+        self->gc_pause--;
+        return NULL;
+    }
+    return alloc_class_slow(pm_class_gc(n), &zero);
+}
+
 static PM_COLD void *alloc_span(size_t n, size_t align, bool *zero)
 {
     bool able = pm_hook_depth == 0 && pm_heap_process_init();
@@ -268,18 +283,30 @@ size_t pm_heap_usable(const void *ptr, const char *function)
     return pool->block_bytes;
 }
 
-bool pm_heap_in_small_pool(const void *ptr)
+/* The remote line of the pool that the address lies in; NULL: in none. */
+static struct pm_remote *remote_around(const void *plain)
 {
-    const void *plain = pm_untagged(ptr);
     size_t unit;
     struct pm_window *w = pm_window_locate(plain, &unit);
     if (w == NULL)
-        return false;
+        return NULL;
     uint64_t route = pm_load_relaxed(pm_window_route(w, unit));
     uint64_t owner = route & ~PM_ROUTE_DISTANCE_MASK;
     if (owner == PM_ROUTE_VOID || owner == PM_ROUTE_SPAN)
-        return false;
-    return pm_remote_at(w, unit - (route & PM_ROUTE_DISTANCE_MASK))->block_bytes <= PM_SMALL_MAX;
+        return NULL;
+    return pm_remote_at(w, unit - (route & PM_ROUTE_DISTANCE_MASK));
+}
+
+bool pm_heap_in_small_pool(const void *ptr)
+{
+    const struct pm_remote *remote = remote_around(pm_untagged(ptr));
+    return remote != NULL && remote->block_bytes <= PM_SMALL_MAX;
+}
+
+bool pm_heap_in_gc_pool(const void *ptr)
+{
+    struct pm_remote *remote = remote_around(ptr);
+    return remote != NULL && pm_class_is_gc(pm_load_relaxed(&remote->class));
 }
 
 bool pm_heap_resize(void *ptr, size_t n, const char *function)

@@ -9,6 +9,7 @@
  *                               +-> pm_thread_malloc_medium   above PM_DIRECT_MAX
  *   new    -> pm_thread_malloc_at_hand, then malloc's
  *   calloc -> pm_thread_try_malloc -> pm_thread_calloc_medium the same, and above PM_DIRECT_MAX
+ *   gc     -> pm_thread_try_gc -> pm_thread_gc_slow           the same, as far as gc pools serve
  *   free   -> pm_thread_free ---+-> pm_thread_free_remote     another owner, none, a span
  *                               +-> pm_thread_free_elsewhere  NULL, another window, foreign
  *                               +-> pm_heap_pool_emptied      nothing live in the pool any more
@@ -56,6 +57,16 @@ PM_INLINE void *pm_thread_malloc_at_hand(size_t n)
 PM_INLINE void *pm_thread_try_malloc(size_t last_byte)
 {
     struct pm_pool *pool = pm_heap_self->direct[(last_byte >> PM_GRANULE_SHIFT) + 1];
+    void *block = pool->free;
+    if (pm_likely(block != NULL))
+        pool->free = pm_block_next(block);
+    return block;
+}
+
+/* The same of a gc pool: last_byte + 1 bytes, 1..PM_SMALL_MAX. */
+PM_INLINE void *pm_thread_try_gc(size_t last_byte)
+{
+    struct pm_pool *pool = pm_heap_self->current[pm_class_gc(last_byte + 1)];
     void *block = pool->free;
     if (pm_likely(block != NULL))
         pool->free = pm_block_next(block);

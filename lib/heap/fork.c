@@ -22,6 +22,7 @@
  *   DECOMMIT   nothing: the units that were on their way are lost, as with any purge
  *   ARENA      the lists are made anew from the arenas' bits
  *   TRACE      nothing: each change takes effect with one store
+ *   GC         nothing: what it guards is only looked at
  *
  * Locks of the interrupted code stay its own, in parent and child; it goes on when the handler
  * returns.

@@ -48,6 +48,7 @@ struct pm_heap {
     _Atomic uint64_t kept_bytes;          /* in `kept` */
     unsigned kept_last;                   /* slot that was filled last */
     unsigned slow_calls;                  /* since the start; for looking at the clock */
+    unsigned gc_pause; /* so many times no gc pool is looked for: memory was outside the window */
     /* Statistics: written by the owner, read by anybody. */
     _Atomic uint64_t mallocs, frees, remote_frees, remote_batches, refills, adopted;
     _Atomic uint64_t refills_seen; /* by whoever purged by deadline last */
@@ -75,6 +76,10 @@ void *pm_thread_malloc_medium(size_t n);
 void *pm_thread_malloc_aligned(size_t n, size_t align);
 void *pm_thread_calloc_medium(size_t n); /* any size */
 
+/* A block of a gc pool, 1..PM_SMALL_MAX bytes, when the current pool of the class has none to pop.
+ * NULL: there is none now, for whatever reason; another kind of block may be had. */
+void *pm_thread_gc_slow(size_t n);
+
 /* `function` is the name that an error report shows. */
 void pm_thread_free_elsewhere(void *ptr, const char *function); /* outside the first window */
 /* In the first window, of a unit that is not the calling thread's. */
@@ -96,6 +101,8 @@ enum pm_heap_where pm_heap_block_at(const void *ptr, char **start, size_t *bytes
 /* Whether ptr lies in a live block of a pool of a small class, at its start or not. False also when
  * it lies in no memory of ours. */
 bool pm_heap_in_small_pool(const void *ptr);
+/* Whether ptr lies in a gc pool; in a live block if in any, and a live block stays where it is. */
+bool pm_heap_in_gc_pool(const void *ptr);
 /* Changes the size in place if it makes sense. */
 bool pm_heap_resize(void *ptr, size_t n, const char *function);
 

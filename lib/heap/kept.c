@@ -139,6 +139,10 @@ struct pm_pool *pm_heap_take_kept(struct pm_heap *heap, unsigned class)
         return pool;
     }
     struct pm_run run = pm_pool_run(pool);
+    if (pm_class_is_gc(class) && pm_unlikely(!pm_gc_may_lie_at(run.base))) {
+        pm_arena_give_run(&run);
+        return NULL;
+    }
     return pm_pool_cut(&run, class, pm_heap_route(heap));
 }
 

@@ -28,6 +28,11 @@ void pm_heap_account(struct pm_heap *heap, struct pm_pool *pool, unsigned local)
 /* The size slots that the class serves, first and last; none: first > last. */
 static void direct_slots(unsigned class, unsigned *first, unsigned *last)
 {
+    if (pm_class_is_gc(class)) {
+        *first = 1;
+        *last = 0;
+        return;
+    }
     if (class<PM_SMALL_CLASSES &&class> PM_GRANULE_BYTES / 8) { /* a step is a granule */
         *first = *last = (class + 1) * 8 / (unsigned)PM_GRANULE_BYTES;
         return;
@@ -45,7 +50,7 @@ void pm_heap_set_current(struct pm_heap *heap, unsigned class, struct pm_pool *p
     heap->current[class] = pool;
     heap->used_classes[class / 64] |= (uint64_t)1 << class % 64;
     for (direct_slots(class, &slot, &last); slot <= last; slot++)
-        heap->direct[slot] = pool;
+        heap->direct[slot] = pool; /* of a gc class: none */
     if (pool == &pm_pool_none)
         return;
     pool->place = PM_PLACE_CURRENT;
@@ -126,6 +131,11 @@ static struct pm_pool *take_fresh(struct pm_heap *heap, unsigned class)
     struct pm_run run;
     if (!pm_heap_take_units(heap, pm_class_units(class), &run))
         return NULL;
+    if (pm_class_is_gc(class) && pm_unlikely(!pm_gc_may_lie_at(run.base))) {
+        heap->gc_pause = PM_GC_PAUSE;
+        pm_arena_give_run(&run);
+        return NULL;
+    }
     return pm_pool_cut(&run, class, pm_heap_route(heap));
 }
 

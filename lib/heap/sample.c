@@ -110,7 +110,7 @@ static void *take_sample(unsigned class)
 void *pm_sample_cold(unsigned class)
 {
     struct pm_heap *self = pm_heap_self;
-    if (self == &pm_heap_making || !chosen_at_once(pm_class_bytes(class)))
+    if (self == &pm_heap_making || pm_class_is_gc(class) || !chosen_at_once(pm_class_bytes(class)))
         return NULL;
     pm_heap_self = &pm_heap_making;
     void *block = take_sample(class);
@@ -219,28 +219,53 @@ static void draw_anew(struct pm_heap *heap)
         heap->until[class] = draw(class);
 }
 
-/* The chosen allocation has a block of the current pool, which goes back to its list. NULL: out of
- * memory, then it keeps that. */
+/* The block of the current pool that was not returned after all. */
+static void put_back(struct pm_heap *heap, unsigned class, void *block)
+{
+    struct pm_pool *pool = heap->current[class];
+    if (block == NULL)
+        return;
+    pm_block_set_next(block, pool->free);
+    pool->free = block;
+}
+
+/* A gc block is in a gc pool, or is none. The caller gets none, and asks for a plain one of that
+ * size in its place: that is the sample. (With a granule of 8, one of the size class below may be
+ * asked for; the next one of this class is it then.) */
+static void choose_in_its_place(struct pm_heap *heap, unsigned gc_class)
+{
+    unsigned class = pm_class_of(pm_class_bytes(gc_class));
+    struct pm_pool *pool = heap->current[class];
+    if (pool != &pm_pool_none)
+        pm_heap_account(heap, pool, pm_pool_count_local(pool));
+    heap->until[class] = 1;
+    bound(heap, class, 0, END_OF_LIST);
+}
+
+/* What is returned in place of the block, if it is the chosen one; NULL: of a gc class. */
 static void *exchange(struct pm_heap *heap, unsigned class, void *block)
 {
     heap->until[class] = draw(class);
-    void *sample = take_sample(class);
-    if (sample != NULL && block != NULL) {
-        struct pm_pool *pool = heap->current[class];
-        pm_block_set_next(block, pool->free);
-        pool->free = block;
-    }
+    bool gc = pm_class_is_gc(class);
+    void *sample = gc ? NULL : take_sample(class);
+    if (!gc && sample == NULL) /* out of memory */
+        return block;
+    put_back(heap, class, block);
+    if (gc)
+        choose_in_its_place(heap, class);
     return sample;
 }
 
 static PM_NOINLINE void *refill_near(struct pm_heap *heap, unsigned class, void *block, bool *zero)
 {
-    void *sample = NULL;
+    void *given = block;
     draw_anew(heap);
-    if ((int32_t)heap->until[class] <= 1 && (sample = exchange(heap, class, block)) != NULL)
+    if ((int32_t)heap->until[class] <= 1)
+        given = exchange(heap, class, block);
+    if (given != block)
         *zero = false;
-    bound(heap, class, sample == NULL && block != NULL, END_OF_LIST);
-    return sample != NULL ? sample : block;
+    bound(heap, class, block != NULL && given == block, END_OF_LIST);
+    return given;
 }
 
 /* As long as the chosen one is far, the list may have all that the pool has. */

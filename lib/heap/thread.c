@@ -97,6 +97,7 @@ static bool init_once(void)
     pm_lock_register(&pm_registry_lock);
     pm_lock_register(&pm_cold_lock);
     pm_floating_init();
+    pm_gc_init();
     pm_arena_set_reclaim(pm_heap_reclaim);
     if (!pm_arena_init())
         return false;

@@ -6,6 +6,8 @@
  *   object.c    types, birth, death            report.c   named errors
  *   counts.c    the slow halves of the counts  memory.c   where objects' memory comes from
  *   slots.c     owners: attach, pause, fork    queue.c    references that wait for an owner
+ *   weak.c      weak references, and weak_table.c which there are to an object
+ *   world.c     stopping all threads           deferred.c references in frames, summed then
  */
 #ifndef PM_OBJECT_INTERNAL_H
 #define PM_OBJECT_INTERNAL_H
@@ -49,6 +51,21 @@ static inline _Atomic uint32_t *pm_owned_of(const struct pm_object *object)
 static inline _Atomic uint32_t *pm_shared_of(const struct pm_object *object)
 {
     return (_Atomic uint32_t *)&object->shared;
+}
+
+/* Sets a flag of the header, which others may do, too. */
+static inline void pm_object_set_flag(struct pm_object *object, unsigned flag)
+{
+    pm_schedule_point();
+    /* Relaxed: the counts, or the stopped world, order who relies on it. */
+    atomic_fetch_or_explicit((_Atomic uint8_t *)&object->flags, (uint8_t)flag,
+                             memory_order_relaxed);
+}
+
+/* Relaxed: what others may change of it while one has no reference, the counts have ordered. */
+static inline uint8_t pm_flags_of(const struct pm_object *object)
+{
+    return pm_load_relaxed((_Atomic uint8_t *)&object->flags);
 }
 
 static inline enum pm_state pm_state_of(uint32_t shared)
@@ -147,6 +164,14 @@ struct pm_slot *pm_slot_of(uint32_t number);
 void pm_slot_let_others(struct pm_slot *slot);
 void pm_slot_let_nobody(struct pm_slot *slot);
 
+/* Asks every thread that runs, but the stopper's, to come to a safepoint. The number of one of
+ * them; 0: none runs. */
+long pm_slots_ask_to_stop(const struct pm_slot *stopper);
+
+/* What each attached thread has for others to read. By who has stopped the world; `visit` takes no
+ * lock. */
+void pm_slots_each_self(void (*visit)(const struct pm_object_self *self, void *arg), void *arg);
+
 /* The most bytes of objects that wait for one owner. A single object may be larger. */
 extern size_t pm_queue_bytes_max PM_HIDDEN;
 /* How long a thread waits for an owner before that is reported. */
@@ -169,6 +194,9 @@ _Noreturn void pm_object_fatal_below_zero(const char *function, const struct pm_
 _Noreturn void pm_object_fatal_dead(const char *function, const struct pm_object *object);
 /* There are more references than can be counted. */
 _Noreturn void pm_object_fatal_too_many(const char *function, const struct pm_object *object);
+/* The object is not of the type that the function is for. */
+_Noreturn void pm_object_fatal_wrong_type(const char *function, const struct pm_object *object,
+                                          const struct pm_type *wanted);
 /* The thread is attached, paused or neither, and should be something else. */
 _Noreturn void pm_object_fatal_state(const char *function, const char *what);
 /* An assertion of the check build failed. */

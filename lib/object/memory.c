@@ -1,23 +1,45 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where the memory of objects comes from: the object domain, so that its hooks see them. That of a
- * probed one goes back when nobody can look at it any more. Attached threads.
+ * Where the memory of objects comes from. Those that may be part of cycles lie in pools of kind gc,
+ * where a collector finds them by walking the pools; but for large ones, and where somebody wants
+ * to see each allocation. These, flagged as such, and all others are blocks of the object domain,
+ * so that its hooks see them. The memory of a probed object goes back when nobody can look at it
+ * any more. Attached threads.
  */
 #include "object/qsbr_internal.h"
 
 #include "poolmalloc/domains.h"
+#include "poolmalloc/gc_pools.h"
+
+/* A gc pool serves it, or has none of it now. */
+static PM_NOINLINE struct pm_object *take_for_collector(size_t bytes)
+{
+    struct pm_object *object = pm_gc_calloc(bytes);
+    if (__builtin_expect(object != NULL, 1))
+        return object;
+    object = pm_object_calloc(1, bytes);
+    if (object != NULL)
+        object->flags = PM_OBJECT_REGISTERED;
+    return object;
+}
 
 struct pm_object *pm_object_memory_take(const struct pm_type *type, size_t bytes)
 {
-    (void)type;
+    if ((type->flags & PM_TYPE_GC) != 0)
+        return take_for_collector(bytes);
     return pm_object_calloc(1, bytes);
+}
+
+static PM_NOINLINE void give_probed(struct pm_object *object)
+{
+    pm_qsbr_defer(pm_object_free, object, pm_object_bytes(object));
 }
 
 void pm_object_memory_give(struct pm_object *object)
 {
     /* Relaxed: the counts have ordered it. */
     if ((pm_load_relaxed((_Atomic uint8_t *)&object->flags) & PM_OBJECT_PROBED) != 0)
-        pm_qsbr_defer(pm_object_free, object, pm_object_bytes(object));
+        give_probed(object);
     else
-        pm_object_free(object);
+        pm_object_free(object); /* of a gc pool, too */
 }

@@ -6,7 +6,7 @@
  * Objects that die by each other (a list, a tree) would nest as deep as they go: beyond some depth
  * dead ones are put by, and the outermost call goes on with them.
  */
-#include "object/internal.h"
+#include "object/weak.h"
 
 #include "poolmalloc/domains.h"
 
@@ -106,7 +106,9 @@ static bool finalize(struct pm_object *object, const struct pm_type *type)
     type->finalize(object);
     if (pm_is_unique(object))
         return false;
-    pm_decref(object); /* perhaps it dies at once, and is finalized already */
+    if ((pm_flags_of(object) & PM_OBJECT_PROBED) != 0)
+        pm_object_set_probed(object); /* what it was before */
+    pm_decref(object);                /* perhaps it dies at once, and is finalized already */
     return true;
 }
 
@@ -118,6 +120,8 @@ static void dispose(struct pm_object *object)
     /* From here on, whoever takes or drops a reference is told. */
     pm_store_relaxed(pm_owned_of(object), 0);
     pm_store_relaxed(pm_shared_of(object), PM_SHARED_DEAD);
+    if ((pm_flags_of(object) & PM_OBJECT_WEAK) != 0)
+        pm_weak_dying(object);
     if (type->clear != NULL)
         type->clear(object);
     if (type->free != NULL)

@@ -3,6 +3,7 @@
 #include "object/testing.h"
 
 #include "poolmalloc/domains.h"
+#include "poolmalloc/gc_pools.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -92,6 +93,67 @@ ISOLATED(objects_live_in_the_object_domain)
     require(taken == 1 && given == 0);
     pm_decref(object);
     require(taken == 1 && given == 1);
+}
+
+static bool is_in_gc_pool(const struct pm_gc_pool *pool, void *arg)
+{
+    size_t offset = (size_t)(*(char **)arg - pool->first);
+    return offset / pool->block_bytes >= pool->blocks; /* false: found, and that is all */
+}
+
+/* As a collector looks at it, which does not know whether there is an object. */
+static bool says_dead(const struct pm_object *block)
+{
+    uint64_t counts = pm_gc_peek(block);
+    uint32_t owned = (uint32_t)counts, shared = (uint32_t)(counts >> 32);
+    return (owned & 0xffff) == 0 && (shared == 0 || shared == PM_SHARED_DEAD);
+}
+
+static struct pm_type gc_row_type = {
+    .name = "gc row",
+    .size = sizeof(struct pm_var_object),
+    .item_size = 16,
+    .flags = PM_TYPE_GC,
+    .traverse = test_box_traverse,
+};
+
+ISOLATED(what_may_be_part_of_a_cycle_lies_in_a_gc_pool_unless_it_is_large)
+{
+    require(pm_object_thread_attach());
+    struct pm_object *box = test_box_new(), *probed = test_box_new();
+    struct pm_object *row = &pm_object_new_var(&row_type, 3)->object;
+    struct pm_object *large = &pm_object_new_var(&gc_row_type, PM_GC_BYTES_MAX)->object;
+    require(!pm_gc_pools_walk(is_in_gc_pool, &box) && !says_dead(box));
+    require(pm_gc_pools_walk(is_in_gc_pool, &row));
+    require(pm_gc_pools_walk(is_in_gc_pool, &large));
+    require(box->flags == 0 && row->flags == 0 && large->flags == PM_OBJECT_REGISTERED);
+    pm_decref(box);
+    require(!pm_gc_pools_walk(is_in_gc_pool, &box) && says_dead(box)); /* a free block */
+    pm_object_set_probed(probed);
+    pm_decref(probed);
+    require(says_dead(probed)); /* it waits for others to be quiescent */
+    require(test_box_new() == box);
+    pm_decref(row);
+    pm_decref(large);
+    pm_object_thread_detach();
+}
+
+ISOLATED(where_a_hook_sees_them_it_sees_those_too)
+{
+    const struct pm_allocator hook = {NULL, hook_malloc, hook_calloc, hook_realloc, hook_free};
+    require(pm_object_thread_attach());
+    struct pm_object *before = test_box_new();
+    require(pm_get_allocator(PM_DOMAIN_OBJECT, &below));
+    require(pm_set_allocator(PM_DOMAIN_OBJECT, &hook));
+    struct pm_object *object = test_box_new();
+    require(taken == 1 && object->flags == PM_OBJECT_REGISTERED);
+    pm_decref(before); /* not the hook's */
+    require(given == 0);
+    require(pm_set_allocator(PM_DOMAIN_OBJECT, &below));
+    struct pm_object *after = test_box_new();
+    require(after->flags == 0);
+    pm_decref(after);
+    pm_decref(object);
 }
 
 static void *refuse(void *context, size_t count, size_t size)
@@ -287,6 +349,8 @@ int main(void)
         cmocka_unit_test(the_header_has_16_bytes_and_names_its_type),
         cmocka_unit_test(an_object_with_items_has_room_for_all_of_them_and_they_are_zero),
         cmocka_unit_test(objects_live_in_the_object_domain),
+        cmocka_unit_test(what_may_be_part_of_a_cycle_lies_in_a_gc_pool_unless_it_is_large),
+        cmocka_unit_test(where_a_hook_sees_them_it_sees_those_too),
         cmocka_unit_test(without_memory_there_is_no_object_and_errno_says_so),
         cmocka_unit_test(a_chain_of_a_million_dies_on_a_small_stack),
         cmocka_unit_test(an_object_is_finalized_then_cleared_then_freed),

@@ -16,6 +16,7 @@
  * for each other, and what is waited for is a thread that runs.
  */
 #include "object/qsbr_internal.h"
+#include "object/world.h"
 
 #include "poolmalloc/domains.h"
 
@@ -192,9 +193,13 @@ void pm_queue_drain(struct pm_slot *slot)
 void pm_safepoint_slow(void)
 {
     struct pm_object_thread *thread = &pm_object_thread;
-    /* Relaxed: set again by whoever puts something in after the look, which is under the lock. */
-    pm_store_relaxed((_Atomic uint32_t *)&pm_object_self.due, 0);
-    if (thread->slot == NULL || thread->paused || thread->draining)
+    /* Set again by whoever puts something in after the look, which is under the lock. Acquire: that
+     * the world stops; pairs with pm_slots_ask_to_stop. */
+    pm_exchange_acquire((_Atomic uint32_t *)&pm_object_self.due, 0);
+    if (thread->slot == NULL || thread->paused)
+        return;
+    pm_world_stop_here();
+    if (thread->draining)
         return;
     thread->draining = true;
     pm_queue_drain(thread->slot);

@@ -82,6 +82,13 @@ void pm_object_fatal_too_many(const char *function, const struct pm_object *obje
           pm_object_name(object), PM_SHARED_MAX);
 }
 
+void pm_object_fatal_wrong_type(const char *function, const struct pm_object *object,
+                                const struct pm_type *wanted)
+{
+    fatal("%s(%p): type %s: this is no %s", function, (const void *)object, pm_object_name(object),
+          wanted->name);
+}
+
 void pm_object_fatal_state(const char *function, const char *what)
 {
     fatal("%s: %s", function, what);

@@ -8,6 +8,7 @@
  */
 #define _GNU_SOURCE /* gettid */
 #include "object/qsbr_internal.h"
+#include "object/world.h"
 
 #include "poolmalloc/domains.h"
 
@@ -160,6 +161,7 @@ static void detach_all(void *arg)
     pm_object_thread.attached = 1;
     pm_object_thread.depth = 0; /* a finalizer may end its thread */
     pm_object_thread.draining = false;
+    pm_object_self.frames = NULL; /* their stack is gone */
     pm_object_thread_detach();
 }
 
@@ -176,6 +178,47 @@ static void set_state(struct pm_slot *slot, enum pm_slot_state state)
         pthread_cond_broadcast(&slot->drained);
 }
 
+/* To RUNNING, once the world is not stopped. Returns with the lock of the slot. */
+static void enter_running(struct pm_slot *slot)
+{
+    pthread_mutex_lock(&slot->lock);
+    while (pm_world_stops()) {
+        pthread_mutex_unlock(&slot->lock);
+        pm_world_await();
+        pthread_mutex_lock(&slot->lock);
+    }
+    set_state(slot, PM_SLOT_RUNNING);
+}
+
+void pm_slots_each_self(void (*visit)(const struct pm_object_self *self, void *arg), void *arg)
+{
+    pthread_mutex_lock(&registry);
+    for (uint32_t number = 1; number < made; number++) {
+        struct pm_slot *slot = pm_slot_of(number);
+        if (slot->self != NULL)
+            visit(slot->self, arg);
+    }
+    pthread_mutex_unlock(&registry);
+}
+
+long pm_slots_ask_to_stop(const struct pm_slot *stopper)
+{
+    long thread = 0;
+    pthread_mutex_lock(&registry);
+    for (uint32_t number = 1; number < made; number++) {
+        struct pm_slot *slot = pm_slot_of(number);
+        pthread_mutex_lock(&slot->lock);
+        if (slot->state == PM_SLOT_RUNNING && slot != stopper) {
+            /* Release: that the world stops; pairs with pm_safepoint_slow. */
+            pm_store_release((_Atomic uint32_t *)&slot->self->due, 1);
+            thread = slot->thread;
+        }
+        pthread_mutex_unlock(&slot->lock);
+    }
+    pthread_mutex_unlock(&registry);
+    return thread;
+}
+
 bool pm_object_thread_attach(void)
 {
     struct pm_object_thread *thread = &pm_object_thread;
@@ -186,6 +229,7 @@ bool pm_object_thread_attach(void)
     pthread_once(&once, start);
     if (!pm_qsbr_attach())
         return false;
+    pm_world_init();
     struct pm_slot *slot = take_slot();
     if (slot == NULL) {
         int saved_errno = errno;
@@ -198,10 +242,9 @@ bool pm_object_thread_attach(void)
     /* Whatever value: so that detach_all is called. Without memory for it the thread has to detach
      * itself. */
     pthread_setspecific(at_exit, slot);
-    pthread_mutex_lock(&slot->lock);
+    enter_running(slot);
     slot->self = &pm_object_self;
     slot->thread = syscall(SYS_gettid);
-    set_state(slot, PM_SLOT_RUNNING);
     pm_store_relaxed((_Atomic uint32_t *)&pm_object_self.due, !pm_queue_is_empty(slot));
     pthread_mutex_unlock(&slot->lock);
     pm_object_self.mine = slot->number << 16 | 1;
@@ -222,6 +265,7 @@ static void leave_running(struct pm_slot *slot, enum pm_slot_state state)
     set_state(slot, state);
     pthread_mutex_unlock(&slot->lock);
     pm_object_self.mine = 1;
+    pm_world_left();
 }
 
 void pm_object_thread_detach(void)
@@ -234,6 +278,8 @@ void pm_object_thread_detach(void)
     struct pm_slot *slot = thread->slot;
     if (thread->depth > 0 || thread->draining)
         pm_object_fatal_state("pm_object_thread_detach", "called while an object dies");
+    if (pm_object_self.frames != NULL)
+        pm_object_fatal_state("pm_object_thread_detach", "a deferred frame was not left");
     leave_running(slot, PM_SLOT_FREE);
     thread->slot = NULL;
     pthread_setspecific(at_exit, NULL);
@@ -268,11 +314,11 @@ void pm_slot_let_others(struct pm_slot *slot)
     pthread_mutex_lock(&slot->lock);
     set_state(slot, PM_SLOT_PAUSED);
     pthread_mutex_unlock(&slot->lock);
+    pm_world_left();
 }
 
 void pm_slot_let_nobody(struct pm_slot *slot)
 {
-    pthread_mutex_lock(&slot->lock);
-    set_state(slot, PM_SLOT_RUNNING);
+    enter_running(slot);
     pthread_mutex_unlock(&slot->lock);
 }

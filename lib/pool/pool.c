@@ -123,6 +123,13 @@ static void link_blocks(char *block, unsigned n, size_t block_bytes)
     pm_block_set_next(block, NULL);
 }
 
+/* Bytes 8..15, which tell of a gc block whether it is an object. Whatever was there before. */
+PM_INLINE_UNWATCHED void clear_headers(char *block, unsigned n, size_t block_bytes)
+{
+    for (; n > 0; n--, block += block_bytes)
+        ((uint64_t *)(void *)block)[1] = 0;
+}
+
 /* Not beyond the page, so that no further one is touched before it is needed. */
 bool pm_pool_carve(struct pm_pool *pool)
 {
@@ -135,6 +142,8 @@ bool pm_pool_carve(struct pm_pool *pool)
     n = n < in_page ? n : in_page;
     n = n < PM_CARVE_BATCH_BLOCKS ? n : PM_CARVE_BATCH_BLOCKS;
     link_blocks(first, n, block_bytes);
+    if (pm_unlikely(!pool->zero) && pm_class_is_gc(pool->class))
+        clear_headers(first, n, block_bytes);
     pool->carved += (uint16_t)n;
     pool->free = first;
     return true;
@@ -281,6 +290,8 @@ void pm_pool_retire(struct pm_pool *pool)
     pm_window_set_routes(w, unit, pool->units, PM_ROUTE_VOID);
     /* Release: the next maker of a pool here, through the arena lock, comes after us anyway. */
     pm_store_release(&pm_remote_at(w, unit)->word, pm_word_make(PM_FREE, NULL, NULL, 0));
+    if (pm_class_is_gc(pool->class))
+        pm_gc_wait_for_walk();
 }
 
 struct pm_run pm_pool_run(const struct pm_pool *pool)

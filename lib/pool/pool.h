@@ -65,8 +65,8 @@ struct pm_pool {
     uint8_t zero;  /* what is not carved reads as zero */
     uint8_t shift; /* this and the next divide by block_bytes: see pm_divides */
     uint32_t inverse;
-    uint16_t first; /* where the first block starts, in bytes from the base */
-    uint16_t start; /* current: what `count` was when it was looked at last */
+    uint16_t first;   /* where the first block starts, in bytes from the base */
+    uint16_t start;   /* current: what `count` was when it was looked at last */
     uint16_t waiting; /* of a hardened heap: freed blocks that wait in no list of the pool */
     uint8_t padding[PM_LINE_BYTES - 62];
 };
@@ -190,7 +190,8 @@ unsigned pm_pool_count_local(const struct pm_pool *pool);
 bool pm_pool_float(struct pm_pool *pool, unsigned local, uint64_t owner);
 /* Of a full pool. False: something came back in the meantime, the owner has it still. */
 bool pm_pool_float_full(struct pm_pool *pool, uint64_t owner);
-/* No block is live: from now on this is not a pool, only units. */
+/* No block is live: from now on this is not a pool, only units. Of kind gc: a walk that looks at it
+ * has looked away. */
 void pm_pool_retire(struct pm_pool *pool);
 /* The units of a retired pool, to be cut again or given back to the arena. */
 struct pm_run pm_pool_run(const struct pm_pool *pool);
@@ -284,6 +285,18 @@ void pm_pool_look_owner(const struct pm_pool *pool, struct pm_pool_blocks *block
 void pm_pool_look_begin(const struct pm_pool *pool, struct pm_pool_blocks *blocks);
 /* A live block, from number *next on, and *next is behind it; NULL: there is none left. */
 void *pm_pool_next_live(const struct pm_pool_blocks *blocks, unsigned *next);
+
+/* ---- pools of kind gc: see gc.c ---- */
+
+/* Calls back for each, until visit returns false; true: for all. While no thread allocates in them.
+ * The pool that visit has stays what it is; others without a live block may go at any time. */
+bool pm_gc_pool_walk(bool (*visit)(const struct pm_pool *pool, void *arg), void *arg);
+/* A pool that was one is about to become other memory: no walk looks at it any more. */
+void pm_gc_wait_for_walk(void);
+/* They may be made of that memory: a walk finds them there. */
+bool pm_gc_may_lie_at(const char *base);
+/* Once, at process start. */
+void pm_gc_init(void);
 
 /* Prints the first violation and returns false. For the owner, of a pool that it owns. */
 bool pm_pool_check(const struct pm_pool *pool);

@@ -141,9 +141,7 @@ ISOLATED(a_chain_joins_the_list_in_its_order)
 ISOLATED(in_pools_of_every_class_exactly_the_starts_of_blocks_are_blocks)
 {
     test_arena_start(WINDOW_ARENAS);
-    for (unsigned class = 0; class < PM_CLASSES; class++) {
-        if (!pm_class_is_used(class))
-            continue;
+    for (unsigned class = 0; class < PM_CLASSES; class ++) {
         struct pm_pool *pool = test_pool(class, TEST_OWNER);
         const struct pm_remote *remote = pm_pool_remote(pool);
         const char *first = pool->base + pool->first;
@@ -189,8 +187,6 @@ ISOLATED(addresses_between_blocks_before_them_and_past_them_are_named_errors)
     uint64_t seed = 32;
     test_arena_start(WINDOW_ARENAS);
     for (unsigned class = 0; class < PM_CLASSES; class += 1 + (unsigned)(class % 3)) {
-        if (!pm_class_is_used(class))
-            continue;
         struct pm_pool *pool = test_pool(class, TEST_OWNER);
         size_t bytes = (size_t)pool->units << PM_UNIT_SHIFT;
         size_t end = pool->first + (size_t)pool->capacity * pool->block_bytes;

@@ -1,7 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Size classes: 8-byte steps up to PM_SMALL_MAX (class (n - 1) / 8), above it 8 steps per doubling.
- * malloc uses only the classes whose size is a multiple of the granule. Pure functions.
+ * malloc uses only the classes whose size is a multiple of the granule. Pools of kind gc have
+ * classes of their own, with sizes that malloc's classes have as well: what lies in a pool is told
+ * by its class alone (docs/decisions/021-gc-pools-are-classes.md). Pure functions.
+ *
+ *   class             0  1  2  3 ... 62  63  64 ... 119         granule 16: the even ones are gc's
+ *   its block size   16 16 32 32 ... 512 512 576 ...
+ *
+ *   class             0  1  2  3 ... 63  64 ... 95  96 97 ...   granule 8: gc's are behind all
+ *   its block size    8 16 24 32 ... 512 576 ...    16 32 ...
  */
 #ifndef PM_POOL_SIZE_CLASS_H
 #define PM_POOL_SIZE_CLASS_H
@@ -28,18 +36,29 @@ PM_INLINE unsigned pm_class_of(size_t n)
     return n > PM_SMALL_MAX ? pm_class_medium(n) : pm_class_small(n + (n == 0));
 }
 
+/* Of pools of kind gc. */
+PM_INLINE bool pm_class_is_gc(unsigned class)
+{
+    if (PM_GC_AMID)
+        return class < PM_SMALL_CLASSES && class % 2 == 0;
+    return class >= PM_PLAIN_CLASSES;
+}
+
+/* The smallest of these that holds n bytes, n = 1..PM_SMALL_MAX. */
+PM_INLINE unsigned pm_class_gc(size_t n)
+{
+    unsigned step = (unsigned)((n - 1) >> PM_GC_STEP_SHIFT);
+    return PM_GC_AMID ? step * 2 : PM_PLAIN_CLASSES + step;
+}
+
 static inline uint32_t pm_class_bytes(unsigned class)
 {
     if (class < PM_SMALL_CLASSES)
-        return (class + 1) * 8;
+        return ((class | PM_GC_AMID) + 1) * 8;
+    if (pm_class_is_gc(class))
+        return (class - PM_PLAIN_CLASSES + 1) << PM_GC_STEP_SHIFT;
     unsigned step = class - PM_SMALL_CLASSES;
     return (8 + step % 8 + 1) << (step / 8 + 6);
-}
-
-/* Whether malloc uses it: its blocks are whole granules. */
-static inline bool pm_class_is_used(unsigned class)
-{
-    return pm_class_bytes(class) % PM_GRANULE_BYTES == 0;
 }
 
 /* Units of a pool of that class: PM_POOL_MIN_BLOCKS blocks as far as PM_POOL_UNITS_MAX allows. */
@@ -68,20 +87,22 @@ static inline unsigned pm_class_capacity(unsigned class)
     return (unsigned)(bytes / pm_class_bytes(class));
 }
 
-/* The smallest class for n bytes whose blocks all lie on multiples of `align` (a power of two), or
- * PM_CLASSES: none does. */
+/* The smallest class of malloc for n bytes whose blocks all lie on multiples of `align` (a power of
+ * two), or PM_CLASSES: none does. */
 static inline unsigned pm_class_aligned(size_t n, size_t align)
 {
     if (align > PM_UNIT_BYTES || n > PM_BLOCK_MAX)
         return PM_CLASSES;
     _Static_assert(PM_BLOCK_MAX % PM_UNIT_BYTES == 0, "so it holds what is rounded up");
     unsigned class = pm_class_of(pm_align_up(n ? n : 1, align));
-    while (class < PM_CLASSES && (pm_class_bytes(class) | pm_class_first(class)) % align != 0)
-        class++;
+    while (class < PM_CLASSES &&
+           (pm_class_is_gc(class) || (pm_class_bytes(class) | pm_class_first(class)) % align != 0))
+        class ++;
     return class;
 }
 
 _Static_assert(PM_SMALL_CLASSES == PM_SMALL_MAX / 8, "8-byte steps");
+_Static_assert(PM_GC_AMID || PM_GRANULE_SHIFT == 3, "malloc's classes and gc's do not meet");
 _Static_assert(PM_DIRECT_MAX >= PM_SMALL_MAX && PM_DIRECT_MAX <= PM_BLOCK_MAX, "direct sizes");
 
 #endif

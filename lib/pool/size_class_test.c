@@ -9,23 +9,42 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-static bool is_used(unsigned class)
+static bool is_mallocs(unsigned class)
 {
-    return pm_class_bytes(class) % PM_GRANULE_BYTES == 0;
+    return pm_class_bytes(class) % PM_GRANULE_BYTES == 0 && !pm_class_is_gc(class);
 }
 
 static void class_sizes_ascend_in_8_byte_steps_and_then_8_steps_per_doubling(void **state)
 {
     (void)state;
-    for (unsigned class = 0; class < PM_SMALL_CLASSES; class++)
-        assert_int_equal(pm_class_bytes(class), 8 * (class + 1));
-    for (unsigned class = PM_SMALL_CLASSES; class < PM_CLASSES; class++) {
+    for (unsigned class = 0; class < PM_SMALL_CLASSES; class ++)
+        assert_true(pm_class_is_gc(class) || pm_class_bytes(class) == 8 * (class + 1));
+    for (unsigned class = PM_SMALL_CLASSES; class < PM_PLAIN_CLASSES; class ++) {
         uint32_t bytes = pm_class_bytes(class), smaller = pm_class_bytes(class - 1);
         assert_int_equal(bytes - smaller, (uint32_t)1 << (pm_log2_floor(smaller) - 3));
-        assert_true(is_used(class));
+        assert_true(is_mallocs(class));
     }
     assert_int_equal(pm_class_bytes(PM_SMALL_CLASSES - 1), PM_SMALL_MAX);
-    assert_int_equal(pm_class_bytes(PM_CLASSES - 1), PM_BLOCK_MAX);
+    assert_int_equal(pm_class_bytes(PM_PLAIN_CLASSES - 1), PM_BLOCK_MAX);
+}
+
+static void the_kinds_share_no_class_and_gc_has_one_for_each_16_bytes(void **state)
+{
+    unsigned of_gc = 0, of_malloc = 0;
+    (void)state;
+    for (size_t n = 1; n <= PM_SMALL_MAX; n++) {
+        unsigned class = pm_class_gc(n);
+        assert_true(class < PM_CLASSES && pm_class_is_gc(class));
+        assert_int_equal(pm_class_bytes(class), (n + 15) / 16 * 16);
+        assert_int_equal(pm_class_first(class) % 16, 0);
+        assert_false(pm_class_is_gc(pm_class_of(n)));
+    }
+    for (unsigned class = 0; class < PM_CLASSES; class ++) {
+        of_gc += pm_class_is_gc(class);
+        of_malloc += is_mallocs(class);
+    }
+    assert_int_equal(of_gc, PM_GC_CLASSES);
+    assert_int_equal(of_gc + of_malloc, PM_CLASSES);
 }
 
 static void every_size_gets_the_smallest_used_class_that_holds_it(void **state)
@@ -33,7 +52,7 @@ static void every_size_gets_the_smallest_used_class_that_holds_it(void **state)
     unsigned smallest = 0;
     (void)state;
     for (size_t n = 0; n <= PM_BLOCK_MAX; n++) {
-        while (pm_class_bytes(smallest) < n || !is_used(smallest))
+        while (pm_class_bytes(smallest) < n || !is_mallocs(smallest))
             smallest++;
         assert_int_equal(pm_class_of(n), smallest);
     }
@@ -51,7 +70,7 @@ static void above_the_small_limit_at_most_an_eighth_is_wasted(void **state)
 static void pools_hold_the_blocks_that_fit_their_units(void **state)
 {
     (void)state;
-    for (unsigned class = 0; class < PM_CLASSES; class++) {
+    for (unsigned class = 0; class < PM_CLASSES; class ++) {
         size_t room = ((size_t)pm_class_units(class) << PM_UNIT_SHIFT) - pm_class_first(class);
         size_t used = (size_t)pm_class_capacity(class) * pm_class_bytes(class);
         assert_true(used <= room && room - used < pm_class_bytes(class));
@@ -64,7 +83,7 @@ static void pools_hold_the_blocks_that_fit_their_units(void **state)
 static void medium_pools_have_the_fewest_units_for_their_minimum_of_blocks(void **state)
 {
     (void)state;
-    for (unsigned class = PM_SMALL_CLASSES; class < PM_CLASSES; class++) {
+    for (unsigned class = PM_SMALL_CLASSES; class < PM_PLAIN_CLASSES; class ++) {
         size_t wanted = (size_t)pm_class_bytes(class) * PM_POOL_MIN_BLOCKS;
         size_t bytes = (size_t)pm_class_units(class) << PM_UNIT_SHIFT;
         assert_true(bytes >= wanted || pm_class_units(class) == PM_POOL_UNITS_MAX);
@@ -106,7 +125,7 @@ static void all_blocks_of_an_aligned_class_are_aligned_and_hold_the_size(void **
             assert_true(class <= PM_CLASSES);
             if (class == PM_CLASSES)
                 continue;
-            assert_true(pm_class_bytes(class) >= n && is_used(class));
+            assert_true(pm_class_bytes(class) >= n && is_mallocs(class));
             assert_true(all_blocks_are_aligned(class, align));
         }
     }
@@ -121,8 +140,8 @@ static void the_aligned_class_is_the_smallest_one(void **state)
             size_t n = test_random_below(&seed, (PM_BLOCK_MAX >> test_random_below(&seed, 16)) + 1);
             unsigned smallest = 0;
             while (smallest < PM_CLASSES &&
-                   (pm_class_bytes(smallest) < n || pm_class_bytes(smallest) % align != 0 ||
-                    pm_class_first(smallest) % align != 0))
+                   (pm_class_is_gc(smallest) || pm_class_bytes(smallest) < n ||
+                    pm_class_bytes(smallest) % align != 0 || pm_class_first(smallest) % align != 0))
                 smallest++;
             assert_int_equal(pm_class_aligned(n, align), smallest);
         }
@@ -142,6 +161,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(class_sizes_ascend_in_8_byte_steps_and_then_8_steps_per_doubling),
+        cmocka_unit_test(the_kinds_share_no_class_and_gc_has_one_for_each_16_bytes),
         cmocka_unit_test(every_size_gets_the_smallest_used_class_that_holds_it),
         cmocka_unit_test(above_the_small_limit_at_most_an_eighth_is_wasted),
         cmocka_unit_test(pools_hold_the_blocks_that_fit_their_units),

@@ -103,6 +103,7 @@ static void put_class(struct pm_out *out, const struct pm_figures *f, unsigned c
     uint64_t blocks = stats->pools * pm_class_capacity(class);
     put_element(out);
     put_number(out, "class", class);
+    put_text(out, "kind", pm_class_is_gc(class) ? "gc" : "plain");
     put_number(out, "block_bytes", pm_class_bytes(class));
     put_number(out, "pools", stats->pools);
     put_number(out, "pool_bytes", stats->pools * pm_class_units(class) << PM_UNIT_SHIFT);

@@ -113,7 +113,7 @@ struct pm_stats_lock pm_stats_lock_of(unsigned rank)
         [PM_RANK_REGISTRY] = "registry", [PM_RANK_COLD] = "cold",
         [PM_RANK_USER] = "user",         [PM_RANK_FLOATING] = "floating",
         [PM_RANK_GROW] = "grow",         [PM_RANK_DECOMMIT] = "decommit",
-        [PM_RANK_ARENA] = "arena",
+        [PM_RANK_ARENA] = "arena",       [PM_RANK_GC] = "gc",
     };
     struct pm_stats_lock all = {.name = names[rank] ? names[rank] : "other"};
     for (struct pm_lock *lock = pm_lock_of_rank(rank); lock != NULL; lock = lock->next) {

@@ -30,22 +30,31 @@ _Static_assert(PM_STATS_PAGE_LOCKS >= PM_RANK_COUNT, "a row for each kind of loc
 _Static_assert(sizeof draft.stats == sizeof draft.stats.words, "the fields fit");
 _Static_assert(sizeof draft % sizeof(uint64_t) == 0, "whole words");
 
+static void add_class(struct pm_stats_page_class *row, const struct pm_figures *f, unsigned class)
+{
+    const struct pm_class_stats *stats = &f->classes[class];
+    row->pools += stats->pools;
+    row->pool_bytes += stats->pools * pm_class_units(class) << PM_UNIT_SHIFT;
+    row->live_blocks += stats->live_blocks - f->batched_blocks[class];
+    row->batched_blocks += f->batched_blocks[class];
+    row->available_blocks += stats->pools * pm_class_capacity(class) - stats->live_blocks;
+}
+
+/* Pools of kind gc are counted with those whose blocks are as large: a row has no place for a kind.
+ */
 static void fill_classes(const struct pm_figures *f)
 {
     draft.classes = 0;
     for (unsigned class = 0; class < PM_CLASSES; class ++) {
-        const struct pm_class_stats *stats = &f->classes[class];
-        uint64_t blocks = stats->pools * pm_class_capacity(class);
-        if (stats->pools == 0)
+        struct pm_stats_page_class *row = &draft.class_rows[draft.classes];
+        uint32_t bytes = pm_class_bytes(class);
+        if (pm_class_is_gc(class))
             continue;
-        draft.class_rows[draft.classes++] = (struct pm_stats_page_class){
-            .block_bytes = pm_class_bytes(class),
-            .pools = stats->pools,
-            .pool_bytes = stats->pools * pm_class_units(class) << PM_UNIT_SHIFT,
-            .live_blocks = stats->live_blocks - f->batched_blocks[class],
-            .batched_blocks = f->batched_blocks[class],
-            .available_blocks = blocks - stats->live_blocks,
-        };
+        *row = (struct pm_stats_page_class){.block_bytes = bytes};
+        add_class(row, f, class);
+        if (bytes <= PM_SMALL_MAX && bytes % (1u << PM_GC_STEP_SHIFT) == 0)
+            add_class(row, f, pm_class_gc(bytes));
+        draft.classes += row->pools != 0;
     }
 }
 

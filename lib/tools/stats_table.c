@@ -51,15 +51,15 @@ static void print_class(struct pm_out *out, const struct pm_figures *f, unsigned
         put_number(line + used, widths[i], columns[i], false);
         used += widths[i];
     }
-    memcpy(line + used, "\n", 2);
-    pm_out_put(out, "%s", line);
+    line[used] = 0;
+    pm_out_put(out, "%s%s\n", line, pm_class_is_gc(class) ? "  gc" : "");
 }
 
 static void print_classes(struct pm_out *out, const struct pm_figures *f)
 {
-    unsigned used = 0;
+    unsigned used = 0; /* of malloc */
     for (unsigned class = 0; class < PM_CLASSES; class ++)
-        used += pm_class_is_used(class);
+        used += !pm_class_is_gc(class) && pm_class_bytes(class) % PM_GRANULE_BYTES == 0;
     pm_out_put(out, "Block threshold = %zu, in %u size classes.\n\n", PM_BLOCK_MAX, used);
     pm_out_put(out, "class   size   num pools   blocks in use  avail blocks\n"
                     "-----   ----   ---------   -------------  ------------\n");

@@ -67,16 +67,25 @@ class Build:
         self.kept_slots = range_of(heap, "kept")
         self.batch_slots = range_of(heap, "batch")
         self.granule = DIRECT_MAX // (range_of(heap, "direct") - 1)
-        self.unit_shift = (self.classes - SMALL_CLASSES) // 8 + 9 - 1
+        # Of gc classes: amid those of malloc, or behind them.
+        self.plain_classes = self.classes - (0 if self.granule == 16 else SMALL_MAX // 16)
+        self.unit_shift = (self.plain_classes - SMALL_CLASSES) // 8 + 9 - 1
         self.unit = 1 << self.unit_shift
         self.arena_bytes = self.unit * ARENA_UNITS
         self.link_offset = next(field.bitpos // 8 for field in
                                 gdb.lookup_type("struct pm_pool").fields()
                                 if field.name == "link")
 
+    def class_is_gc(self, number):
+        if self.granule == 16:
+            return number < SMALL_CLASSES and number % 2 == 0
+        return number >= self.plain_classes
+
     def class_bytes(self, number):
         if number < SMALL_CLASSES:
-            return (number + 1) * 8
+            return ((number | (self.granule == 16)) + 1) * 8
+        if number >= self.plain_classes:
+            return (number - self.plain_classes + 1) * 16
         step = number - SMALL_CLASSES
         return (8 + step % 8 + 1) << (step // 8 + 6)
 
@@ -357,7 +366,8 @@ class View:
 
 
 def number_and_bytes(view, number):
-    return "class %d (%d bytes)" % (number, view.build.class_bytes(number))
+    return "class %d (%d bytes%s)" % (number, view.build.class_bytes(number),
+                                      ", gc" if view.build.class_is_gc(number) else "")
 
 
 def threads_by_storage():
@@ -420,8 +430,9 @@ class Summary(Command):
             live -= held.get(number, 0)
             size = view.build.class_bytes(number)
             free = sum(pool.capacity for pool in pools) - live
-            print("%6d %8d %7d %10d %12d %12d" % (number, size, len(pools), live, live * size,
-                                                  free * size))
+            kind = "  gc" if view.build.class_is_gc(number) else ""
+            print("%6d %8d %7d %10d %12d %12d%s" % (number, size, len(pools), live, live * size,
+                                                    free * size, kind))
             all_live += live * size
             all_free += free * size
         if not exact:

@@ -7,9 +7,10 @@
   run.py --self-test                    shows that this script can fail
 
 A mutant (mutants.txt) is one guard removed from one place in lib/. Its test is
-run as it was built, and must pass; then the mutated files alone are compiled,
-with the build's own flags, and linked in front of the library with the test's
-objects; the test must now fail, and in the way that the table says.
+run as it was built, and must pass (once for all its mutants: unmutated.py);
+then the mutated files alone are compiled, with the build's own flags, and
+linked in front of the library with the test's objects; the test must now fail,
+and in the way that the table says.
 """
 
 import argparse
@@ -26,6 +27,7 @@ import time
 
 import build
 import table
+import unmutated
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SECONDS = 120          # for a run that is not expected to hang
@@ -111,10 +113,22 @@ def judge(mutant, ended):
             mutant.name, mutant.test, mutant.message, ended))
 
 
+def run_unmutated(tree, command, environment):
+    """As run_test, or as remembered. One that did not pass is run again each time."""
+    memory = unmutated.Memory(tree.folder, command, environment)
+    seconds = memory.recall()
+    if seconds is not None:
+        return Ended(0, "", seconds)
+    ended = run_test(command, environment, SECONDS)
+    if ended.status == "passed":
+        memory.keep(ended.seconds)
+    return ended
+
+
 def try_mutant(tree, mutant):
     """One line about the outcome; False: the test cannot run here."""
     subject = tree.subject(mutant)
-    ended = run_test(command_of(tree, mutant, subject), environment_of(mutant), SECONDS)
+    ended = run_unmutated(tree, command_of(tree, mutant, subject), environment_of(mutant))
     if ended.status == "skipped":
         return False, "%s: %s is skipped here" % (mutant.name, mutant.test)
     if ended.status != "passed":

@@ -100,6 +100,26 @@ def outcome(tree, text):
         return str(problem)
 
 
+def check_memory(tree, wrong):
+    """That a test passes is remembered until it is built anew; that it fails, never."""
+    runs = []
+    real, run.run_test = run.run_test, lambda *how: runs.append(how) or real(*how)
+    try:
+        for step, name, expected in [("again", "prog", 0), ("built anew", "prog", 1),
+                                     ("again", "prog", 0), ("failing", "broken", 1),
+                                     ("failing again", "broken", 1)]:
+            if step == "built anew":
+                os.utime(os.path.join(tree.folder, "lib", name), ns=(1, 1))
+            del runs[:]
+            said = outcome(tree, ENTRY % ("memory", name, "exit not held", GUARD, "n"))
+            mutated = "caught" in said
+            if len(runs) - mutated != expected:
+                wrong.append("%s: %s was run %d times unmutated" % (
+                    step, name, len(runs) - mutated))
+    finally:
+        run.run_test = real
+
+
 def main():
     wrong = []
     run.HANG_SECONDS = 1
@@ -114,6 +134,7 @@ def main():
         said = outcome(tree, ENTRY % ("flag", "prog", "exit", GUARD, "n") + "flags -O9 => -O1\n")
         if "The flag -O9 is not used" not in said:
             wrong.append("flag: got \"%s\"" % said)
+        check_memory(tree, wrong)
         left = [n for n in os.listdir(tree.folder) if n.startswith("mutant-")]
         if left:
             wrong.append("temporary folders are left: " + ", ".join(left))

@@ -32,8 +32,9 @@ SCHEMA = {
         tail_bytes pools live_blocks batched_blocks available_blocks user_heaps
         no_huge_arenas guarded_blocks guarded_bytes""".split()},
     "sum": dict({part + "_bytes": N for part in PARTS}, total_bytes=N),
-    "classes": [{key: N for key in ("class", "block_bytes", "pools", "pool_bytes", "live_blocks",
-                                    "batched_blocks", "available_blocks")}],
+    "classes": [dict({key: N for key in ("class", "block_bytes", "pools", "pool_bytes",
+                                         "live_blocks", "batched_blocks", "available_blocks")},
+                     kind=S)],
     "threads": [dict({key: N for key in ("thread_id", "pool_bytes", "live_bytes", "kept_bytes",
                                          "stash_bytes", "batched_blocks", "mallocs", "frees",
                                          "remote_frees")}, name=S)],
@@ -114,7 +115,8 @@ def check_table(stats, table):
                           counters["remote_frees"]),
                          ("# purges", counters["purges"])):
         assert number(table, label) == value, (label, value)
-    rows = re.findall(r"^ +(\d+) +(\d+) +(\d+) +(\d+) +(\d+)$", table.split("\n# ")[0], re.M)
+    rows = re.findall(r"^ +(\d+) +(\d+) +(\d+) +(\d+) +(\d+)(?:  gc)?$",
+                      table.split("\n# ")[0], re.M)
     assert [tuple(map(int, row)) for row in rows] == [
         (row["class"], row["block_bytes"], row["pools"],
          row["live_blocks"] + row["batched_blocks"], row["available_blocks"])

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Deferred references (poolmalloc/deferred.h, object/deferred.h). The register has a counted
+ * reference to each deferred object, so that no count comes to 0 while frames are not counted. To
+ * see which objects nobody else has, the threads are stopped, and each reference in a frame is
+ * counted for that time: who is left with the one of the register is given up.
+ *
+ * No thread is stopped between the look at an object's flag and the store into its frame, as there
+ * is no safepoint between. Attached threads.
+ */
+#include "object/deferred.h"
+#include "object/world.h"
+
+#include "poolmalloc/domains.h"
+
+#include <errno.h>
+
+struct pm_deferred_entry {
+    struct pm_deferred_entry *next;
+    struct pm_object *object;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+/* Under the lock: */
+static struct pm_deferred_entry *entries; /* the register */
+static struct pm_deferred_stats figures;
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void fork_prepare(void)
+{
+    pthread_mutex_lock(&lock);
+}
+
+static void fork_done(void)
+{
+    pthread_mutex_unlock(&lock);
+}
+
+static void start(void)
+{
+    pthread_atfork(fork_prepare, fork_done, fork_done);
+}
+
+/* ---- the register ---- */
+
+bool pm_object_set_deferred(struct pm_object *object)
+{
+    pm_object_require_thread("pm_object_set_deferred", object);
+    if (pm_load_relaxed(pm_owned_of(object)) == PM_OBJECT_IMMORTAL) {
+        errno = EINVAL;
+        return false;
+    }
+    if (pm_deferred_is_set(object))
+        return true;
+    struct pm_deferred_entry *entry = pm_raw_malloc(sizeof *entry);
+    if (entry == NULL)
+        return false;
+    pthread_once(&once, start);
+    pthread_mutex_lock(&lock);
+    if (!pm_deferred_is_set(object)) { /* nobody was quicker */
+        pm_incref(object);
+        entry->object = object;
+        entry->next = entries;
+        entries = entry;
+        entry = NULL;
+        figures.objects++;
+        pm_object_set_flag(object, PM_OBJECT_DEFERRED);
+    }
+    pthread_mutex_unlock(&lock);
+    pm_raw_free(entry);
+    return true;
+}
+
+static void clear_flag(struct pm_object *object)
+{
+    /* Relaxed: the world is stopped. */
+    atomic_fetch_and_explicit((_Atomic uint8_t *)&object->flags, (uint8_t)~PM_OBJECT_DEFERRED,
+                              memory_order_relaxed);
+}
+
+struct pm_deferred_entry *pm_deferred_take(bool (*is_garbage)(struct pm_object *object, void *arg),
+                                           void *arg)
+{
+    struct pm_deferred_entry *taken = NULL;
+    pthread_mutex_lock(&lock);
+    for (struct pm_deferred_entry **link = &entries; *link != NULL;) {
+        struct pm_deferred_entry *entry = *link;
+        if (!is_garbage(entry->object, arg)) {
+            link = &entry->next;
+            continue;
+        }
+        *link = entry->next;
+        entry->next = taken;
+        taken = entry;
+        figures.objects--;
+        figures.reclaimed++;
+        clear_flag(entry->object);
+    }
+    pthread_mutex_unlock(&lock);
+    return taken;
+}
+
+size_t pm_deferred_drop(struct pm_deferred_entry *list)
+{
+    size_t count = 0;
+    for (struct pm_deferred_entry *next; list != NULL; list = next, count++) {
+        struct pm_object *object = list->object;
+        next = list->next;
+        pm_raw_free(list);
+        pm_decref(object);
+    }
+    return count;
+}
+
+/* ---- frames ---- */
+
+void pm_deferred_leave_slow(struct pm_deferred_frame *frame)
+{
+    (void)frame;
+    pm_object_fatal_state("pm_deferred_leave", "the frame is not the one that was entered last");
+}
+
+struct visitor {
+    void (*visit)(struct pm_object *object, void *arg);
+    void *arg;
+};
+
+static void visit_frames(const struct pm_object_self *self, void *arg)
+{
+    const struct visitor *visitor = arg;
+    for (const struct pm_deferred_frame *frame = self->frames; frame != NULL; frame = frame->outer)
+        for (size_t i = 0; i < frame->count; i++)
+            if ((frame->references[i] & 1) != 0)
+                visitor->visit(pm_deferred_get(frame, i), visitor->arg);
+}
+
+void pm_deferred_each(void (*visit)(struct pm_object *object, void *arg), void *arg)
+{
+    struct visitor visitor = {visit, arg};
+    pm_slots_each_self(visit_frames, &visitor);
+}
+
+/* ---- a sweep ---- */
+
+/* Relaxed: the world is stopped, here and below. No state is left or entered by it: the register's
+ * reference is there all the time. */
+static void count(struct pm_object *object, void *arg)
+{
+    (void)arg;
+    atomic_fetch_add_explicit(pm_shared_of(object), PM_SHARED_ONE, memory_order_relaxed);
+}
+
+static void uncount(struct pm_object *object, void *arg)
+{
+    (void)arg;
+    atomic_fetch_sub_explicit(pm_shared_of(object), PM_SHARED_ONE, memory_order_relaxed);
+}
+
+static bool is_the_registers_alone(struct pm_object *object, void *arg)
+{
+    (void)arg;
+    return pm_refcount(object) == 1;
+}
+
+size_t pm_deferred_reclaim(void)
+{
+    if (pm_object_self.mine >> 16 == 0)
+        pm_object_fatal_state("pm_deferred_reclaim", "the thread is not attached, or paused");
+    pthread_once(&once, start);
+    pm_world_stop("pm_deferred_reclaim", true);
+    pm_deferred_each(count, NULL);
+    struct pm_deferred_entry *taken = pm_deferred_take(is_the_registers_alone, NULL);
+    pm_deferred_each(uncount, NULL);
+    pm_world_start();
+    pthread_mutex_lock(&lock);
+    figures.reclaims++;
+    pthread_mutex_unlock(&lock);
+    return pm_deferred_drop(taken);
+}
+
+void pm_deferred_get_stats(struct pm_deferred_stats *stats)
+{
+    pthread_mutex_lock(&lock);
+    *stats = figures;
+    pthread_mutex_unlock(&lock);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a collection needs of deferred references (poolmalloc/deferred.h). All of it with the world
+ * stopped, but for the last.
+ *
+ * The count of an object flagged PM_OBJECT_DEFERRED has one reference too many, the register's, and
+ * lacks those of frames. So a collection takes one from what it has counted, and adds one for each
+ * call of pm_deferred_each's visit; what is trash then is taken out of the register, and dies by
+ * the reference that the register had.
+ */
+#ifndef PM_OBJECT_DEFERRED_H
+#define PM_OBJECT_DEFERRED_H
+
+#include "object/internal.h"
+#include "poolmalloc/deferred.h"
+
+/* Calls visit for each reference to a deferred object in a frame of any thread. It takes no lock,
+ * and calls nothing of the program's. */
+void pm_deferred_each(void (*visit)(struct pm_object *object, void *arg), void *arg);
+
+struct pm_deferred_entry;
+
+/* Takes those deferred objects out of the register of which is_garbage says true: they are deferred
+ * no more, and the register's references to them are the list's. */
+struct pm_deferred_entry *pm_deferred_take(bool (*is_garbage)(struct pm_object *object, void *arg),
+                                           void *arg);
+
+/* With the world running: drops the list's references. How many. */
+size_t pm_deferred_drop(struct pm_deferred_entry *entries);
+
+#endif
