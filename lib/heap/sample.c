@@ -219,7 +219,7 @@ static void draw_anew(struct pm_heap *heap)
         heap->until[class] = draw(class);
 }
 
-/* A block of the current pool, which was not handed out after all. */
+/* The block of the current pool that was not returned after all. */
 static void put_back(struct pm_heap *heap, unsigned class, void *block)
 {
     struct pm_pool *pool = heap->current[class];
@@ -229,45 +229,43 @@ static void put_back(struct pm_heap *heap, unsigned class, void *block)
     pool->free = block;
 }
 
-/* The chosen allocation has a block of the current pool, which goes back to its list. NULL: out of
- * memory, then it keeps that. */
-static void *exchange(struct pm_heap *heap, unsigned class, void *block)
-{
-    heap->until[class] = draw(class);
-    void *sample = take_sample(class);
-    if (sample != NULL)
-        put_back(heap, class, block);
-    return sample;
-}
-
 /* A gc block is in a gc pool, or is none. The caller gets none, and asks for a plain one of that
  * size in its place: that is the sample. (With a granule of 8, one of the size class below may be
  * asked for; the next one of this class is it then.) */
-static void *choose_in_its_place(struct pm_heap *heap, unsigned gc_class, void *block)
+static void choose_in_its_place(struct pm_heap *heap, unsigned gc_class)
 {
     unsigned class = pm_class_of(pm_class_bytes(gc_class));
     struct pm_pool *pool = heap->current[class];
-    heap->until[gc_class] = draw(gc_class);
-    put_back(heap, gc_class, block);
-    bound(heap, gc_class, 0, END_OF_LIST);
     if (pool != &pm_pool_none)
         pm_heap_account(heap, pool, pm_pool_count_local(pool));
     heap->until[class] = 1;
     bound(heap, class, 0, END_OF_LIST);
-    return NULL;
+}
+
+/* What is returned in place of the block, if it is the chosen one; NULL: of a gc class. */
+static void *exchange(struct pm_heap *heap, unsigned class, void *block)
+{
+    heap->until[class] = draw(class);
+    bool gc = pm_class_is_gc(class);
+    void *sample = gc ? NULL : take_sample(class);
+    if (!gc && sample == NULL) /* out of memory */
+        return block;
+    put_back(heap, class, block);
+    if (gc)
+        choose_in_its_place(heap, class);
+    return sample;
 }
 
 static PM_NOINLINE void *refill_near(struct pm_heap *heap, unsigned class, void *block, bool *zero)
 {
-    void *sample = NULL;
+    void *given = block;
     draw_anew(heap);
-    bool chosen = (int32_t)heap->until[class] <= 1;
-    if (chosen && pm_class_is_gc(class))
-        return choose_in_its_place(heap, class, block);
-    if (chosen && (sample = exchange(heap, class, block)) != NULL)
+    if ((int32_t)heap->until[class] <= 1)
+        given = exchange(heap, class, block);
+    if (given != block)
         *zero = false;
-    bound(heap, class, sample == NULL && block != NULL, END_OF_LIST);
-    return sample != NULL ? sample : block;
+    bound(heap, class, block != NULL && given == block, END_OF_LIST);
+    return given;
 }
 
 /* As long as the chosen one is far, the list may have all that the pool has. */

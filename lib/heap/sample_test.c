@@ -169,6 +169,35 @@ ISOLATED(habits_of_programs_hide_no_allocation)
     }
 }
 
+/* In batches that are freed again. How often the heap had to refill a pool. */
+static uint64_t refills_of(unsigned batch, unsigned allocations)
+{
+    uint64_t before = pm_load_relaxed(&pm_heap_self->refills);
+    for (unsigned i = 0; i < allocations; i += batch) {
+        while (held_count < batch)
+            take(SIZE);
+        while (held_count > 0)
+            test_release(held[--held_count]);
+    }
+    return pm_load_relaxed(&pm_heap_self->refills) - before;
+}
+
+/* What a sample costs are its bounds, above all: a count that grows makes the profiler slower. */
+ISOLATED(the_chosen_allocation_is_come_to_in_few_steps)
+{
+    enum { SAMPLES = 50, EVERY = 8000, STEPS = 6 };
+    test_heap_start(WINDOW_ARENAS);
+    test_get_heap();
+    for (unsigned batch = 1; batch <= 1000; batch *= 10) {
+        uint64_t without = refills_of(batch, SAMPLES * EVERY);
+        start(1, EVERY);
+        uint64_t with = refills_of(batch, SAMPLES * EVERY);
+        require(taken_count == SAMPLES);
+        require(with <= without + SAMPLES * STEPS);
+        pm_sampling_stop();
+    }
+}
+
 /* Statistics are a slow path of their own, at any moment. */
 ISOLATED(whoever_counts_in_between_changes_nothing)
 {
@@ -338,6 +367,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(of_each_class_exactly_the_chosen_allocations_are_told),
         cmocka_unit_test(habits_of_programs_hide_no_allocation),
+        cmocka_unit_test(the_chosen_allocation_is_come_to_in_few_steps),
         cmocka_unit_test(whoever_counts_in_between_changes_nothing),
         cmocka_unit_test(bytes_have_equal_chances_whatever_their_blocks),
         cmocka_unit_test(large_blocks_are_told_when_they_grow_move_and_go),
