@@ -42,7 +42,7 @@ void pm_world_left(void);
 /* At a safepoint: the thread stops, if that is asked for. */
 void pm_world_stop_here(void);
 
-/* For threads that free memory of objects and may not be RUNNING: no world is stopped between. */
+/* Around a fork: no world is stopped between. */
 void pm_world_hold(void);
 void pm_world_let_go(void);
 
