@@ -32,7 +32,7 @@ struct pm_object;
 typedef int (*pm_visit)(struct pm_object *object, void *arg);
 
 /* Of struct pm_type. */
-#define PM_TYPE_GC 1u /* objects may be part of cycles; needs traverse */
+#define PM_TYPE_GC 1u /* objects may be part of cycles, and are collected; needs traverse */
 /* `hash`, and `equal` with another object of such a type, read nothing but the objects' own memory
  * and what never changes, and call nothing of the program's: dictionaries compare such keys without
  * taking a reference. */
@@ -49,7 +49,9 @@ struct pm_type {
     size_t size;      /* of an object in bytes, header included, without items */
     size_t item_size; /* of an item in bytes; 0: all objects have `size` bytes */
     unsigned flags;   /* PM_TYPE_ flags */
-    /* Calls visit for each reference that the object holds, once for each time that it holds it. */
+    /* Calls visit for each reference that the object holds, once for each time that it holds it.
+     * For the collector: with all other threads stopped, so it takes no lock that one of them may
+     * have, allocates nothing, takes and drops no references. What it visits is an object. */
     int (*traverse)(struct pm_object *object, pm_visit visit, void *arg);
     /* Drops the references that the object holds, and sets the fields to NULL. */
     void (*clear)(struct pm_object *object);
@@ -106,7 +108,9 @@ PM_API void pm_type_ready(struct pm_type *type);
 /*
  * A new object of the type, all zero beyond the header, with one reference, which the caller owns.
  * NULL with errno ENOMEM: out of memory. pm_object_new_var is for types with items: `count` of
- * them follow the first `size` bytes, which begin with struct pm_var_object.
+ * them follow the first `size` bytes, which begin with struct pm_var_object. Of a type flagged
+ * PM_TYPE_GC: before it allocates there may be a collection (poolmalloc/gc.h), or the thread stops
+ * for that of another one.
  */
 PM_API struct pm_object *pm_object_new(struct pm_type *type);
 PM_API struct pm_var_object *pm_object_new_var(struct pm_type *type, size_t count);

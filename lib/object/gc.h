@@ -16,8 +16,11 @@ bool pm_gc_has_pools(void);
 /* Before an object of a type flagged PM_TYPE_GC is allocated: a collection may be due, and the
  * thread stops here if another one collects. */
 void pm_gc_before_birth(void);
-/* Its header is set. False: there is no memory to register it. */
-bool pm_gc_born(struct pm_object *object);
+/* It has its memory, from a gc pool. Until it has its header it looks dead, and the thread comes to
+ * no safepoint. */
+void pm_gc_born(struct pm_object *object);
+/* The same, from elsewhere. False: there is no memory to register it. */
+bool pm_gc_born_elsewhere(struct pm_object *object);
 /* It is dead, and its memory is about to be given back. */
 void pm_gc_dead(struct pm_object *object);
 

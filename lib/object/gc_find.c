@@ -24,6 +24,7 @@
 struct seen {
     struct pm_object *object;
     const struct pm_type *by;
+    _Atomic uint32_t *word; /* NULL: nothing was seen */
 };
 
 struct pass {
@@ -161,39 +162,40 @@ static void add_frame(struct pm_object *object, void *arg)
 
 /* ---- subtract ---- */
 
-static void account(struct pm_object *object, const struct pm_type *by)
+static void account(const struct seen *seen)
 {
-    _Atomic uint32_t *word = pm_gc_word_of(object);
-    uint32_t value = word != NULL ? pm_load_relaxed(word) : GC_NONE;
+    uint32_t value = pm_load_relaxed(seen->word);
     if (value == GC_NONE)
-        pm_gc_look_over(object, by);
+        pm_gc_look_over(seen->object, seen->by);
     else if (pm_gc_mark_of(value) != GC_CANDIDATE)
         return; /* reached, before trash was looked at again */
     else if (value >= GC_COUNT_ONE)
-        pm_store_relaxed(word, value - GC_COUNT_ONE);
+        pm_store_relaxed(seen->word, value - GC_COUNT_ONE);
     else
-        pm_object_fatal_visit(by, object, "more often than there are references to it");
+        pm_object_fatal_visit(seen->by, seen->object, "more often than there are references to it");
 }
 
-/* If it lies in a gc pool. */
-PM_INLINE void prefetch_word(const struct pm_object *object)
+/* Puts what is seen into the ring, and takes out what was seen some time ago; its word is there by
+ * then. */
+PM_INLINE struct seen see_ahead(struct pm_object *object, _Atomic uint32_t *word, struct pass *pass)
 {
-    size_t offset = pm_gc_offset(object);
-    if (offset >= pm_gc_table.bytes)
-        return;
-    _Atomic uint32_t *word = pm_gc_word_in_pool(offset);
-    if (word != NULL)
-        __builtin_prefetch((void *)word, 1);
+    struct seen *place = &pass->ahead[pass->turn++ % AHEAD], seen = *place;
+    __builtin_prefetch((void *)word, 1);
+    *place = (struct seen){object, pass->type, word};
+    return seen;
 }
 
 static int subtract_one(struct pm_object *object, void *arg)
 {
     struct pass *pass = arg;
-    struct seen *place = &pass->ahead[pass->turn++ % AHEAD], seen = *place;
-    prefetch_word(object);
-    *place = (struct seen){object, pass->type};
-    if (seen.by != NULL)
-        account(seen.object, seen.by);
+    _Atomic uint32_t *word = pm_gc_word_of(object);
+    if (word == NULL) {
+        pm_gc_look_over(object, pass->type);
+        return 0;
+    }
+    struct seen seen = see_ahead(object, word, pass);
+    if (seen.word != NULL)
+        account(&seen);
     return 0;
 }
 
@@ -207,28 +209,40 @@ static void subtract_all(struct pass *pass)
 {
     each_taken(pass->search, subtract, pass);
     each_registered(pass, subtract);
-    for (unsigned i = 0; i < AHEAD; i++)
-        if (pass->ahead[i].by != NULL)
-            account(pass->ahead[i].object, pass->ahead[i].by);
+    for (unsigned i = 0; i < AHEAD; i++) {
+        if (pass->ahead[i].word != NULL)
+            account(&pass->ahead[i]);
+        pass->ahead[i].word = NULL;
+    }
 }
 
 /* ---- reach ---- */
+
+/* What has references left is met by the walk, or was. */
+static void note_reached(const struct seen *seen, struct pass *pass)
+{
+    if (pm_load_relaxed(seen->word) != GC_CANDIDATE)
+        return;
+    bool ahead = (uintptr_t)seen->object > pass->place &&
+                 (pm_gc_flags_of(seen->object) & PM_OBJECT_REGISTERED) == 0;
+    if (!ahead && depth < STACK) {
+        pm_store_relaxed(seen->word, pass->reached);
+        stack[depth++] = seen->object;
+        return;
+    }
+    pm_store_relaxed(seen->word, GC_PENDING);
+    pass->left |= !ahead;
+}
 
 static int reach_one(struct pm_object *object, void *arg)
 {
     struct pass *pass = arg;
     _Atomic uint32_t *word = pm_gc_word_of(object);
-    if (word == NULL || pm_gc_mark_of(pm_load_relaxed(word)) != GC_CANDIDATE)
+    if (word == NULL)
         return 0;
-    bool ahead =
-        (uintptr_t)object > pass->place && (pm_gc_flags_of(object) & PM_OBJECT_REGISTERED) == 0;
-    if (!ahead && depth < STACK) {
-        pm_store_relaxed(word, pass->reached);
-        stack[depth++] = object;
-        return 0;
-    }
-    pm_store_relaxed(word, GC_PENDING);
-    pass->left |= !ahead;
+    struct seen seen = see_ahead(object, word, pass);
+    if (seen.word != NULL)
+        note_reached(&seen, pass);
     return 0;
 }
 
@@ -248,38 +262,45 @@ static void follow_stack(struct pass *pass)
     }
 }
 
-/* The walk is at `place`. */
-PM_INLINE void reach_from(uintptr_t place, struct pm_object *object, _Atomic uint32_t *word,
-                          struct pass *pass)
+PM_INLINE void reach(struct pm_object *object, _Atomic uint32_t *word, void *arg)
 {
+    struct pass *pass = arg;
     uint32_t value = pm_load_relaxed(word);
     enum pm_gc_mark mark = pm_gc_mark_of(value);
     if (mark != GC_PENDING && (mark != GC_CANDIDATE || value < GC_COUNT_ONE))
         return;
     pm_store_relaxed(word, pass->reached);
-    pass->place = place;
+    if ((pm_gc_flags_of(object) & PM_OBJECT_REGISTERED) == 0)
+        pass->place = (uintptr_t)object;
     traverse(object, reach_one, pass);
     if (depth > 0)
         follow_stack(pass);
 }
 
-PM_INLINE void reach(struct pm_object *object, _Atomic uint32_t *word, void *arg)
+/* All units are behind. */
+static void reach_what_was_seen(struct pass *pass)
 {
-    reach_from((uintptr_t)object, object, word, arg);
+    pass->place = UINTPTR_MAX;
+    do {
+        follow_stack(pass);
+        for (unsigned i = 0; i < AHEAD; i++) {
+            struct seen seen = pass->ahead[i];
+            pass->ahead[i].word = NULL;
+            if (seen.word != NULL)
+                note_reached(&seen, pass);
+        }
+    } while (depth > 0);
 }
 
-/* The walk of units is over: all of them are behind. */
-static void reach_registered(struct pm_object *object, _Atomic uint32_t *word, void *arg)
-{
-    reach_from(UINTPTR_MAX, object, word, arg);
-}
-
+/* The register comes first: all units are ahead, and large objects lead to many others. */
 static void reach_all(struct pass *pass)
 {
     do {
         pass->left = false;
+        pass->place = 0;
+        each_registered(pass, reach);
         each_taken(pass->search, reach, pass);
-        each_registered(pass, reach_registered);
+        reach_what_was_seen(pass);
     } while (pass->left);
 }
 
@@ -341,52 +362,7 @@ void pm_gc_find_trash(struct pm_gc_search *search)
     pm_gc_register_each(settle_registered, search);
 }
 
-/* ---- trash ---- */
-
-struct wanted {
-    uint32_t word;
-    pm_gc_each *visit;
-    void *arg;
-};
-
-static void visit_if_wanted(struct pm_object *object, _Atomic uint32_t *word, void *arg)
-{
-    const struct wanted *wanted = arg;
-    if (pm_load_relaxed(word) == wanted->word)
-        wanted->visit(object, word, wanted->arg);
-}
-
-static void visit_node_if_wanted(struct pm_object *object, struct pm_gc_node *node, void *arg)
-{
-    visit_if_wanted(object, &node->word, arg);
-}
-
-static void each_in_units(const struct pm_gc_search *search, struct wanted *wanted)
-{
-    for (size_t unit = search->first; unit <= search->last; unit++)
-        if (pm_gc_has_mark(unit, GC_HAS_TRASH))
-            pm_gc_each_in_unit(unit, pm_load_relaxed(&pm_gc_table.units[unit].blocks),
-                               visit_if_wanted, wanted);
-}
-
-void pm_gc_each_marked(const struct pm_gc_search *search, uint32_t word, pm_gc_each *visit,
-                       void *arg)
-{
-    struct wanted wanted = {word, visit, arg};
-    each_in_units(search, &wanted);
-    for (struct pm_gc_node *node = search->trash_nodes, *next; node != NULL; node = next) {
-        next = node->next_trash;
-        visit_if_wanted(node->object, &node->word, &wanted);
-    }
-}
-
-void pm_gc_each_stopped(const struct pm_gc_search *search, uint32_t word, pm_gc_each *visit,
-                        void *arg)
-{
-    struct wanted wanted = {word, visit, arg};
-    each_in_units(search, &wanted);
-    pm_gc_register_each(visit_node_if_wanted, &wanted);
-}
+/* ---- another look ---- */
 
 /* Without the collector's own reference. */
 static void take_again(struct pm_object *object, _Atomic uint32_t *word, void *arg)
@@ -421,16 +397,4 @@ void pm_gc_find_resurrected(struct pm_gc_search *search)
     pm_gc_each_marked(search, GC_RESURRECTED, grow_older, search);
     search->trash = 0;
     pm_gc_each_marked(search, GC_CANDIDATE, count_trash, &search->trash);
-}
-
-void pm_gc_end_search(struct pm_gc_search *search)
-{
-    for (size_t unit = search->first; unit <= search->last; unit++) {
-        if (pm_load_relaxed(&pm_gc_table.units[unit].blocks) == 0)
-            continue;
-        pm_store_relaxed(&pm_gc_table.units[unit].blocks, 0);
-        if (pm_gc_has_mark(unit, GC_HAS_TRASH))
-            pm_gc_clear_mark(unit, GC_HAS_TRASH);
-    }
-    pm_gc_table_clear(search->words);
 }

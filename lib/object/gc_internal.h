@@ -5,6 +5,7 @@
  *   gc_table.c      memory beside the gc pools: generations, transient words, marks of units
  *   gc_register.c   objects that lie elsewhere
  *   gc_find.c       which objects are trash: counts less what refers to them from inside
+ *   gc_words.c      walks over what it found
  *   gc_visit.c      what a traverse visits, looked over
  *   gc_trash.c      what becomes of trash: weak references, finalizers, resurrection, clear
  *   gc_collect.c    a collection from its start to its end

@@ -353,30 +353,28 @@ static void references_that_wait_for_their_owner_are_merged_first(void **state)
     assert_true(pm_object_thread.slot->few_count == 0);
 }
 
-#define EACH(name) cmocka_unit_test_setup(name, begin)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        EACH(ten_that_refer_to_themselves_are_collected),
-        EACH(a_ring_is_trash_once_nobody_outside_refers_to_it),
-        EACH(what_a_live_object_leads_to_lives),
-        EACH(what_only_trash_leads_to_is_trash),
-        EACH(what_trash_and_others_lead_to_lives),
-        EACH(several_references_to_one_object_are_all_accounted_for),
-        EACH(an_untracked_object_is_no_trash_nor_is_what_it_leads_to),
-        EACH(an_immortal_object_is_no_trash),
-        EACH(a_long_chain_is_followed_in_either_direction),
-        EACH(finalizers_are_called_once_and_before_anything_is_cleared),
-        EACH(a_finalizer_brings_back_its_object_and_all_it_leads_to),
-        EACH(other_trash_dies_when_some_comes_back),
-        EACH(a_finalizer_may_make_objects_and_trash),
-        EACH(a_finalizer_may_take_its_cycle_apart),
-        EACH(a_cycle_without_clear_is_uncollectable_and_kept),
-        EACH(one_object_with_clear_breaks_a_cycle),
-        EACH(what_is_saved_is_finalized_and_whole),
-        EACH(trash_of_a_thread_that_is_gone_is_collected),
-        EACH(references_that_wait_for_their_owner_are_merged_first),
+        cmocka_unit_test_setup(ten_that_refer_to_themselves_are_collected, begin),
+        cmocka_unit_test_setup(a_ring_is_trash_once_nobody_outside_refers_to_it, begin),
+        cmocka_unit_test_setup(what_a_live_object_leads_to_lives, begin),
+        cmocka_unit_test_setup(what_only_trash_leads_to_is_trash, begin),
+        cmocka_unit_test_setup(what_trash_and_others_lead_to_lives, begin),
+        cmocka_unit_test_setup(several_references_to_one_object_are_all_accounted_for, begin),
+        cmocka_unit_test_setup(an_untracked_object_is_no_trash_nor_is_what_it_leads_to, begin),
+        cmocka_unit_test_setup(an_immortal_object_is_no_trash, begin),
+        cmocka_unit_test_setup(a_long_chain_is_followed_in_either_direction, begin),
+        cmocka_unit_test_setup(finalizers_are_called_once_and_before_anything_is_cleared, begin),
+        cmocka_unit_test_setup(a_finalizer_brings_back_its_object_and_all_it_leads_to, begin),
+        cmocka_unit_test_setup(other_trash_dies_when_some_comes_back, begin),
+        cmocka_unit_test_setup(a_finalizer_may_make_objects_and_trash, begin),
+        cmocka_unit_test_setup(a_finalizer_may_take_its_cycle_apart, begin),
+        cmocka_unit_test_setup(a_cycle_without_clear_is_uncollectable_and_kept, begin),
+        cmocka_unit_test_setup(one_object_with_clear_breaks_a_cycle, begin),
+        cmocka_unit_test_setup(what_is_saved_is_finalized_and_whole, begin),
+        cmocka_unit_test_setup(trash_of_a_thread_that_is_gone_is_collected, begin),
+        cmocka_unit_test_setup(references_that_wait_for_their_owner_are_merged_first, begin),
     };
     int failed = 0;
     require(pm_object_thread_attach());

@@ -444,6 +444,8 @@ ISOLATED(a_child_finds_what_a_collection_of_the_parent_had_found)
 /* The collector asks for none: it collects when there is none left. */
 ISOLATED(a_collection_needs_no_memory)
 {
+    if (PM_TSAN || PM_ASAN)
+        test_skipped("the sanitizers need memory of their own");
     require(pm_object_thread_attach());
     pm_gc_disable();
     for (unsigned i = 0; i < 1000; i++)

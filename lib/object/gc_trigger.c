@@ -197,22 +197,22 @@ bool pm_gc_has_pools(void)
     return pm_gc_table.bytes != 0;
 }
 
-bool pm_gc_born(struct pm_object *object)
+void pm_gc_born(struct pm_object *object)
 {
-    if (pm_unlikely((pm_gc_flags_of(object) & PM_OBJECT_REGISTERED) != 0))
-        return pm_gc_register_add(object);
     pm_gc_table_note_young(object);
-    return true;
 }
 
-/* What stays of an object in the tables would be that of the next one in its place. */
+bool pm_gc_born_elsewhere(struct pm_object *object)
+{
+    return pm_gc_register_add(object);
+}
+
+/* Of one in a gc pool: what stays in the tables would be that of the next one in its place. */
 static void forget(struct pm_object *object)
 {
-    unsigned shift;
-    size_t offset = pm_gc_offset(object);
-    if (pm_unlikely(offset >= pm_gc_table.bytes))
-        return;
-    _Atomic uint8_t *generation = pm_gc_generation_at(object, &shift);
+    size_t granule = pm_gc_offset(object) >> GC_GRANULE_SHIFT;
+    unsigned shift = granule % 4 * 2;
+    _Atomic uint8_t *generation = &pm_gc_table.generations[granule / 4];
     if ((pm_load_relaxed(generation) >> shift & 3) != GC_YOUNG) {
         pm_schedule_point();
         /* Relaxed: the generations of other objects are in it; nothing depends on it. */
@@ -227,9 +227,10 @@ void pm_gc_dead(struct pm_object *object)
     bool collecting = pm_load_relaxed(&pm_gc_collecting);
     if (pm_unlikely(collecting))
         word = pm_gc_take_word(object);
-    forget(object);
     if (pm_unlikely((pm_gc_flags_of(object) & PM_OBJECT_REGISTERED) != 0))
         word |= pm_gc_register_remove(object);
+    else
+        forget(object);
     if (pm_unlikely(word != GC_NONE))
         pm_gc_note_death(word);
     if (pm_unlikely(--self.net < self.floor))

@@ -127,16 +127,15 @@ static void a_deferred_cycle_lives_by_a_frame_and_dies_without_it(void **state)
     assert_int_equal(node_deaths - deaths_before, 4);
 }
 
-#define EACH(name) cmocka_unit_test_setup(name, begin)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        EACH(weak_references_to_trash_are_cleared_and_called_before_finalizers),
-        EACH(a_weak_reference_that_is_trash_itself_is_not_called),
-        EACH(a_weak_reference_does_not_keep_a_cycle),
-        EACH(what_comes_back_has_no_weak_references_from_before),
-        EACH(a_deferred_cycle_lives_by_a_frame_and_dies_without_it),
+        cmocka_unit_test_setup(weak_references_to_trash_are_cleared_and_called_before_finalizers,
+                               begin),
+        cmocka_unit_test_setup(a_weak_reference_that_is_trash_itself_is_not_called, begin),
+        cmocka_unit_test_setup(a_weak_reference_does_not_keep_a_cycle, begin),
+        cmocka_unit_test_setup(what_comes_back_has_no_weak_references_from_before, begin),
+        cmocka_unit_test_setup(a_deferred_cycle_lives_by_a_frame_and_dies_without_it, begin),
     };
     int failed = 0;
     require(pm_object_thread_attach());

@@ -12,16 +12,26 @@
 #include "poolmalloc/domains.h"
 #include "poolmalloc/gc_pools.h"
 
+#include <errno.h>
+
 /* A gc pool serves it, or has none of it now. */
 static PM_NOINLINE struct pm_object *take_for_collector(size_t bytes)
 {
+    pm_gc_before_birth();
     struct pm_object *object = pm_gc_has_pools() ? pm_gc_calloc(bytes) : NULL;
-    if (__builtin_expect(object != NULL, 1))
+    if (__builtin_expect(object != NULL, 1)) {
+        pm_gc_born(object);
         return object;
+    }
     object = pm_object_calloc(1, bytes);
-    if (object != NULL)
-        object->flags = PM_OBJECT_REGISTERED;
-    return object;
+    if (object == NULL)
+        return NULL;
+    object->flags = PM_OBJECT_REGISTERED;
+    if (pm_gc_born_elsewhere(object))
+        return object;
+    pm_object_free(object);
+    errno = ENOMEM;
+    return NULL;
 }
 
 struct pm_object *pm_object_memory_take(const struct pm_type *type, size_t bytes)

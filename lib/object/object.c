@@ -60,9 +60,6 @@ static struct pm_object *make(struct pm_type *type, size_t bytes)
         pm_object_fatal_unattached(type);
     if (pm_load_relaxed((_Atomic uint64_t *)&type->ready) != READY)
         pm_type_ready(type);
-    bool gc = (type->flags & PM_TYPE_GC) != 0;
-    if (gc)
-        pm_gc_before_birth();
     struct pm_object *object = pm_object_memory_take(type, bytes);
     if (object == NULL)
         return NULL;
@@ -70,11 +67,6 @@ static struct pm_object *make(struct pm_type *type, size_t bytes)
     object->type_high = (uint16_t)((uintptr_t)type >> 32);
     /* Relaxed: who gets the object, gets it in an orderly way. */
     pm_store_relaxed(pm_owned_of(object), pm_object_self.mine);
-    if (gc && pm_unlikely(!pm_gc_born(object))) {
-        pm_object_memory_give(object);
-        errno = ENOMEM;
-        return NULL;
-    }
     return object;
 }
 
