@@ -16,6 +16,7 @@ static void make_empty(void)
     pm_type_ready(&pm_tuple_type);
     empty.object.object.type_low = (uint32_t)(uintptr_t)&pm_tuple_type;
     empty.object.object.type_high = (uint16_t)((uintptr_t)&pm_tuple_type >> 32);
+    empty.object.object.flags = PM_OBJECT_UNTRACKED;
     /* Relaxed: pthread_once orders it. */
     pm_store_relaxed(pm_owned_of(&empty.object.object), PM_OBJECT_IMMORTAL);
 }
