@@ -10,6 +10,10 @@ void pm_gc_prepare(void);
 /* By a thread that detaches: what it has counted goes to the others. */
 void pm_gc_thread_leaves(void);
 
+/* An object takes at least so many bytes of a gc pool, so that no two share bits of the collector's
+ * (GC_GENERATION_SHIFT). One that refers to others needs them anyway. */
+#define PM_GC_OBJECT_MIN ((size_t)32)
+
 /* There are gc pools, and the collector has memory beside them. */
 bool pm_gc_has_pools(void);
 

@@ -20,7 +20,7 @@
 #define PM_OBJECT_GC_INTERNAL_H
 
 #include "object/deferred.h"
-#include "object/internal.h"
+#include "object/gc.h"
 #include "object/weak.h"
 #include "object/world.h"
 #include "poolmalloc/gc.h"
@@ -55,8 +55,10 @@ enum { GC_YOUNG, GC_MIDDLE, GC_OLD, GC_FROZEN };
 
 /* ---- beside the gc pools ---- */
 
-#define GC_GRANULE_SHIFT 4 /* objects begin in different ones */
+#define GC_GRANULE_SHIFT 4    /* objects begin at multiples of it */
+#define GC_GENERATION_SHIFT 5 /* and each in another one of these: see PM_GC_OBJECT_MIN */
 #define GC_UNIT_SHIFT PM_UNIT_SHIFT
+_Static_assert(PM_GC_OBJECT_MIN == 1 << GC_GENERATION_SHIFT, "objects share no bits");
 
 /* Marks of a unit. */
 #define GC_HAS_YOUNG 1u  /* objects of it may be GC_YOUNG */
@@ -81,7 +83,7 @@ struct pm_gc_table {
     char *base;   /* of the window */
     size_t bytes; /* of it; 0: there are no tables, and every object is in the register */
     _Atomic uint32_t *words;
-    _Atomic uint8_t *generations; /* 2 bits for each granule */
+    _Atomic uint8_t *generations; /* 2 bits for each 1 << GC_GENERATION_SHIFT bytes */
     struct pm_gc_unit *units;
     _Atomic uint8_t *marks; /* of each unit */
 };
@@ -235,9 +237,9 @@ static inline _Atomic uint8_t *pm_gc_generation_at(const struct pm_object *objec
         *shift = 0;
         return &pm_gc_register_find(object)->generation;
     }
-    size_t granule = pm_gc_offset(object) >> GC_GRANULE_SHIFT;
-    *shift = granule % 4 * 2;
-    return &pm_gc_table.generations[granule / 4];
+    size_t number = pm_gc_offset(object) >> GC_GENERATION_SHIFT;
+    *shift = number % 4 * 2;
+    return &pm_gc_table.generations[number / 4];
 }
 
 static inline unsigned pm_gc_generation_of(const struct pm_object *object)

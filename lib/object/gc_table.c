@@ -5,7 +5,7 @@
  *
  *   words         32 bits for each block of the units that take part in a collection, from the
  *                 first word on; then they go back
- *   generations   2 bits for each granule
+ *   generations   2 bits for each 32 bytes
  *   units, marks   17 bytes for each unit
  *
  * This file is the only one of the layer that calls the system for memory.
@@ -37,7 +37,7 @@ static size_t lay_out(char *from, size_t bytes, struct pm_gc_table *table)
     size_t granules = bytes >> GC_GRANULE_SHIFT, units = bytes >> GC_UNIT_SHIFT;
     char *end = from;
     table->words = (_Atomic uint32_t *)(void *)part(&end, granules * sizeof *table->words);
-    table->generations = (_Atomic uint8_t *)part(&end, granules / 4);
+    table->generations = (_Atomic uint8_t *)part(&end, bytes >> GC_GENERATION_SHIFT >> 2);
     table->units = (struct pm_gc_unit *)(void *)part(&end, units * sizeof *table->units);
     table->marks = (_Atomic uint8_t *)part(&end, units);
     return (size_t)((uintptr_t)end - (uintptr_t)from);

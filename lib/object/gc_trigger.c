@@ -210,9 +210,9 @@ bool pm_gc_born_elsewhere(struct pm_object *object)
 /* Of one in a gc pool: what stays in the tables would be that of the next one in its place. */
 static void forget(struct pm_object *object)
 {
-    size_t granule = pm_gc_offset(object) >> GC_GRANULE_SHIFT;
-    unsigned shift = granule % 4 * 2;
-    _Atomic uint8_t *generation = &pm_gc_table.generations[granule / 4];
+    size_t number = pm_gc_offset(object) >> GC_GENERATION_SHIFT;
+    unsigned shift = number % 4 * 2;
+    _Atomic uint8_t *generation = &pm_gc_table.generations[number / 4];
     if ((pm_load_relaxed(generation) >> shift & 3) != GC_YOUNG) {
         pm_schedule_point();
         /* Relaxed: the generations of other objects are in it; nothing depends on it. */

@@ -18,7 +18,8 @@
 static PM_NOINLINE struct pm_object *take_for_collector(size_t bytes)
 {
     pm_gc_before_birth();
-    struct pm_object *object = pm_gc_has_pools() ? pm_gc_calloc(bytes) : NULL;
+    size_t least = bytes < PM_GC_OBJECT_MIN ? PM_GC_OBJECT_MIN : bytes;
+    struct pm_object *object = pm_gc_has_pools() ? pm_gc_calloc(least) : NULL;
     if (__builtin_expect(object != NULL, 1)) {
         pm_gc_born(object);
         return object;

@@ -69,81 +69,72 @@ static bool read_number(const char *text, size_t length, bool units, size_t *num
     return n <= SIZE_MAX;
 }
 
-static bool set_bytes(_Atomic size_t *field, const char *value, size_t length, size_t most)
+/* One to four digits from *at on, as many as there are. */
+static bool pass_number(const char **at, const char *end)
+{
+    const char *first = *at;
+    while (*at < end && **at >= '0' && **at <= '9')
+        ++*at;
+    return *at > first && *at - first <= 4;
+}
+
+/* N and M in the word stand for numbers. */
+static bool is_word(const char *word, size_t word_length, const char *value, size_t length)
+{
+    const char *end = value + length;
+    for (; word_length > 0; word++, word_length--) {
+        if (*word == 'N' || *word == 'M') {
+            if (!pass_number(&value, end))
+                return false;
+        } else if (value == end || *value++ != *word) {
+            return false;
+        }
+    }
+    return value == end;
+}
+
+/* The table's text begins with the choices, separated by bars, and a colon and a blank end them. */
+static bool is_choice(const char *doc, const char *value, size_t length)
+{
+    const char *end = strstr(doc, ": ");
+    CHECK(end, "no choices in \"%s\"", doc);
+    for (const char *word = doc;; word++) {
+        const char *bar = memchr(word, '|', (size_t)(end - word)), *last = bar ? bar : end;
+        if (is_word(word, (size_t)(last - word), value, length))
+            return true;
+        if (!bar)
+            return false;
+        word = bar;
+    }
+}
+
+static bool set_text(char *field, size_t room, const char *value, size_t length)
+{
+    if (length >= room)
+        return false;
+    memset(field, 0, room);
+    memcpy(field, value, length);
+    return true;
+}
+
+static bool set_number(_Atomic size_t *field, const struct pm_option *option, const char *value,
+                       size_t length)
 {
     size_t number;
-    if (!read_number(value, length, true, &number) || number > most)
+    if (!read_number(value, length, option->kind == PM_OPTION_BYTES, &number) ||
+        number < option->least || number > option->most)
         return false;
     *field = number;
     return true;
 }
 
-static bool set_count(_Atomic size_t *field, const char *value, size_t length, size_t most)
+static void *field_of(struct pm_options *options, const struct pm_option *option)
 {
-    size_t number;
-    if (!read_number(value, length, false, &number) || number > most)
-        return false;
-    *field = number;
-    return true;
+    return (char *)options + option->offset;
 }
 
-static bool set_text(char *field, const char *value, size_t length)
-{
-    if (length >= PM_OPTION_TEXT_BYTES)
-        return false;
-    memset(field, 0, PM_OPTION_TEXT_BYTES);
-    memcpy(field, value, length);
-    return true;
-}
-
-static bool set_choice(char *field, const char *value, size_t length, const char *a, const char *b,
-                       const char *c)
-{
-    if (!is_name(value, length, a) && !is_name(value, length, b) && !is_name(value, length, c))
-        return false;
-    memset(field, 0, PM_OPTION_CHOICE_BYTES);
-    memcpy(field, value, length);
-    return true;
-}
-
-/* One to four digits. */
-static bool is_node(const char *text, size_t length)
-{
-    return length >= 1 && length <= 4 && strspn(text, "0123456789") >= length;
-}
-
-static bool set_nodes(char *field, const char *value, size_t length)
-{
-    const char *dash = memchr(value, '-', length);
-    size_t first = (dash ? (size_t)(dash - value) : length) - 5;
-    if (length < 6 || memcmp(value, "bind:", 5) != 0)
-        return set_choice(field, value, length, "default", "interleave", "default");
-    if (!is_node(value + 5, first) || (dash && !is_node(dash + 1, length - first - 6)))
-        return false;
-    memset(field, 0, PM_OPTION_CHOICE_BYTES);
-    memcpy(field, value, length);
-    return true;
-}
-
-static bool set_statistics(struct pm_options *wanted, const char *setting, size_t name,
-                           const char *value, size_t rest)
-{
-    if (is_name(setting, name, "stats_at_exit"))
-        return set_text(wanted->stats_at_exit, value, rest);
-    if (is_name(setting, name, "stats_signal"))
-        return set_count(&wanted->stats_signal, value, rest, 64);
-    if (is_name(setting, name, "stats_to"))
-        return set_text(wanted->stats_to, value, rest);
-    if (is_name(setting, name, "stats_format"))
-        return set_choice(wanted->stats_format, value, rest, "counters", "table", "json");
-    if (is_name(setting, name, "stats_page"))
-        return set_choice(wanted->stats_page, value, rest, "on", "off", "off");
-    size_t least = 1;
-    return is_name(setting, name, "stats_page_ms") && read_number(value, rest, false, &least) &&
-           least > 0 && set_count(&wanted->stats_page_ms, value, rest, 3600000);
-}
-
-/* False: the setting is to be refused, and changes nothing. */
+/* False: the setting is to be refused, and changes nothing. Which options there are, and within
+ * what bounds, the table says; how values are read is written here once more. */
 static bool set(struct pm_options *wanted, const char *setting, size_t length)
 {
     const char *equals = memchr(setting, '=', length);
@@ -151,29 +142,19 @@ static bool set(struct pm_options *wanted, const char *setting, size_t length)
         return false;
     size_t name = (size_t)(equals - setting), rest = length - name - 1;
     const char *value = equals + 1;
-    if (is_name(setting, name, "window_bytes"))
-        return set_bytes(&wanted->window_bytes, value, rest, (size_t)4 << 40);
-    if (is_name(setting, name, "limit_bytes"))
-        return set_bytes(&wanted->limit_bytes, value, rest, SIZE_MAX);
-    if (is_name(setting, name, "keep_bytes"))
-        return set_bytes(&wanted->keep_bytes, value, rest, SIZE_MAX);
-    if (is_name(setting, name, "heap_keep_bytes"))
-        return set_bytes(&wanted->heap_keep_bytes, value, rest, SIZE_MAX);
-    if (is_name(setting, name, "heaps_keep_bytes"))
-        return set_bytes(&wanted->heaps_keep_bytes, value, rest, SIZE_MAX);
-    if (is_name(setting, name, "purge_delay_ms"))
-        return set_count(&wanted->purge_delay_ms, value, rest, 31536000000);
-    if (is_name(setting, name, "huge_pages"))
-        return set_choice(wanted->huge_pages, value, rest, "default", "never", "always");
-    if (is_name(setting, name, "cgroup"))
-        return set_choice(wanted->cgroup, value, rest, "off", "purge", "limit");
-    if (is_name(setting, name, "core_dump"))
-        return set_choice(wanted->core_dump, value, rest, "default", "all", "tables");
-    if (is_name(setting, name, "mapping_names"))
-        return set_choice(wanted->mapping_names, value, rest, "on", "off", "off");
-    if (is_name(setting, name, "numa"))
-        return set_nodes(wanted->numa, value, rest);
-    return set_statistics(wanted, setting, name, value, rest);
+    for (unsigned i = 0; i < PM_OPTION_COUNT; i++) {
+        const struct pm_option *option = &pm_option_rows[i];
+        void *field = field_of(wanted, option);
+        if (!is_name(setting, name, option->name))
+            continue;
+        if (pm_option_is_number(option))
+            return set_number(field, option, value, rest);
+        if (option->kind == PM_OPTION_TEXT)
+            return set_text(field, PM_OPTION_TEXT_BYTES, value, rest);
+        return is_choice(option->doc, value, rest) &&
+               set_text(field, PM_OPTION_CHOICE_BYTES, value, rest);
+    }
+    return false;
 }
 
 /* How many settings of the text are refused; the others are put into *wanted. "help" is one. */
@@ -212,40 +193,18 @@ static size_t refused_of_file(struct pm_options *wanted, char *text)
 
 /* ---- the target ---- */
 
-static void compare(const struct pm_options *now, const struct pm_options *wanted)
+static void compare(struct pm_options *now, struct pm_options *wanted)
 {
-    CHECK(now->window_bytes == wanted->window_bytes, "window_bytes is %zu, not %zu",
-          now->window_bytes, wanted->window_bytes);
-    CHECK(now->keep_bytes == wanted->keep_bytes, "keep_bytes is %zu, not %zu", now->keep_bytes,
-          wanted->keep_bytes);
-    CHECK(now->heap_keep_bytes == wanted->heap_keep_bytes, "heap_keep_bytes is %zu, not %zu",
-          now->heap_keep_bytes, wanted->heap_keep_bytes);
-    CHECK(now->heaps_keep_bytes == wanted->heaps_keep_bytes, "heaps_keep_bytes is %zu, not %zu",
-          now->heaps_keep_bytes, wanted->heaps_keep_bytes);
-    CHECK(now->limit_bytes == wanted->limit_bytes, "limit_bytes is %zu, not %zu", now->limit_bytes,
-          wanted->limit_bytes);
-    CHECK(now->purge_delay_ms == wanted->purge_delay_ms, "purge_delay_ms is %zu, not %zu",
-          now->purge_delay_ms, wanted->purge_delay_ms);
-    CHECK(strcmp(now->huge_pages, wanted->huge_pages) == 0, "huge_pages is \"%.16s\", not \"%s\"",
-          now->huge_pages, wanted->huge_pages);
-    CHECK(strcmp(now->core_dump, wanted->core_dump) == 0, "core_dump is \"%.16s\", not \"%s\"",
-          now->core_dump, wanted->core_dump);
-    CHECK(strcmp(now->cgroup, wanted->cgroup) == 0, "cgroup is not \"%s\"", wanted->cgroup);
-    CHECK(strcmp(now->mapping_names, wanted->mapping_names) == 0, "mapping_names is not \"%s\"",
-          wanted->mapping_names);
-    CHECK(strcmp(now->numa, wanted->numa) == 0, "numa is \"%.16s\", not \"%s\"", now->numa,
-          wanted->numa);
-    CHECK(strcmp(now->stats_at_exit, wanted->stats_at_exit) == 0, "stats_at_exit is not \"%s\"",
-          wanted->stats_at_exit);
-    CHECK(now->stats_signal == wanted->stats_signal, "stats_signal is %zu, not %zu",
-          now->stats_signal, wanted->stats_signal);
-    CHECK(strcmp(now->stats_to, wanted->stats_to) == 0, "stats_to is not \"%s\"", wanted->stats_to);
-    CHECK(strcmp(now->stats_format, wanted->stats_format) == 0, "stats_format is not \"%s\"",
-          wanted->stats_format);
-    CHECK(strcmp(now->stats_page, wanted->stats_page) == 0, "stats_page is not \"%s\"",
-          wanted->stats_page);
-    CHECK(now->stats_page_ms == wanted->stats_page_ms, "stats_page_ms is %zu, not %zu",
-          now->stats_page_ms, wanted->stats_page_ms);
+    for (unsigned i = 0; i < PM_OPTION_COUNT; i++) {
+        const struct pm_option *option = &pm_option_rows[i];
+        void *is = field_of(now, option), *should_be = field_of(wanted, option);
+        if (pm_option_is_number(option))
+            CHECK(*(_Atomic size_t *)is == *(_Atomic size_t *)should_be, "%s is %zu, not %zu",
+                  option->name, *(_Atomic size_t *)is, *(_Atomic size_t *)should_be);
+        else
+            CHECK(strcmp(is, should_be) == 0, "%s is \"%s\", not \"%s\"", option->name, (char *)is,
+                  (char *)should_be);
+    }
 }
 
 static void parse_as_variable(const char *text, const struct pm_options *initial)
