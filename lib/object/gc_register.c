@@ -9,7 +9,7 @@
 
 #include "poolmalloc/domains.h"
 
-#define SHARDS_SHIFT 5
+#define SHARDS_SHIFT 3
 #define SHARDS (1u << SHARDS_SHIFT)
 #define BUCKETS_MIN 16
 

@@ -28,7 +28,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define SHARDS_SHIFT 5
+#define SHARDS_SHIFT 4
 #define SHARDS (1 << SHARDS_SHIFT)
 #define CELLS_MIN 32
 

@@ -307,7 +307,7 @@ ISOLATED(each_refusal_of_memory_is_enomem_and_loses_nothing)
     /* What stays are the smallest arrays, one for each shard. */
     struct pm_intern_stats stats;
     pm_intern_get_stats(&stats);
-    require(test_memory_live() <= 32 && stats.table_bytes <= 32 * 512);
+    require(test_memory_live() <= 16 && stats.table_bytes <= 16 * 512);
 }
 
 ISOLATED(a_string_that_cannot_be_interned_is_as_it_was)
