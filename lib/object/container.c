@@ -34,7 +34,8 @@ void pm_container_share(struct pm_object *object)
 {
     pm_object_type(object)->traverse(object, probe, NULL);
     pm_schedule_point();
-    /* Release: the items are probed; pairs with the lock's acquire, or with nothing needed. */
+    /* Release: the items are probed, and what the owner has changed under the lock before is seen;
+     * pairs with pm_container_is_shared. */
     atomic_fetch_or_explicit((_Atomic uint8_t *)&object->flags, PM_OBJECT_SHARED,
                              memory_order_release);
 }

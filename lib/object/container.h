@@ -25,9 +25,9 @@
 
 static inline bool pm_container_is_shared(const struct pm_object *object)
 {
-    /* Relaxed: with the lock, that orders it; without, who sees it relies on nothing but that the
-     * arrays that it finds from now on stay until it is quiescent, which they did before. */
-    return (pm_load_relaxed((_Atomic uint8_t *)&object->flags) & PM_OBJECT_SHARED) != 0;
+    /* Acquire: what is found from now on, an array and its items, was not freed or dropped while
+     * the container was private; pairs with pm_container_share. */
+    return (pm_load_acquire((_Atomic uint8_t *)&object->flags) & PM_OBJECT_SHARED) != 0;
 }
 
 /* The calling thread may look for items without the lock, and take what it finds by pm_try_incref:

@@ -42,6 +42,11 @@ static void start(void)
     pthread_atfork(fork_prepare, fork_done, fork_done);
 }
 
+void pm_deferred_prepare(void)
+{
+    pthread_once(&once, start);
+}
+
 /* ---- the register ---- */
 
 bool pm_object_set_deferred(struct pm_object *object)
@@ -56,7 +61,6 @@ bool pm_object_set_deferred(struct pm_object *object)
     struct pm_deferred_entry *entry = pm_raw_malloc(sizeof *entry);
     if (entry == NULL)
         return false;
-    pthread_once(&once, start);
     pthread_mutex_lock(&lock);
     if (!pm_deferred_is_set(object)) { /* nobody was quicker */
         pm_incref(object);
@@ -167,7 +171,6 @@ size_t pm_deferred_reclaim(void)
 {
     if (pm_object_self.mine == PM_MINE_NOBODY)
         pm_object_fatal_state("pm_deferred_reclaim", "the thread is not attached, or paused");
-    pthread_once(&once, start);
     pm_world_stop("pm_deferred_reclaim", true);
     pm_deferred_each(count, NULL);
     struct pm_deferred_entry *taken = pm_deferred_take(is_the_registers_alone, NULL);

@@ -18,6 +18,9 @@
  * and calls nothing of the program's. */
 void pm_deferred_each(void (*visit)(struct pm_object *object, void *arg), void *arg);
 
+/* By a thread that attaches: forks take the register's lock from now on. */
+void pm_deferred_prepare(void);
+
 struct pm_deferred_entry;
 
 /* Takes those deferred objects out of the register of which is_garbage says true: they are deferred

@@ -6,6 +6,7 @@
 #include "object/list.h"
 
 #include "poolmalloc/domains.h"
+#include "poolmalloc/gc.h"
 
 #include <errno.h>
 
@@ -109,7 +110,8 @@ static struct pm_object *list_of(struct pm_object *object, bool values)
     struct pm_object *made = dict != NULL ? pm_list_new(NULL, 0) : NULL;
     if (made == NULL)
         return NULL;
-    struct pm_list *list = (struct pm_list *)made; /* nobody else's yet */
+    struct pm_list *list = (struct pm_list *)made;
+    pm_gc_untrack(made); /* nobody else finds it before it is filled */
     struct pm_list_left left = {0};
     size_t next = 0;
     pm_container_lock(object);
@@ -123,6 +125,7 @@ static struct pm_object *list_of(struct pm_object *object, bool values)
     if (done)
         pm_store_relaxed(&list->count, count);
     pm_container_unlock(object);
+    pm_gc_track(made);
     if (done)
         return made;
     pm_decref(made);
@@ -188,13 +191,15 @@ struct pm_object *pm_dict_copy(struct pm_object *object)
     struct pm_object *made = dict != NULL ? pm_dict_new() : NULL;
     if (made == NULL)
         return NULL;
-    struct pm_dict *copy = (struct pm_dict *)made; /* nobody else's yet */
+    struct pm_dict *copy = (struct pm_dict *)made;
+    pm_gc_untrack(made); /* nobody else finds it before it is filled */
     pm_container_lock(object);
     size_t count = pm_load_relaxed(&dict->count);
     struct pm_table *table = count > 0 ? table_copy(dict) : NULL;
     pm_store_relaxed(&copy->table, table);
     pm_store_relaxed(&copy->count, table != NULL ? count : 0);
     pm_container_unlock(object);
+    pm_gc_track(made);
     if (count == 0 || table != NULL)
         return made;
     pm_decref(made);
@@ -224,11 +229,17 @@ bool pm_dict_update(struct pm_object *object, struct pm_object *other, bool repl
 static enum pm_answer has_equal(struct pm_dict *other, const struct pair *pair)
 {
     unsigned failures = pm_nesting_failures();
-    struct pm_object *value = pm_dict_get_hashed(other, pair->key, pair->hash);
-    if (value == NULL)
-        return pm_nesting_failures() != failures ? PM_ANSWER_FAILED : PM_ANSWER_NO;
-    enum pm_answer answer = pm_container_equal(pair->value, value);
     int saved_errno = errno;
+    struct pm_object *value = pm_dict_get_hashed(other, pair->key, pair->hash);
+    if (value == NULL && pm_nesting_failures() != failures)
+        return PM_ANSWER_FAILED;
+    if (value == NULL) {
+        if (errno == ENOENT) /* an answer, and no error */
+            errno = saved_errno;
+        return PM_ANSWER_NO;
+    }
+    enum pm_answer answer = pm_container_equal(pair->value, value);
+    saved_errno = errno;
     pm_decref(value);
     errno = saved_errno;
     return answer;

@@ -83,10 +83,12 @@ void pm_gc_table_clear(size_t words)
     /* Relaxed: objects that die have theirs made 0, too. */
     for (size_t i = 0; i < words && i < KEPT_WORDS; i++)
         pm_store_relaxed(&pm_gc_table.words[i], 0);
-    if (words > KEPT_WORDS)
-        madvise((char *)pm_gc_table.words + KEPT_WORDS * sizeof *pm_gc_table.words,
-                pm_align_up((words - KEPT_WORDS) * sizeof *pm_gc_table.words,
-                            (size_t)sysconf(_SC_PAGESIZE)),
-                MADV_DONTNEED);
+    size_t kept_bytes = KEPT_WORDS * sizeof *pm_gc_table.words;
+    if (words > KEPT_WORDS && madvise((char *)pm_gc_table.words + kept_bytes,
+                                      pm_align_up(words * sizeof *pm_gc_table.words - kept_bytes,
+                                                  (size_t)sysconf(_SC_PAGESIZE)),
+                                      MADV_DONTNEED) != 0) /* locked memory stays what it is */
+        for (size_t i = KEPT_WORDS; i < words; i++)
+            pm_store_relaxed(&pm_gc_table.words[i], 0);
     errno = saved_errno;
 }

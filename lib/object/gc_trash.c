@@ -49,6 +49,8 @@ static void hold(struct pm_object *object, _Atomic uint32_t *word, void *arg)
 static void clear_weak(struct pm_object *object, _Atomic uint32_t *word, void *callbacks)
 {
     (void)word;
+    if (pm_is_weakref(object))
+        pm_weak_let_go((struct pm_weakref *)object);
     if ((pm_gc_flags_of(object) & PM_OBJECT_WEAK) != 0)
         pm_weak_clear_trash(object, callbacks, is_trash, NULL);
 }
@@ -101,14 +103,38 @@ static void let_live(struct pm_object *object, _Atomic uint32_t *word, void *arg
     pm_decref(object);
 }
 
+/* Stopped. The nodes with that word leave the list of trash: what they are of may die, with them,
+ * before the list is walked again. */
+static struct pm_gc_node *take_nodes(struct pm_gc_search *search, uint32_t word)
+{
+    struct pm_gc_node *taken = NULL, **link = &search->trash_nodes;
+    while (*link != NULL) {
+        struct pm_gc_node *node = *link;
+        if (pm_load_relaxed(&node->word) != word) {
+            link = &node->next_trash;
+            continue;
+        }
+        *link = node->next_trash;
+        node->next_trash = taken;
+        taken = node;
+    }
+    return taken;
+}
+
 static void look_again(struct pm_gc_search *search)
 {
     pm_world_stop("pm_gc_collect", true);
     pm_slots_merge_queues();
     pm_gc_find_resurrected(search);
     pm_gc_each_marked(search, GC_CANDIDATE, clear_weak, NULL); /* those that finalizers made */
+    struct pm_gc_node *back = take_nodes(search, GC_RESURRECTED), *next;
     pm_gc_note_pause(pm_world_start());
     pm_gc_each_marked(search, GC_RESURRECTED, let_live, NULL);
+    /* Each is held until its turn, and gone perhaps after it. */
+    for (; back != NULL; back = next) {
+        next = back->next_trash;
+        let_live(back->object, &back->word, NULL);
+    }
 }
 
 /* ---- death ---- */

@@ -89,6 +89,11 @@ static void start(void)
     pthread_atfork(pm_intern_lock_all, pm_intern_unlock_all, pm_intern_unlock_all);
 }
 
+void pm_intern_prepare(void)
+{
+    pthread_once(&once, start);
+}
+
 /* ---- arrays ---- */
 
 static size_t bytes_of(size_t count)
@@ -305,7 +310,6 @@ void pm_intern_remove(struct pm_str *string)
 struct pm_str *pm_intern_put(struct pm_str *string, bool for_ever)
 {
     struct shard *shard = shard_of(pm_str_hash(string));
-    pthread_once(&once, start);
     for (;;) {
         struct pm_str *interned = NULL;
         lock_shard(shard);
@@ -324,7 +328,6 @@ struct pm_str *pm_intern_put(struct pm_str *string, bool for_ever)
 void pm_intern_get_stats(struct pm_intern_stats *stats)
 {
     memset(stats, 0, sizeof *stats);
-    pthread_once(&once, start);
     for (size_t i = 0; i < SHARDS; i++) {
         struct shard *shard = &shards[i];
         pthread_mutex_lock(&shard->lock);

@@ -147,6 +147,7 @@ struct pm_object_thread {
     bool paused;
     bool draining;
     unsigned depth;           /* objects that die by each other, nested */
+    int cancel_state;         /* what it was, while the thread lets others in */
     struct pm_object **later; /* dead ones whose turn comes in the outermost call */
     size_t later_count, later_room;
 };

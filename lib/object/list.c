@@ -250,11 +250,11 @@ bool pm_list_delete(struct pm_object *object, ptrdiff_t index)
 
 struct pm_object *pm_list_next(struct pm_object *list, size_t *position)
 {
-    struct pm_object *item =
-        *position <= PTRDIFF_MAX ? pm_list_get(list, (ptrdiff_t)*position) : NULL;
+    bool beyond = *position > PTRDIFF_MAX; /* any list's end */
+    struct pm_object *item = beyond ? NULL : pm_list_get(list, (ptrdiff_t)*position);
     if (item != NULL)
         ++*position;
-    else if (errno == ERANGE)
+    else if (beyond || errno == ERANGE)
         errno = ENOENT;
     return item;
 }

@@ -8,6 +8,7 @@
 #include "object/list.h"
 
 #include "poolmalloc/domains.h"
+#include "poolmalloc/gc.h"
 
 #include <errno.h>
 
@@ -24,7 +25,8 @@ struct pm_object *pm_list_slice(struct pm_object *object, ptrdiff_t start, ptrdi
     struct pm_object *slice = pm_list_new(NULL, 0);
     if (slice == NULL)
         return NULL;
-    struct pm_list *made = (struct pm_list *)slice; /* nobody else's yet */
+    struct pm_list *made = (struct pm_list *)slice;
+    pm_gc_untrack(slice); /* nobody else finds it before it is filled */
     struct pm_list_left left = {0};
     pm_container_lock(object);
     size_t count = pm_slice_count(&start, stop, step, pm_load_relaxed(&list->count));
@@ -39,6 +41,7 @@ struct pm_object *pm_list_slice(struct pm_object *object, ptrdiff_t start, ptrdi
     if (done)
         pm_store_relaxed(&made->count, count);
     pm_container_unlock(object);
+    pm_gc_track(slice);
     if (done)
         return slice;
     pm_decref(slice);
@@ -159,19 +162,18 @@ bool pm_list_find(struct pm_object *list, struct pm_object *value, size_t start,
     return false;
 }
 
-/* The items at a position of both; false: one of them has none. */
+/* The items at a position of both; false: one of them has none, which is no error. Keeps errno. */
 static bool both_next(struct pm_object *one, struct pm_object *other, size_t *position,
                       struct pm_object *items[2])
 {
+    int saved_errno = errno;
     size_t same = *position;
     items[0] = pm_list_next(one, position);
-    if (items[0] == NULL)
-        return false;
-    items[1] = pm_list_next(other, &same);
-    if (items[1] != NULL)
-        return true;
-    pm_decref(items[0]);
-    return false;
+    items[1] = items[0] != NULL ? pm_list_next(other, &same) : NULL;
+    if (items[0] != NULL && items[1] == NULL)
+        pm_decref(items[0]);
+    errno = saved_errno;
+    return items[1] != NULL;
 }
 
 static void drop_both(struct pm_object *items[2])

@@ -61,6 +61,11 @@ static void start(void)
     pthread_atfork(fork_prepare, fork_parent, fork_child);
 }
 
+void pm_object_lock_prepare(void)
+{
+    pthread_once(&once, start);
+}
+
 static struct bucket *bucket_of(const struct pm_object *object)
 {
     uint64_t hash = (uint64_t)(uintptr_t)object * 0x9e3779b97f4a7c15u;
@@ -101,7 +106,6 @@ void pm_object_lock_slow(struct pm_object *object)
         if (pm_load_relaxed(pm_lock_of(object)) == 0 && pm_object_trylock(object))
             return;
     }
-    pthread_once(&once, start);
     pm_world_wait_begin();
     park(object);
     pm_object_lock_count(1);
@@ -111,7 +115,6 @@ void pm_object_lock_slow(struct pm_object *object)
 void pm_object_unlock_slow(struct pm_object *object)
 {
     struct bucket *bucket = bucket_of(object);
-    pthread_once(&once, start); /* by who waits, or just now: but it is to be seen here, too */
     pthread_mutex_lock(&bucket->lock);
     if (bucket->waiting > 0)
         pthread_cond_broadcast(&bucket->freed);

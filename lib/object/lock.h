@@ -35,6 +35,9 @@ extern __thread unsigned pm_object_locks_held PM_HIDDEN;
 #define pm_object_assert_no_lock() ((void)0)
 #endif
 
+/* By a thread that attaches: what locks wait by is there. */
+void pm_object_lock_prepare(void);
+
 void pm_object_lock_slow(struct pm_object *object);
 void pm_object_unlock_slow(struct pm_object *object);
 

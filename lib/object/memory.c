@@ -24,7 +24,7 @@ static PM_NOINLINE struct pm_object *take_for_collector(size_t bytes)
         pm_gc_born(object);
         return object;
     }
-    object = pm_object_calloc(1, bytes);
+    object = pm_object_calloc(1, least); /* as a sample of gc pools expects it */
     if (object == NULL)
         return NULL;
     object->flags = PM_OBJECT_REGISTERED;

@@ -101,13 +101,13 @@ static enum put try_put(struct pm_slot *slot, struct pm_object *object, size_t b
 {
     if (slot->state != PM_SLOT_RUNNING)
         return pm_object_merge(object, 1) ? DEAD : MERGED;
+    /* Relaxed: the owner looks under the lock. */
+    pm_store_relaxed((_Atomic uint32_t *)&slot->self->due, 1);
     if (is_over(slot, bytes))
         return OVER;
     if (!put(slot, object, chunk))
         return NO_ROOM;
     slot->queued_bytes += bytes;
-    /* Relaxed: the owner looks under the lock. */
-    pm_store_relaxed((_Atomic uint32_t *)&slot->self->due, 1);
     return PUT;
 }
 
@@ -228,14 +228,16 @@ void pm_safepoint_slow(void)
 {
     struct pm_object_thread *thread = &pm_object_thread;
     pm_object_assert_no_lock();
+    if (thread->draining) { /* what is due stays so, for who drains */
+        pm_world_stop_here();
+        return;
+    }
     /* Set again by whoever puts something in after the look, which is under the lock. Acquire: that
      * the world stops; pairs with pm_slots_ask_to_stop. */
     pm_exchange_acquire((_Atomic uint32_t *)&pm_object_self.due, 0);
     if (thread->slot == NULL || thread->paused)
         return;
     pm_world_stop_here();
-    if (thread->draining)
-        return;
     thread->draining = true;
     pm_queue_drain(thread->slot);
     thread->draining = false;

@@ -7,8 +7,12 @@
  * The registry's lock is taken before a slot's, and never the other way round.
  */
 #define _GNU_SOURCE /* gettid */
+#include "object/deferred.h"
 #include "object/gc.h"
+#include "object/lock.h"
 #include "object/qsbr_internal.h"
+#include "object/value.h"
+#include "object/weak.h"
 #include "object/world.h"
 
 #include "poolmalloc/domains.h"
@@ -231,6 +235,16 @@ long pm_slots_ask_to_stop(const struct pm_slot *stopper)
     return thread;
 }
 
+/* What forks take. The world comes last, so that it is held first: who forks waits for its stopper,
+ * and the stopper, or a thread that it waits for, may want any of these locks. */
+static void prepare_locks(void)
+{
+    pm_weak_prepare();
+    pm_deferred_prepare();
+    pm_intern_prepare();
+    pm_object_lock_prepare();
+}
+
 bool pm_object_thread_attach(void)
 {
     struct pm_object_thread *thread = &pm_object_thread;
@@ -242,6 +256,7 @@ bool pm_object_thread_attach(void)
     if (!pm_qsbr_attach())
         return false;
     pm_gc_prepare();
+    prepare_locks();
     pm_world_init();
     struct pm_slot *slot = take_slot();
     if (slot == NULL) {
@@ -327,8 +342,10 @@ void pm_object_thread_resume(void)
     pm_object_self.mine = thread->slot->number << 16 | 1;
 }
 
+/* What waits between the two is no point of cancellation: the thread would end with locks. */
 void pm_slot_let_others(struct pm_slot *slot)
 {
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &pm_object_thread.cancel_state);
     pthread_mutex_lock(&slot->lock);
     set_state(slot, PM_SLOT_PAUSED);
     pthread_mutex_unlock(&slot->lock);
@@ -339,4 +356,5 @@ void pm_slot_let_nobody(struct pm_slot *slot)
 {
     enter_running(slot);
     pthread_mutex_unlock(&slot->lock);
+    pthread_setcancelstate(pm_object_thread.cancel_state, NULL);
 }

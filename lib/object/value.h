@@ -111,6 +111,9 @@ struct pm_str *pm_intern_put(struct pm_str *string, bool for_ever);
 /* Of a dead string that is interned: it is in the table no longer. May be a quiescent point. */
 void pm_intern_remove(struct pm_str *string);
 
+/* By a thread that attaches: the locks of the table are there. */
+void pm_intern_prepare(void);
+
 /* All locks of the table; around fork, and in tests. */
 void pm_intern_lock_all(void);
 void pm_intern_unlock_all(void);

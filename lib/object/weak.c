@@ -21,21 +21,26 @@ static int weakref_traverse(struct pm_object *object, pm_visit visit, void *arg)
     return held != NULL ? visit(held, arg) : 0;
 }
 
+void pm_weak_let_go(struct pm_weakref *weakref)
+{
+    /* Acquire: who has cleared it is done with it; pairs with pm_weak_clear_trash. */
+    struct pm_object *referent = pm_load_acquire(&weakref->referent);
+    if (referent == NULL)
+        return;
+    struct pm_weak_shard *shard = pm_weak_shard_of(referent);
+    pthread_mutex_lock(&shard->lock);
+    if (pm_load_relaxed(&weakref->referent) != NULL) {
+        pm_weak_take_out(shard, weakref);
+        pm_store_relaxed(&weakref->referent, NULL);
+    }
+    pthread_mutex_unlock(&shard->lock);
+}
+
 static void weakref_clear(struct pm_object *object)
 {
     struct pm_weakref *weakref = (struct pm_weakref *)object;
     struct pm_object *held = weakref->arg;
-    /* Acquire: who has cleared it is done with it; pairs with pm_weak_clear_trash. */
-    struct pm_object *referent = pm_load_acquire(&weakref->referent);
-    if (referent != NULL) {
-        struct pm_weak_shard *shard = pm_weak_shard_of(referent);
-        pthread_mutex_lock(&shard->lock);
-        if (pm_load_relaxed(&weakref->referent) != NULL) {
-            pm_weak_take_out(shard, weakref);
-            pm_store_relaxed(&weakref->referent, NULL);
-        }
-        pthread_mutex_unlock(&shard->lock);
-    }
+    pm_weak_let_go(weakref);
     weakref->callback = NULL;
     weakref->arg = NULL;
     if (held != NULL)

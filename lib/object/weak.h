@@ -19,11 +19,19 @@
 
 struct pm_weakref;
 
+/* By a thread that attaches: the table is there. */
+void pm_weak_prepare(void);
+
 /* Weak references that were cleared and whose callbacks are to be called, in that order; with a
  * reference to each. All zero: none. */
 struct pm_weak_callbacks {
     struct pm_weakref *first, *last;
 };
+
+/* The weak reference leads nowhere from now on, and its callback is not called. The collector does
+ * that to those that are trash, so that nobody finds them, or runs their callbacks, while they are
+ * taken apart (Python/gc.c, 3.13: handle_weakrefs does the same). */
+void pm_weak_let_go(struct pm_weakref *weakref);
 
 /* By death, for an object that is dead and flagged PM_OBJECT_WEAK: clears its weak references and
  * calls their callbacks. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The table of weak references: see the header. Under the shards' locks, attached threads. */
 #include "object/weak_table.h"
+#include "object/weak.h"
 
 #include "poolmalloc/domains.h"
 
@@ -36,6 +37,11 @@ static void start(void)
     pthread_atfork(fork_prepare, fork_done, fork_done);
 }
 
+void pm_weak_prepare(void)
+{
+    pthread_once(&once, start);
+}
+
 static uint64_t hash_of(const struct pm_object *object)
 {
     return (uint64_t)(uintptr_t)object * 0x9e3779b97f4a7c15u;
@@ -43,7 +49,6 @@ static uint64_t hash_of(const struct pm_object *object)
 
 struct pm_weak_shard *pm_weak_shard_of(const struct pm_object *object)
 {
-    pthread_once(&once, start);
     return &shards[hash_of(object) >> (64 - SHARDS_LOG2)];
 }
 
@@ -163,7 +168,6 @@ bool pm_weak_check(struct pm_weak_figures *figures)
 {
     bool right = true;
     *figures = (struct pm_weak_figures){0, 0};
-    pthread_once(&once, start);
     for (unsigned i = 0; i < SHARDS && right; i++) {
         pthread_mutex_lock(&shards[i].lock);
         right = shard_check(&shards[i]);

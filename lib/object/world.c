@@ -118,6 +118,8 @@ static bool wait_for_all(const char *function, bool insist)
 
 bool pm_world_stop(const char *function, bool insist)
 {
+    int cancel_state;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
     pthread_mutex_lock(&lock);
     while (stopper != NULL) {
         pthread_mutex_unlock(&lock);
@@ -134,6 +136,7 @@ bool pm_world_stop(const char *function, bool insist)
     if (!stopped)
         start_under_lock();
     pthread_mutex_unlock(&lock);
+    pthread_setcancelstate(cancel_state, NULL);
     return stopped;
 }
 
