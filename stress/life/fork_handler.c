@@ -245,10 +245,11 @@ int main(int count, char **arguments)
         all[i].rng = rng_make(62, i);
         all[i].thread = start_thread(start_work, &all[i]);
     }
-    for (unsigned i = 0; i < workers; i++) {
+    for (unsigned i = 0; i < workers; i++)
         join_thread(all[i].thread);
+    /* Not before: a child that one of them forks frees what all have offered. */
+    for (unsigned i = 0; i < workers; i++)
         api_free(atomic_load_explicit(&all[i].offered, memory_order_acquire));
-    }
     CHECK(atomic_load(&forks_done) == forks, "not every fork was done");
     CHECK(pm_check(), "the structures are damaged");
     printf("%llu forks in signal handlers\n", (unsigned long long)forks);
