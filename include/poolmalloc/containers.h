@@ -112,7 +112,8 @@ PM_API bool pm_list_reverse(struct pm_object *list);
 /*
  * Sorts by pm_compare; equal items keep their order. Meanwhile the list is empty, for all: EBUSY:
  * somebody has put something in, which is dropped; the list is sorted. ENOTSUP, EDOM, ELOOP: items
- * cannot be compared; the list has all its items, in some order. EINVAL: unknown flags.
+ * cannot be compared; the list has all its items, in some order. EINVAL: unknown flags. Of two
+ * threads that sort one list at a time the later one's items count as put in by somebody.
  */
 PM_API bool pm_list_sort(struct pm_object *list, unsigned flags);
 
@@ -181,7 +182,8 @@ PM_API struct pm_object *pm_dict_copy(struct pm_object *dict);
  * an error some of them have come, whole. */
 PM_API bool pm_dict_update(struct pm_object *dict, struct pm_object *other, bool replace);
 
-/* Room for so many keys, so that none of them makes the table grow. */
+/* Room for so many keys, so that none of them makes the table grow, until keys are deleted. Ends
+ * iterations as keys that come do (pm_dict_next). */
 PM_API bool pm_dict_reserve(struct pm_object *dict, size_t count);
 
 #ifdef __cplusplus
