@@ -123,7 +123,7 @@ static PM_NOINLINE uint32_t take_anew(uintptr_t here, size_t bytes, uint64_t mea
 PM_NOINLINE uint32_t pm_profile_row_here(size_t bytes, uint64_t mean)
 {
     uintptr_t here = (uintptr_t)__builtin_frame_address(0);
-    uint32_t row;
+    uint32_t row = 0; /* not all compilers see that it is set */
     if (!recall(here, bytes, mean, &row))
         row = take_anew(here, bytes, mean);
     __asm__ volatile("" : "+r"(row)); /* no jump: the frame has to stay */
