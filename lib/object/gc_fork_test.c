@@ -14,7 +14,7 @@
 
 #include <sys/wait.h>
 
-enum { FORKS = PM_TSAN || PM_SCHEDULE ? 20 : 60, RING = 8, MANY = 3000 };
+enum { FORKS = PM_TSAN || PM_SCHEDULE ? 20 : 400, RING = 8, MANY = 3000 };
 
 static _Atomic bool forking;
 
