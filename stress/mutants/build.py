@@ -54,18 +54,25 @@ def run(command, folder):
 
 
 class Compiled:
-    """An entry of compile_commands.json."""
+    """An entry of compile_commands.json. Its words are split only when asked for: each mutant reads
+    the entries of all files, and needs those of a few."""
 
     def __init__(self, entry):
-        words = shlex.split(entry["command"])
-        out = words.index("-o")
+        self.entry = entry
         self.file = entry["file"]
-        self.object = os.path.join(entry["directory"], words[out + 1])
         self.folder = entry["directory"]
-        self.command = [w for i, w in enumerate(words)
-                        if i not in (out, out + 1) and w not in ("-c", self.file)]
+        # CMake names the object of each entry; none needs quotes.
+        name = re.search(r" -o (\S+)", entry["command"]).group(1)
+        self.object = os.path.join(self.folder, name)
         match = re.search(r"^(.*)/CMakeFiles/([^/]+)\.dir/", self.object)
         self.place, self.target = match.groups() if match else (None, None)
+
+    @property
+    def command(self):
+        words = shlex.split(self.entry["command"])
+        out = words.index("-o")
+        return [w for i, w in enumerate(words)
+                if i not in (out, out + 1) and w not in ("-c", self.file)]
 
 
 class Tree:
