@@ -115,34 +115,48 @@ static bool is_above(unsigned rank)
     return rank == PM_RANK_SERVICE || rank == PM_RANK_TRACE;
 }
 
-/* Each pair takes some fifty milliseconds. Those of the layers above guard nothing here. */
+/* Those of the layers above guard nothing here. */
 static bool is_tried(unsigned mine, unsigned other)
 {
     return mine != other && (!is_above(mine) || other == PM_RANK_ARENA) &&
            (!is_above(other) || mine == PM_RANK_ARENA);
 }
 
+static void fork_while_another_holds(unsigned mine, unsigned other)
+{
+    struct holder holder = {.rank = other};
+    start_holder(&holder);
+    pm_lock_acquire(pm_lock_of_rank(mine));
+    fork_inside(pm_lock_of_rank(mine));
+    require(pm_lock_state(pm_lock_of_rank(other)) == PM_LOCK_ANOTHERS);
+    pm_lock_release(pm_lock_of_rank(mine));
+    pm_store_release(&holder.step, 2);
+    require(pthread_join(holder.thread, NULL) == 0);
+    for (unsigned rank = 0; rank < PM_RANK_COUNT; rank++)
+        require(pm_lock_state(pm_lock_of_rank(rank)) == PM_LOCK_FREE);
+}
+
+/* Each pair waits some forty milliseconds; so a process for each lock of the thread that forks. */
 ISOLATED(a_fork_inside_the_allocator_goes_on_whatever_another_thread_holds)
 {
+    pid_t processes[PM_RANK_COUNT];
+    int status;
     test_heap_start(WINDOW_ARENAS);
     make_things_to_mend();
     for (unsigned mine = 0; mine < PM_RANK_COUNT; mine++) {
+        processes[mine] = fork();
+        require(processes[mine] >= 0);
+        if (processes[mine] != 0)
+            continue;
         for (unsigned other = 0; other < PM_RANK_COUNT; other++) {
-            struct holder holder = {.rank = other};
-            if (!is_tried(mine, other))
-                continue;
-            start_holder(&holder);
-            pm_lock_acquire(pm_lock_of_rank(mine));
-            fork_inside(pm_lock_of_rank(mine));
-            require(pm_lock_state(pm_lock_of_rank(other)) == PM_LOCK_ANOTHERS);
-            pm_lock_release(pm_lock_of_rank(mine));
-            pm_store_release(&holder.step, 2);
-            require(pthread_join(holder.thread, NULL) == 0);
-            for (unsigned rank = 0; rank < PM_RANK_COUNT; rank++)
-                require(pm_lock_state(pm_lock_of_rank(rank)) == PM_LOCK_FREE);
+            if (is_tried(mine, other))
+                fork_while_another_holds(mine, other);
         }
+        use_heap();
+        _exit(0);
     }
-    use_heap();
+    for (unsigned mine = 0; mine < PM_RANK_COUNT; mine++)
+        require(waitpid(processes[mine], &status, 0) == processes[mine] && status == 0);
 }
 
 ISOLATED(an_ordinary_fork_takes_every_lock_and_the_child_finds_them_free)
