@@ -17,7 +17,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-enum { THREADS = 8, SLOTS = 1500, LOOKS = PM_TSAN ? 20 : 200 };
+enum { THREADS = 8, SLOTS = 1500, LOOKS = PM_TSAN || PM_SCHEDULE ? 20 : 200 };
 
 /* A thread, what it has, and random numbers of its own. Others touch its slots while it rests. */
 struct worker {

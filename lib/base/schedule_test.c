@@ -67,6 +67,20 @@ ISOLATED(with_all_rates_0_nothing_is_done)
     require(counts.spins + counts.yields + counts.sleeps + counts.bursts == 0);
 }
 
+static void *pass_a_point(void *arg)
+{
+    pm_schedule_point();
+    return arg;
+}
+
+/* What a thread decides is done from now on: it is not alone. */
+static void let_another_be_seen(void)
+{
+    pthread_t thread;
+    require(pthread_create(&thread, NULL, pass_a_point, NULL) == 0);
+    require(pthread_join(thread, NULL) == 0);
+}
+
 static unsigned naps;
 
 static void nap_that_fails(uint64_t ns)
@@ -83,6 +97,7 @@ ISOLATED(a_point_keeps_errno_and_holds_nobody_back_for_good)
     require(unsetenv("POOLMALLOC_SCHEDULE") == 0);
     pm_schedule_start(nap_that_fails);
     require(pm_schedule_parse("spin=1/4,yield=1/4,sleep=1/4,burst=1/4"));
+    let_another_be_seen();
     pm_schedule_restart(0);
     errno = 77;
     pass_points(1000);
@@ -90,6 +105,16 @@ ISOLATED(a_point_keeps_errno_and_holds_nobody_back_for_good)
     require(naps > 250); /* those of the sleeps, and some for each burst */
     struct pm_schedule_counts counts = pm_schedule_counts();
     require(counts.spins + counts.yields + counts.sleeps + counts.bursts == 1000);
+}
+
+ISOLATED(who_is_alone_decides_the_same_and_waits_for_nobody)
+{
+    uint64_t digest = counts_of("seed=7", 3, 20000).digest;
+    require(unsetenv("POOLMALLOC_SCHEDULE") == 0);
+    pm_schedule_start(nap_that_fails);
+    require(counts_of("seed=7", 3, 20000).digest == digest && naps == 0);
+    let_another_be_seen();
+    require(counts_of("seed=7", 3, 20000).digest == digest && naps > 0);
 }
 
 static void pass_point_in_handler(int signal_number)
@@ -115,6 +140,7 @@ ISOLATED(a_signal_handler_may_pass_points_amid_a_point)
     require(unsetenv("POOLMALLOC_SCHEDULE") == 0);
     pm_schedule_start(nap_with_a_signal);
     require(pm_schedule_parse(OFF ",sleep=1/2"));
+    let_another_be_seen();
     pm_schedule_restart(0);
     pass_points(10000);
     struct pm_schedule_counts counts = pm_schedule_counts();
@@ -180,6 +206,7 @@ ISOLATED(updates_that_two_threads_make_without_a_cas_are_lost)
     require(unsetenv("POOLMALLOC_SCHEDULE") == 0);
     pm_schedule_start(nap_for_a_round);
     require(pm_schedule_parse(OFF ",sleep=1/64"));
+    let_another_be_seen();
     require(pthread_barrier_init(&both_started, NULL, 2) == 0);
     for (uintptr_t i = 0; i < 2; i++)
         require(pthread_create(&threads[i], NULL, count_rounds, (void *)i) == 0);
@@ -224,6 +251,7 @@ int main(void)
         cmocka_unit_test(each_action_is_as_frequent_as_its_rate),
         cmocka_unit_test(with_all_rates_0_nothing_is_done),
         cmocka_unit_test(a_point_keeps_errno_and_holds_nobody_back_for_good),
+        cmocka_unit_test(who_is_alone_decides_the_same_and_waits_for_nobody),
         cmocka_unit_test(a_signal_handler_may_pass_points_amid_a_point),
         cmocka_unit_test(what_is_not_understood_is_named),
         cmocka_unit_test(updates_that_two_threads_make_without_a_cas_are_lost),

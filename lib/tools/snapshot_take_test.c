@@ -24,7 +24,7 @@ enum {
     SITES = 3,
     SLOTS = 200,
     ROUNDS = 12,
-    CALLS = PM_TSAN ? 100 : 1000,
+    CALLS = PM_TSAN || PM_SCHEDULE ? 100 : 1000,
     FRAMES = 16
 };
 
@@ -320,7 +320,7 @@ ISOLATED(a_dump_by_a_signal_is_whole_whatever_it_interrupted)
     pthread_t thread;
     char error[200];
     const struct sigaction action = {.sa_handler = dump};
-    if (test_emulated() || PM_TSAN)
+    if (test_emulated() || PM_TSAN || PM_SCHEDULE)
         wanted = SIGNALS / 10;
     require(sigaction(SIGUSR1, &action, NULL) == 0 && pm_trace_start(FRAMES));
     for (int i = 0; i < wanted; i++)

@@ -10,7 +10,14 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-enum { THREADS = 8, BLOCKS = 300, ROUNDS = PM_TSAN || PM_CHECK ? 3000 : 20000, FRAMES = 8 };
+enum {
+    THREADS = 8,
+    BLOCKS = 300,
+    ROUNDS = PM_SCHEDULE           ? 500
+             : PM_TSAN || PM_CHECK ? 3000
+                                   : 20000,
+    FRAMES = 8
+};
 
 struct worker {
     pthread_t thread;
