@@ -95,8 +95,9 @@ check_preset()
     report=$PWD/$logs/$1.xml
     rm -f "$report"
     status=0
-    # One more than cores: a third of the tests' time they wait for something.
-    step "$1" test ctest --preset "$1" --parallel $((jobs + 1)) --output-junit "$report" || status=$?
+    # One more than cores: a third of their time, tests wait for something.
+    step "$1" test ctest --preset "$1" --parallel $((jobs + 1)) \
+        --output-junit "$report" || status=$?
     add_figures "$1"
 }
 

@@ -10,14 +10,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-enum {
-    THREADS = 8,
-    BLOCKS = 300,
-    ROUNDS = PM_SCHEDULE           ? 500
-             : PM_TSAN || PM_CHECK ? 3000
-                                   : 20000,
-    FRAMES = 8
-};
+/* How many times less work where each access takes so much longer. */
+enum { LESS = PM_SCHEDULE ? 40 : PM_TSAN || PM_CHECK ? 7 : 1 };
+enum { THREADS = 8, BLOCKS = 300, ROUNDS = 20000 / LESS, FRAMES = 8 };
 
 struct worker {
     pthread_t thread;
@@ -188,7 +183,7 @@ ISOLATED(starting_stopping_and_clearing_while_others_work_neither_hangs_nor_misc
     struct sums sums = {0};
     run(work_until_stopped);
     pthread_barrier_wait(&barrier);
-    for (unsigned round = 0; round < (PM_TSAN || PM_CHECK ? 30 : 200); round++) {
+    for (unsigned round = 0; round < 200 / LESS; round++) {
         require(pm_trace_start(1 + round % 20));
         for (unsigned look = 0; look < 5; look++) {
             require(current() < (size_t)1 << 32 && peak() < (size_t)1 << 32);
@@ -214,7 +209,7 @@ ISOLATED(starting_stopping_and_clearing_while_others_work_neither_hangs_nor_misc
 static void *start_and_stop(void *arg)
 {
     struct worker *self = arg;
-    for (unsigned round = 0; round < (PM_TSAN || PM_CHECK ? 30 : 300); round++) {
+    for (unsigned round = 0; round < 300 / LESS; round++) {
         work(self, 10);
         require(pm_trace_start(FRAMES));
         work(self, 10);
