@@ -49,19 +49,34 @@ static void note_time(const struct worker *worker)
     }
 }
 
+static void wait_for_turn(const struct worker *worker)
+{
+    if (worker->threads > 1)
+        sem_wait(&may_run[worker->index]);
+}
+
+static void pass_turn(const struct worker *worker)
+{
+    if (worker->threads > 1)
+        sem_post(&may_run[(worker->index + 1) % worker->threads]);
+}
+
+void worker_yield(const struct worker *worker)
+{
+    pass_turn(worker);
+    wait_for_turn(worker);
+}
+
 static void *work(void *argument)
 {
     struct worker *worker = argument;
-    sem_t *next = &may_run[(worker->index + 1) % worker->threads];
     lines_set_core(worker->index);
     for (worker->turn = 0; worker->turn <= 2 * turns; worker->turn++) {
-        if (worker->threads > 1)
-            sem_wait(&may_run[worker->index]);
+        wait_for_turn(worker);
         note_time(worker);
         if (worker->turn < 2 * turns)
             workload->turn(worker);
-        if (worker->threads > 1)
-            sem_post(next);
+        pass_turn(worker);
     }
     return NULL;
 }

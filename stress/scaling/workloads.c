@@ -130,9 +130,11 @@ static void turn_hand_to_any(struct worker *worker)
     exchange(worker, from, 24, 1024);
 }
 
+/* And a small one between, so that the thread has a heap. */
 static void turn_large(struct worker *worker)
 {
     if (worker->block == NULL) {
+        drop(make(64));
         worker->block = make(LARGE_BYTES);
         return;
     }
@@ -153,10 +155,14 @@ static void *visit_classes(void *argument)
     struct worker *worker = argument;
     void *blocks[VISITS];
     lines_set_core(worker->index);
-    for (unsigned i = 0; i < VISITS; i++)
+    for (unsigned i = 0; i < VISITS; i++) {
         blocks[i] = make(random_size(&worker->rng, 8, 16384));
-    for (unsigned i = 0; i < VISITS; i++)
+        worker_yield(worker);
+    }
+    for (unsigned i = 0; i < VISITS; i++) {
         drop(blocks[i]);
+        worker_yield(worker);
+    }
     return NULL;
 }
 
@@ -188,9 +194,9 @@ const struct workload workloads[] = {
      200000},
     {"handover-mixed", "the same, 24 to 1024 bytes", turn_hand_over_mixed, LIST, 200000},
     {"handover-any", "the same, from any producer to any consumer", turn_hand_to_any, LIST, 200000},
-    {"large", "malloc and free of 256 KiB", turn_large, 1, 10000},
+    {"large", "malloc and free of 256 KiB, and of 64 bytes", turn_large, 1, 10000},
     {"life", "start and end of a thread with one block", turn_life, 2, 2000},
-    {"life-classes", "the same, with 100 blocks of 8 bytes to 16 KiB", turn_life_classes, 2, 2000},
+    {"life-classes", "the same, with 100 blocks of 8 bytes to 16 KiB", turn_life_classes, 2, 512},
 };
 
 const unsigned workload_count = sizeof workloads / sizeof *workloads;

@@ -26,6 +26,9 @@ struct workload {
     unsigned operations; /* measured, of all threads together, and as many before */
 };
 
+/* Everybody else has a turn before this returns. As often in each turn of a workload. */
+void worker_yield(const struct worker *worker);
+
 extern const struct workload workloads[];
 extern const unsigned workload_count;
 
