@@ -75,6 +75,20 @@ static void give(struct pm_pool *pool)
     pm_arena_give_run(&run);
 }
 
+void pm_heap_return_end(struct pm_returns *returns)
+{
+    if (returns->count != 0)
+        pm_arena_give_runs(returns->runs, returns->count);
+    returns->count = 0;
+}
+
+void pm_heap_return(struct pm_returns *returns, const struct pm_pool *pool)
+{
+    if (returns->count == PM_RETURNS_MAX)
+        pm_heap_return_end(returns);
+    returns->runs[returns->count++] = pm_pool_run(pool);
+}
+
 /* The slot after the one that was filled last, emptied. */
 static unsigned next_slot(struct pm_heap *heap)
 {
@@ -201,13 +215,16 @@ uint64_t pm_heap_stash_bytes(const struct pm_heap *heap)
 bool pm_heap_give_kept(struct pm_heap *heap)
 {
     bool some = false;
+    struct pm_returns returns;
+    returns.count = 0;
     for (unsigned slot = 0; slot < PM_KEPT_SLOTS; slot++) {
         struct pm_pool *pool = take_slot(heap, slot);
         if (pool == NULL)
             continue;
-        give(pool);
+        pm_heap_return(&returns, pool);
         some = true;
     }
+    pm_heap_return_end(&returns);
     if (pm_load_relaxed(&heap->stash) == 0)
         return some;
     struct pm_group group = stash_group(pm_exchange_acquire(&heap->stash, 0));
