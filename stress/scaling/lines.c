@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { TABLE_SHIFT = 19, CORE_WORDS = (LINES_CORES + 63) / 64, NO_LOCK = -1 };
+enum { TABLE_SHIFT = 20, CORE_WORDS = (LINES_CORES + 63) / 64, NO_LOCK = -1 };
 #define TABLE_LINES ((size_t)1 << TABLE_SHIFT)
 
 struct line {
@@ -25,6 +25,7 @@ struct core {
 };
 
 static struct line *table;
+static uint32_t *rows; /* of the table, those that are used, as they came */
 static size_t lines_known;
 static const struct lines_names *names;
 static struct lines_counts counts;
@@ -34,9 +35,12 @@ static __thread unsigned this_core;
 
 void lines_start(const struct lines_names *with)
 {
-    if (table == NULL)
+    if (table == NULL) {
         table = system_pages(TABLE_LINES * sizeof *table);
-    memset(table, 0, lines_known == 0 ? 0 : TABLE_LINES * sizeof *table);
+        rows = system_pages(TABLE_LINES * sizeof *rows);
+    }
+    for (size_t i = 0; i < lines_known; i++)
+        table[rows[i]] = (struct line){0};
     memset(cores, 0, sizeof cores);
     counts = (struct lines_counts){0};
     lines_known = 0;
@@ -68,7 +72,8 @@ static struct line *find(uintptr_t number)
         at = (at + 1) & (TABLE_LINES - 1);
     struct line *line = &table[at];
     if (line->number == 0) {
-        CHECK(++lines_known < TABLE_LINES / 4 * 3, "no room for more lines");
+        CHECK(lines_known < TABLE_LINES / 4 * 3, "no room for more lines");
+        rows[lines_known++] = (uint32_t)at;
         line->number = number;
         line->lock = (int16_t)lock_of_line(number);
         line->kind = line->lock != NO_LOCK ? LINES_LOCK_WORDS
@@ -163,8 +168,8 @@ void lines_record(void)
             (struct lines_lock){.address = counts.locks[i].address, .rank = counts.locks[i].rank};
     none.lock_count = counts.lock_count;
     counts = none;
-    for (size_t i = 0; i < TABLE_LINES; i++)
-        table[i].transfers = 0;
+    for (size_t i = 0; i < lines_known; i++)
+        table[rows[i]].transfers = 0;
     recording = true;
 }
 
@@ -185,9 +190,9 @@ const struct lines_counts *lines_stop(void)
 {
     recording = false;
     memset(counts.hottest, 0, sizeof counts.hottest);
-    for (size_t i = 0; i < TABLE_LINES; i++) {
-        if (table[i].number != 0 && table[i].lock == NO_LOCK)
-            rank_line(&table[i]);
+    for (size_t i = 0; i < lines_known; i++) {
+        if (table[rows[i]].lock == NO_LOCK)
+            rank_line(&table[rows[i]]);
     }
     return &counts;
 }
