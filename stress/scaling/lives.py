@@ -76,7 +76,8 @@ def main():
     if len(sys.argv) != 3:
         sys.exit(__doc__)
     bench, library = sys.argv[1], os.path.abspath(sys.argv[2])
-    print("| thread | allocator | instructions | system calls | page faults |\n|---|---|---|---|---|")
+    print("| thread | allocator | instructions | system calls | page faults |")
+    print("|---|---|---|---|---|")
     for row in ROWS:
         for name, preload in allocators(library):
             counts = [of_a_thread(count, bench, preload, row)

@@ -48,7 +48,8 @@ def count_of(document, name_of):
 
 
 def stations(count, transfer_ns=TRANSFER_NS):
-    """Busiest first. A line counts where no lock is busier: most hot lines are a lock's to guard."""
+    """Busiest first. A line counts where no lock is busier: most hot lines are for a lock to guard.
+    """
     found = [Station(name, transfers * transfer_ns + accesses * ACCESS_NS)
              for name, _, transfers, accesses in count.locks]
     busiest = max([station.demand_ns for station in found], default=0.0)

@@ -63,7 +63,8 @@ class OutlookTest(unittest.TestCase):
         self.assertAlmostEqual(found.speedup, 8.0)
 
     def test_a_station_is_full_when_all_time_is_spent_there(self):
-        found = model.outlook(count(threads=256, transfers=1.0, locks=[("a", 1.0, 1.0, 0.0)]), 300.0)
+        found = model.outlook(count(threads=256, transfers=1.0, locks=[("a", 1.0, 1.0, 0.0)]),
+                              300.0)
         self.assertEqual((found.bottleneck, found.cores_full), ("a", 4.0))
         self.assertAlmostEqual(found.speedup, 3.0, places=3)
 

@@ -106,10 +106,12 @@ def print_kinds(counts, threads):
 
 
 def print_locks(counts, threads):
-    print("**Locks at %d threads: acquisitions for each operation, and what one takes**\n" % threads)
+    print("**Locks at %d threads: acquisitions for each operation, and what one takes**\n"
+          % threads)
     rows = []
     for name, of in counts.items():
-        for lock, taken, transfers, accesses in sorted(of[threads].locks, key=lambda lock: -lock[2]):
+        locks = sorted(of[threads].locks, key=lambda lock: -lock[2])
+        for lock, taken, transfers, accesses in locks:
             if taken > 0:
                 rows.append([name, "`%s`" % lock, number(taken), "%.1f" % (transfers / taken),
                              "%.0f" % (accesses / taken)])
