@@ -33,6 +33,34 @@ EXPORTED void __tsan_write_range(void *at, size_t bytes)
     lines_access((uintptr_t)at, bytes, LINES_STORE);
 }
 
+/* Newer clangs have these in place of the C library's. */
+static void copied(void *to, const void *from, size_t bytes)
+{
+    if (bytes == 0)
+        return;
+    lines_access((uintptr_t)from, bytes, LINES_LOAD);
+    lines_access((uintptr_t)to, bytes, LINES_STORE);
+}
+
+EXPORTED void *__tsan_memcpy(void *to, const void *from, size_t bytes)
+{
+    copied(to, from, bytes);
+    return memcpy(to, from, bytes);
+}
+
+EXPORTED void *__tsan_memmove(void *to, const void *from, size_t bytes)
+{
+    copied(to, from, bytes);
+    return memmove(to, from, bytes);
+}
+
+EXPORTED void *__tsan_memset(void *to, int value, size_t bytes)
+{
+    if (bytes != 0)
+        lines_access((uintptr_t)to, bytes, LINES_STORE);
+    return memset(to, value, bytes);
+}
+
 #define PLAIN(bytes)                                                                               \
     EXPORTED void __tsan_read##bytes(void *at)                                                     \
     {                                                                                              \
