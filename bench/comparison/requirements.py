@@ -11,8 +11,8 @@ ROW_TO_BETTER = 1.10
 RSS_TO_JEMALLOC = 1.00
 PRODCONS_TO_GLIBC = 2.0
 PRODCONS_TO_JEMALLOC = 1.2
-MANY_TO_FEW_THREADS = 1.20
-FEW_THREADS, MANY_THREADS = "threads/2", "threads/64"
+MANY_TO_FEW_THREADS = 1.10
+FEW_THREADS, MANY_THREADS = "threads/2", "threads/256"
 
 
 @dataclasses.dataclass
@@ -59,7 +59,7 @@ def prodcons_requirement(results, name, base, limit):
 
 
 def threads_requirement(results, name):
-    needed = Requirement("time with 64 threads, of that with 2", MANY_TO_FEW_THREADS,
+    needed = Requirement("time with 256 threads, of that with 2", MANY_TO_FEW_THREADS,
                          is_about=lambda row: row.name in (FEW_THREADS, MANY_THREADS))
     rows = {row.name: row for row in results.rows}
     if FEW_THREADS in rows and MANY_THREADS in rows:

@@ -44,6 +44,8 @@ bool pm_arena_take_group(struct pm_group *group);
 /* Units come back. Their routes are void. */
 void pm_arena_give_run(const struct pm_run *run);
 void pm_arena_give_group(const struct pm_group *group);
+/* Several at once: one visit to the list for all of them. */
+void pm_arena_give_runs(const struct pm_run *runs, unsigned count);
 
 /* A large block; `align` is a power of two. *zero: the memory reads as zero. NULL: out of memory.
  */

@@ -345,6 +345,54 @@ void pm_arena_give_run(const struct pm_run *run)
     give(run->base, pm_bits_run(0, run->units), run->dirty & pm_bits_run(0, run->units));
 }
 
+/* Under the arena lock. `open` is the arena that was unfiled last, or NULL; so is the result. */
+static struct pm_arena *add_run(struct pm_arena *open, const struct pm_run *run, uint64_t now_ns)
+{
+    struct pm_window *w = pm_window_find(run->base);
+    size_t unit = pm_window_index(w, run->base);
+    unsigned first = unit % PM_ARENA_UNITS;
+    struct pm_arena *a = pm_arena_of(w, unit);
+    if (a != open) {
+        if (open != NULL)
+            pm_arena_file(open);
+        pm_arena_unfile(a);
+    }
+    uint64_t units = pm_bits_run(first, run->units);
+    pm_arena_add_units(a, units, run->dirty << first & units, now_ns);
+    return a;
+}
+
+static bool is_in_piece(const struct pm_run *run)
+{
+    return pm_unlikely(pm_window_is_piece(pm_window_find(run->base)));
+}
+
+/* In pieces they go one by one, as each may leave one that the program gets back. */
+void pm_arena_give_runs(const struct pm_run *runs, unsigned count)
+{
+    uint64_t now = pm_os_now_ns();
+    size_t units = 0;
+    struct pm_arena *open = NULL;
+    pm_lock_acquire(&pm_arena_lock);
+    for (unsigned i = 0; i < count; i++) {
+        if (is_in_piece(&runs[i]))
+            continue;
+        open = add_run(open, &runs[i], now);
+        units += runs[i].units;
+    }
+    if (open != NULL)
+        pm_arena_file(open);
+    bool excess = pm_purge_wanted(now);
+    pm_lock_release(&pm_arena_lock);
+    if (pm_unlikely(excess))
+        pm_purge_excess(units, now);
+    pm_arena_tick(now);
+    for (unsigned i = 0; i < count; i++) {
+        if (is_in_piece(&runs[i]))
+            pm_arena_give_run(&runs[i]);
+    }
+}
+
 void pm_arena_give_group(const struct pm_group *group)
 {
     if (group->units != 0)

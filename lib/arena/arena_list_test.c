@@ -8,7 +8,13 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-enum { QUARTER = PM_ARENA_UNITS / 4, WINDOW_ARENAS = 24, HELD_MAX = 200, STEPS = 4000 };
+enum {
+    QUARTER = PM_ARENA_UNITS / 4,
+    WINDOW_ARENAS = 24,
+    HELD_MAX = 200,
+    STEPS = 4000,
+    TOGETHER = 6
+};
 
 static struct pm_run take(unsigned units)
 {
@@ -240,6 +246,29 @@ static void random_take(uint64_t *seed)
     }
 }
 
+static struct pm_run written(struct pm_run run, uint64_t *seed)
+{
+    run.dirty = 0;
+    for (unsigned i = 0; i < run.units; i++)
+        run.dirty |= (uint64_t)model_give(run.base + i * PM_UNIT_BYTES, seed) << i;
+    return run;
+}
+
+/* Several runs together, or none. */
+static void random_give_runs(uint64_t *seed)
+{
+    struct pm_run runs[TOGETHER];
+    unsigned count = 0;
+    for (unsigned tries = 0; tries < TOGETHER && held_count > 0; tries++) {
+        unsigned pick = (unsigned)test_random_below(seed, held_count);
+        if (held[pick].is_group)
+            continue;
+        runs[count++] = written(held[pick].run, seed);
+        held[pick] = held[--held_count];
+    }
+    pm_arena_give_runs(runs, count);
+}
+
 static void random_give(uint64_t *seed)
 {
     unsigned pick = (unsigned)test_random_below(seed, held_count);
@@ -253,9 +282,7 @@ static void random_give(uint64_t *seed)
         }
         pm_arena_give_group(&h.group);
     } else {
-        h.run.dirty = 0;
-        for (unsigned i = 0; i < h.run.units; i++)
-            h.run.dirty |= (uint64_t)model_give(h.run.base + i * PM_UNIT_BYTES, seed) << i;
+        h.run = written(h.run, seed);
         pm_arena_give_run(&h.run);
     }
 }
@@ -289,6 +316,8 @@ ISOLATED(random_takes_gives_and_purges_agree_with_a_model_of_every_unit)
         bool want = test_random_below(&seed, 100) < (fill ? 60 : 40);
         if (step % 700 == 699)
             model_purge();
+        else if (step % 20 == 19)
+            random_give_runs(&seed);
         else if (held_count == 0 || (want && held_count < HELD_MAX / 2))
             random_take(&seed);
         else

@@ -57,6 +57,15 @@ void pm_heap_replace_cold_in_child(void);
 
 /* ---- what heaps keep without using it: any thread ---- */
 
+/* Units on their way to the arena list, which is visited once for many of them. */
+struct pm_returns {
+    struct pm_run runs[PM_RETURNS_MAX];
+    unsigned count;
+};
+/* A retired pool goes back, by the end at the latest. */
+void pm_heap_return(struct pm_returns *returns, const struct pm_pool *pool);
+void pm_heap_return_end(struct pm_returns *returns);
+
 /* Gives back what the heap keeps. True: there was something. */
 bool pm_heap_give_kept(struct pm_heap *heap);
 /* Gives back what all heaps keep, or, `idle`, those that had no slow path since the last time. */

@@ -28,8 +28,11 @@ _Static_assert(PM_POOL_UNITS_MAX <= UNITS_MASK, "units fit below the address");
 _Static_assert(PM_ADDRESS_BITS + 1 <= 64, "the base of a group fits, shifted by one");
 _Static_assert(PM_UNIT_SHIFT + 3 >= 15, "with the base of a group shifted by one, 16 bits are 0");
 
-/* Kept by all heaps; relaxed, it orders nothing. */
-static _Atomic uint64_t kept_bytes_of_all;
+/* Kept by all heaps; relaxed, it orders nothing. On a line of its own: every slow path of every
+ * thread reads what would lie beside it (docs/scaling.md). */
+static struct {
+    _Atomic uint64_t bytes;
+} __attribute__((aligned(PM_LINE_BYTES))) kept_of_all;
 
 static uint64_t slot_of(const struct pm_pool *pool)
 {
@@ -50,7 +53,7 @@ static uint64_t slot_bytes(uint64_t slot)
 static void count_taken(struct pm_heap *heap, uint64_t slot)
 {
     pm_count_shared(&heap->kept_bytes, -slot_bytes(slot));
-    pm_count_shared(&kept_bytes_of_all, -slot_bytes(slot));
+    pm_count_shared(&kept_of_all.bytes, -slot_bytes(slot));
 }
 
 /* Empties the slot. NULL: another thread was faster, or it was empty. Acquire pairs with the
@@ -72,6 +75,20 @@ static void give(struct pm_pool *pool)
     pm_arena_give_run(&run);
 }
 
+void pm_heap_return_end(struct pm_returns *returns)
+{
+    if (returns->count != 0)
+        pm_arena_give_runs(returns->runs, returns->count);
+    returns->count = 0;
+}
+
+void pm_heap_return(struct pm_returns *returns, const struct pm_pool *pool)
+{
+    if (returns->count == PM_RETURNS_MAX)
+        pm_heap_return_end(returns);
+    returns->runs[returns->count++] = pm_pool_run(pool);
+}
+
 /* The slot after the one that was filled last, emptied. */
 static unsigned next_slot(struct pm_heap *heap)
 {
@@ -85,7 +102,7 @@ static unsigned next_slot(struct pm_heap *heap)
 void pm_heap_keep(struct pm_heap *heap, struct pm_pool *pool)
 {
     uint64_t bytes = (uint64_t)pool->units << PM_UNIT_SHIFT;
-    uint64_t all = pm_load_relaxed(&kept_bytes_of_all) + bytes;
+    uint64_t all = pm_load_relaxed(&kept_of_all.bytes) + bytes;
     /* Relaxed: bounds, which pm_option_set may change at any time. */
     uint64_t most = pm_load_relaxed(&pm_options.heap_keep_bytes);
     if (bytes > most || all > pm_load_relaxed(&pm_options.heaps_keep_bytes))
@@ -100,7 +117,7 @@ void pm_heap_keep(struct pm_heap *heap, struct pm_pool *pool)
     }
     pool->place = PM_PLACE_KEPT;
     pm_count_shared(&heap->kept_bytes, bytes);
-    pm_count_shared(&kept_bytes_of_all, bytes);
+    pm_count_shared(&kept_of_all.bytes, bytes);
     /* Release: who takes the pool from the slot sees its descriptor. Only we fill slots. */
     pm_store_release(&heap->kept[slot], slot_of(pool));
 }
@@ -198,13 +215,16 @@ uint64_t pm_heap_stash_bytes(const struct pm_heap *heap)
 bool pm_heap_give_kept(struct pm_heap *heap)
 {
     bool some = false;
+    struct pm_returns returns;
+    returns.count = 0;
     for (unsigned slot = 0; slot < PM_KEPT_SLOTS; slot++) {
         struct pm_pool *pool = take_slot(heap, slot);
         if (pool == NULL)
             continue;
-        give(pool);
+        pm_heap_return(&returns, pool);
         some = true;
     }
+    pm_heap_return_end(&returns);
     if (pm_load_relaxed(&heap->stash) == 0)
         return some;
     struct pm_group group = stash_group(pm_exchange_acquire(&heap->stash, 0));
@@ -233,7 +253,7 @@ bool pm_heap_give_kept_of_all(bool idle)
 /* Not for a little: the heaps would have to take it back one by one. */
 bool pm_heap_reclaim(void)
 {
-    return pm_load_relaxed(&kept_bytes_of_all) >= PM_ARENA_BYTES && pm_heap_give_kept_of_all(false);
+    return pm_load_relaxed(&kept_of_all.bytes) >= PM_ARENA_BYTES && pm_heap_give_kept_of_all(false);
 }
 
 /* Relaxed: who reads an older one only tries in vain. */

@@ -236,39 +236,42 @@ struct pm_heap *pm_heap_get(void)
     return heap;
 }
 
-static void let_go(struct pm_heap *heap, struct pm_pool *pool, unsigned local)
+static void let_go(struct pm_heap *heap, struct pm_pool *pool, unsigned local,
+                   struct pm_returns *returns)
 {
     pm_assert(pm_pool_check(pool));
     pm_heap_account(heap, pool, local);
     if (pm_pool_float(pool, local, pm_heap_route(heap)))
         return;
     pm_pool_retire(pool);
-    struct pm_run run = pm_pool_run(pool);
-    pm_arena_give_run(&run);
+    pm_heap_return(returns, pool);
 }
 
-static void dissolve_class(struct pm_heap *heap, unsigned class)
+static void dissolve_class(struct pm_heap *heap, unsigned class, struct pm_returns *returns)
 {
     struct pm_pool *current = heap->current[class];
     if (current != &pm_pool_none) {
         pm_heap_set_current(heap, class, &pm_pool_none);
-        let_go(heap, current, pm_pool_count_local(current));
+        let_go(heap, current, pm_pool_count_local(current), returns);
     }
     while (!pm_list_empty(&heap->parked[class])) {
         struct pm_pool *pool = pm_container_of(heap->parked[class].next, struct pm_pool, link);
         pm_heap_unpark(heap, pool);
-        let_go(heap, pool, pool->carved - pool->count);
+        let_go(heap, pool, pool->carved - pool->count, returns);
     }
 }
 
 void pm_heap_dissolve(struct pm_heap *heap)
 {
+    struct pm_returns returns;
+    returns.count = 0;
     pm_heap_flush(heap);
     for (unsigned word = 0; word < 2; word++) {
         for (uint64_t used = heap->used_classes[word]; used != 0; used &= used - 1)
-            dissolve_class(heap, word * 64 + (unsigned)__builtin_ctzll(used));
+            dissolve_class(heap, word * 64 + (unsigned)__builtin_ctzll(used), &returns);
         heap->used_classes[word] = 0;
     }
+    pm_heap_return_end(&returns);
     pm_heap_give_kept(heap);
 }
 

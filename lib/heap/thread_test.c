@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The life of thread heaps: what an exiting thread leaves, and who gets it. */
+#include "arena/internal.h"
 #include "heap/testing.h"
 
 #include <limits.h>
@@ -40,6 +41,29 @@ ISOLATED(an_exiting_thread_that_freed_all_leaves_no_unit_in_use)
     struct pm_arena_stats stats = test_arena_stats();
     require(stats.free_units == stats.arenas * PM_ARENA_UNITS && pm_arena_check());
     require(test_heap_stats().kept_bytes == 0 && test_heap_stats().stash_bytes == 0);
+}
+
+static void *let_go_of_a_pool_of_each_class(void *visits)
+{
+    unsigned pools = 0;
+    test_get_heap();
+    for (size_t n = PM_GRANULE_BYTES; n <= PM_SMALL_MAX; n += PM_GRANULE_BYTES, pools++)
+        test_release(test_alloc(n));
+    uint64_t before = pm_load_relaxed(&pm_arena_lock.acquisitions);
+    require(pm_heap_idle());
+    *(uint64_t *)visits = pm_load_relaxed(&pm_arena_lock.acquisitions) - before;
+    require(*(uint64_t *)visits <= pools / PM_RETURNS_MAX + 2); /* and one for the stash */
+    return NULL;
+}
+
+ISOLATED(a_heap_that_dissolves_gives_its_pools_back_in_few_visits_to_the_arena_list)
+{
+    uint64_t visits;
+    test_heap_start(WINDOW_ARENAS);
+    test_in_thread(let_go_of_a_pool_of_each_class, &visits);
+    require(visits > 0);
+    struct pm_arena_stats stats = test_arena_stats();
+    require(stats.free_units == stats.arenas * PM_ARENA_UNITS && pm_arena_check());
 }
 
 static void *allocate_one(void *block)
@@ -313,6 +337,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_exiting_thread_leaves_no_heap_in_use_and_its_shell_serves_the_next),
         cmocka_unit_test(an_exiting_thread_that_freed_all_leaves_no_unit_in_use),
+        cmocka_unit_test(
+            a_heap_that_dissolves_gives_its_pools_back_in_few_visits_to_the_arena_list),
         cmocka_unit_test(a_pool_of_an_exited_thread_floats_and_its_last_block_gives_it_back),
         cmocka_unit_test(what_exited_threads_left_is_used_before_new_arenas_are_added),
         cmocka_unit_test(a_thousand_threads_one_after_another_need_no_more_arenas_than_the_first),
