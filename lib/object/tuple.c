@@ -124,7 +124,6 @@ struct pm_object *pm_tuple_concat(struct pm_object *object, struct pm_object *ot
 #define PRIME_1 11400714785074694791u
 #define PRIME_2 14029467366897019727u
 #define PRIME_5 2870177450012600261u
-#define NO_HASH UINT64_MAX
 
 static bool hash_items(const struct pm_tuple *tuple, uint64_t *hash)
 {
@@ -137,18 +136,18 @@ static bool hash_items(const struct pm_tuple *tuple, uint64_t *hash)
         sum = (sum << 31 | sum >> 33) * PRIME_1;
     }
     sum += tuple->object.count ^ (PRIME_5 ^ 3527539u);
-    *hash = sum != NO_HASH ? sum : 1546275796u;
+    *hash = sum != PM_NO_HASH ? sum : 1546275796u;
     return true;
 }
 
 static uint64_t hash(struct pm_object *object)
 {
-    uint64_t of_items = NO_HASH;
+    uint64_t of_items = PM_NO_HASH;
     if (!pm_nesting_enter())
-        return NO_HASH;
+        return PM_NO_HASH;
     bool hashed = hash_items((struct pm_tuple *)object, &of_items);
     pm_nesting_leave();
-    return hashed ? of_items : NO_HASH;
+    return hashed ? of_items : PM_NO_HASH;
 }
 
 /* The first index at which items differ, or where one of the tuples ends. False with errno. */

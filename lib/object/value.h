@@ -14,6 +14,8 @@
 
 #define PM_OPTION_VALUE_BYTES 256 /* hold the value of any option */
 
+#define PM_NO_HASH UINT64_MAX /* what `hash` of a type gives, with errno, instead of one */
+
 /* Of an object that is equal to itself only. */
 uint64_t pm_hash_of_address(const void *address);
 
