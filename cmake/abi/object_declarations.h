@@ -21,6 +21,7 @@ struct pm_type {
     uint64_t (*hash)(struct pm_object *object);
     bool (*equal)(struct pm_object *object, struct pm_object *other);
     int (*compare)(struct pm_object *object, struct pm_object *other, int *result);
+    struct pm_object *(*repr)(struct pm_object *object);
     uint64_t ready;
 };
 struct pm_object {
@@ -103,6 +104,7 @@ extern "C" {
 PM_API bool pm_hash(struct pm_object *object, uint64_t *hash);
 PM_API bool pm_equal(struct pm_object *object, struct pm_object *other);
 PM_API bool pm_compare(struct pm_object *object, struct pm_object *other, int *result);
+PM_API struct pm_object *pm_repr(struct pm_object *object);
 PM_API uint64_t pm_hash_bytes(const void *data, size_t bytes);
 PM_API extern struct pm_type pm_int_type;
 PM_API struct pm_object *pm_int_new(int64_t value);

@@ -40,6 +40,16 @@ PM_API bool pm_equal(struct pm_object *object, struct pm_object *other);
 PM_API bool pm_compare(struct pm_object *object, struct pm_object *other, int *result);
 
 /*
+ * A string that describes the object, as Python's repr(): by the `repr` of its type; without one,
+ * <name object at ADDRESS>. Lists and dictionaries are what they were at one moment, whatever other
+ * threads do; no lock is held while a type is asked. What comes again within itself is [...], (...)
+ * or {...} there, of another type ... alone. NULL with errno ENOMEM, or what the type gives; ELOOP:
+ * values are nested deeper than PM_NESTING_MAX (poolmalloc/containers.h); EILSEQ: the type's name is
+ * no UTF-8. An object that `repr` gives and that is no str is a named error.
+ */
+PM_API struct pm_object *pm_repr(struct pm_object *object);
+
+/*
  * The hash of so many bytes, as str and bytes have it: SipHash-1-3 under a key of the process's own
  * (option hash_seed), and 0 of none. Equal to that of CPython 3.11 and later with the same seed in
  * PYTHONHASHSEED. Never UINT64_MAX. Any thread, attached or not.

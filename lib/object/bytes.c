@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Bytes that never change. Attached threads. */
-#include "object/value.h"
+#include "object/repr.h"
 
 #include <string.h>
 
@@ -31,6 +31,7 @@ struct pm_type pm_bytes_type = {
     .hash = hash,
     .equal = equal,
     .compare = pm_text_compare,
+    .repr = pm_bytes_repr,
 };
 
 struct pm_object *pm_bytes_new(const void *data, size_t bytes)

@@ -8,6 +8,7 @@
  * (container.h).
  */
 #include "object/list.h"
+#include "object/repr.h"
 
 #include "poolmalloc/domains.h"
 
@@ -315,4 +316,5 @@ struct pm_type pm_list_type = {
     .clear = clear,
     .equal = pm_list_equal,
     .compare = pm_list_compare,
+    .repr = pm_list_repr,
 };

@@ -3,6 +3,7 @@
  * Strings: UTF-8 that was checked once, and never changes. Its bytes have the order of the code
  * points. Attached threads.
  */
+#include "object/repr.h"
 #include "object/utf8.h"
 #include "object/value.h"
 
@@ -61,6 +62,7 @@ struct pm_type pm_str_type = {
     .hash = hash,
     .equal = equal,
     .compare = pm_text_compare,
+    .repr = pm_str_repr,
 };
 
 /* ---- making ---- */

@@ -4,6 +4,7 @@
  * object, immortal, in memory of the library's own: no collector tracks it. Attached threads.
  */
 #include "object/list.h"
+#include "object/repr.h"
 
 #include <errno.h>
 #include <string.h>
@@ -232,4 +233,5 @@ struct pm_type pm_tuple_type = {
     .hash = hash,
     .equal = equal,
     .compare = compare,
+    .repr = pm_tuple_repr,
 };

@@ -5,6 +5,7 @@
  *   value.c     hash, equality, order of any objects    str.c, str_parts.c, utf8.c
  *   hash.c      the key, and hashes of bytes            bytes.c, text.c
  *   int.c, int_text.c, float.c, float_text.c, number.c  intern.c, str_intern.c
+ *   repr.c, repr_text.c, ...: see repr.h
  */
 #ifndef PM_OBJECT_VALUE_H
 #define PM_OBJECT_VALUE_H

@@ -104,6 +104,16 @@ static bool weakref_equal(struct pm_object *object, struct pm_object *other)
     return equal;
 }
 
+static struct pm_object *weakref_repr(struct pm_object *object)
+{
+    struct pm_object *referent = pm_weakref_get(object), *string;
+    if (referent == NULL)
+        return pm_str_format("<weakref at %p; dead>", (void *)object);
+    string = pm_str_format("<weakref at %p; to '%s' at %p>", (void *)object,
+                           pm_object_type(referent)->name, (void *)referent);
+    drop(referent);
+    return string;
+}
 
 static struct pm_type weakref_type = {
     .name = "weakref",
@@ -113,6 +123,7 @@ static struct pm_type weakref_type = {
     .clear = weakref_clear,
     .hash = weakref_hash,
     .equal = weakref_equal,
+    .repr = weakref_repr,
 };
 
 bool pm_is_weakref(const struct pm_object *object)
