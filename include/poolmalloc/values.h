@@ -124,6 +124,10 @@ PM_API const char *pm_str_text(const struct pm_object *string);
 PM_API size_t pm_str_bytes(const struct pm_object *string);  /* without that 0 */
 PM_API size_t pm_str_points(const struct pm_object *string); /* code points */
 
+/* The code point with that index, one below 0 counting from the end. False with errno ERANGE: there
+ * is none. */
+PM_API bool pm_str_get(const struct pm_object *string, ptrdiff_t index, uint32_t *point);
+
 /* Steps through the code points: true, *point is the one at byte *at, which moves behind it; false:
  * the end. Starts with *at at 0; *at must be one that this has given. */
 PM_API bool pm_str_next(const struct pm_object *string, size_t *at, uint32_t *point);

@@ -108,7 +108,7 @@ static struct pm_object *list_of(struct pm_object *object, bool values)
     size_t next = 0;
     pm_container_lock(object);
     size_t count = pm_load_relaxed(&dict->count);
-    bool done = count == 0 || pm_list_reserve(list, count, &left);
+    bool done = count == 0 || pm_list_make_room(list, count, &left);
     for (size_t i = 0; done && i < count; i++) {
         struct pm_object *item;
         give(entry_from(dict, &next), values ? NULL : &item, values ? &item : NULL);

@@ -3,8 +3,8 @@
  * Strings made of strings, and parts of them: what text.c does with bytes, at places that are code
  * points. Of ASCII they are bytes, else they are counted from the start. Attached threads.
  */
+#include "object/container.h"
 #include "object/utf8.h"
-#include "object/value.h"
 
 static struct pm_str *get(const char *function, const struct pm_object *string)
 {
@@ -27,6 +27,15 @@ static size_t place_of(const struct pm_str *string, size_t point)
     if (pm_str_is_ascii(string) || point == string->points)
         return point == string->points ? string->var.count : point;
     return pm_utf8_place(string->text, string->var.count, point);
+}
+
+bool pm_str_get(const struct pm_object *string, ptrdiff_t index, uint32_t *point)
+{
+    const struct pm_str *str = get("pm_str_get", string);
+    if (!pm_index_in(&index, str->points))
+        return false;
+    *point = pm_utf8_get(str->text + place_of(str, (size_t)index));
+    return true;
 }
 
 struct pm_object *pm_str_slice(struct pm_object *string, size_t first, size_t end)

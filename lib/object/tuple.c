@@ -106,6 +106,22 @@ struct pm_object *pm_tuple_slice(struct pm_object *object, ptrdiff_t start, ptrd
     return (struct pm_object *)slice;
 }
 
+bool pm_tuple_find(struct pm_object *object, struct pm_object *value, size_t start, size_t *index)
+{
+    struct pm_tuple *tuple = tuple_of(object);
+    if (tuple == NULL)
+        return false;
+    for (size_t i = start; i < tuple->object.count; i++) {
+        enum pm_answer answer = pm_container_equal(tuple->items[i], value);
+        if (answer == PM_ANSWER_YES)
+            *index = i;
+        if (answer != PM_ANSWER_NO)
+            return answer == PM_ANSWER_YES;
+    }
+    errno = ENOENT;
+    return false;
+}
+
 struct pm_object *pm_tuple_concat(struct pm_object *object, struct pm_object *other)
 {
     struct pm_tuple *one = tuple_of(object), *two = tuple_of(other);
