@@ -44,8 +44,8 @@ PM_API bool pm_compare(struct pm_object *object, struct pm_object *other, int *r
  * <name object at ADDRESS>. Lists and dictionaries are what they were at one moment, whatever other
  * threads do; no lock is held while a type is asked. What comes again within itself is [...], (...)
  * or {...} there, of another type ... alone. NULL with errno ENOMEM, or what the type gives; ELOOP:
- * values are nested deeper than PM_NESTING_MAX (poolmalloc/containers.h); EILSEQ: the type's name is
- * no UTF-8. An object that `repr` gives and that is no str is a named error.
+ * values are nested deeper than PM_NESTING_MAX (poolmalloc/containers.h); EILSEQ: the type's name
+ * is no UTF-8. An object that `repr` gives and that is no str is a named error.
  */
 PM_API struct pm_object *pm_repr(struct pm_object *object);
 
