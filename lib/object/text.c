@@ -14,10 +14,9 @@ static size_t bytes_of(const struct pm_object *object)
     return ((const struct pm_var_object *)object)->count;
 }
 
-/* The 0 is the last byte of what the type says that an object takes without items. */
 static char *text_of(const struct pm_object *object)
 {
-    return (char *)(uintptr_t)object + pm_object_type(object)->size - 1;
+    return pm_text_in(object, pm_object_type(object));
 }
 
 static struct pm_object *itself(struct pm_object *object)
@@ -26,30 +25,24 @@ static struct pm_object *itself(struct pm_object *object)
     return object;
 }
 
-struct pm_object *pm_text_new(struct pm_type *type, const void *data, size_t bytes)
-{
-    struct pm_object *object = (struct pm_object *)pm_object_new_var(type, bytes);
-    if (object != NULL && bytes > 0)
-        memcpy(text_of(object), data, bytes);
-    return object;
-}
-
 struct pm_object *pm_text_concat(struct pm_object *a, struct pm_object *b)
 {
-    size_t bytes;
-    if (bytes_of(b) == 0)
+    struct pm_type *type = pm_object_type(a);
+    size_t of_a = bytes_of(a), of_b = bytes_of(b), bytes;
+    if (of_b == 0)
         return itself(a);
-    if (bytes_of(a) == 0)
+    if (of_a == 0)
         return itself(b);
-    if (__builtin_add_overflow(bytes_of(a), bytes_of(b), &bytes)) {
+    if (__builtin_add_overflow(of_a, of_b, &bytes)) {
         errno = ENOMEM;
         return NULL;
     }
-    struct pm_object *both = (struct pm_object *)pm_object_new_var(pm_object_type(a), bytes);
+    struct pm_object *both = (struct pm_object *)pm_object_new_var(type, bytes);
     if (both == NULL)
         return NULL;
-    memcpy(text_of(both), text_of(a), bytes_of(a));
-    memcpy(text_of(both) + bytes_of(a), text_of(b), bytes_of(b));
+    char *text = pm_text_in(both, type);
+    memcpy(text, pm_text_in(a, type), of_a);
+    memcpy(text + of_a, pm_text_in(b, type), of_b);
     return both;
 }
 

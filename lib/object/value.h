@@ -80,7 +80,20 @@ struct pm_bytes {
  * Both, by bytes (text.c). What is 0 at first is left 0: the caller has to see to `points`, unless
  * what he gets is one of what he gave. `part` and `b` are of the type of the first.
  */
-struct pm_object *pm_text_new(struct pm_type *type, const void *data, size_t bytes);
+static inline char *pm_text_in(const struct pm_object *object, const struct pm_type *type)
+{
+    /* The 0 is the last byte of what an object of the type takes without items. */
+    return (char *)(uintptr_t)object + type->size - 1;
+}
+
+static inline struct pm_object *pm_text_new(struct pm_type *type, const void *data, size_t bytes)
+{
+    struct pm_object *object = (struct pm_object *)pm_object_new_var(type, bytes);
+    if (object != NULL && bytes > 0)
+        __builtin_memcpy(pm_text_in(object, type), data, bytes);
+    return object;
+}
+
 struct pm_object *pm_text_concat(struct pm_object *a, struct pm_object *b);
 struct pm_object *pm_text_slice(struct pm_object *object, size_t first, size_t end);
 size_t pm_text_find(const struct pm_object *object, const struct pm_object *part, size_t from);
