@@ -48,7 +48,7 @@ static void the_hash_is_the_objects_and_stays_after_its_death(void **state)
     for (int i = 0; i < 2; i++) {
         struct pm_object *object = text(texts[i]), *asked = weakref_to(object);
         struct pm_object *never = another_weakref_to(object);
-        uint64_t of_object, hash;
+        uint64_t of_object, hash = 0;
         assert_true(pm_hash(object, &of_object) && pm_hash(asked, &hash));
         assert_int_equal(hash, of_object);
         pm_decref(object);
