@@ -61,6 +61,9 @@ PM_API uint64_t pm_hash_bytes(const void *data, size_t bytes);
 PM_API extern struct pm_type pm_int_type;
 
 /*
+ * There are no longer integers, unlike Python's: a result that has no place in 64 bits is an error
+ * of its own, NULL with errno EOVERFLOW, of arithmetic and of text, and never another number.
+ *
  * The integer. Those from -5 to 256 (option small_ints_to) are there once for all threads, are
  * immortal and take no memory; any thread gets them, attached or not.
  */

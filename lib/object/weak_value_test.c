@@ -154,7 +154,7 @@ static void what_leads_around_is_nested_too_deep(void **state)
 
 /* ---- threads ---- */
 
-enum { ROUNDS = 2000 };
+enum { ROUNDS = PM_SCHEDULE ? 100 : 2000 };
 
 static struct pm_object *_Atomic shared_weakref;
 static uint64_t expected;
