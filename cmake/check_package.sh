@@ -120,6 +120,22 @@ int main(void)
     return 0;
 }
 END
+cat >"$root/consumer/object_only.c" <<'END'
+#include <poolmalloc/values.h>
+
+/* Asks nothing of libpoolmalloc itself. */
+int main(void)
+{
+    if (!pm_object_thread_attach())
+        return 1;
+    struct pm_object *number = pm_int_new(1000);
+    if (number == NULL || pm_int_get(number) != 1000)
+        return 2;
+    pm_decref(number);
+    pm_object_thread_detach();
+    return 0;
+}
+END
 cat >"$root/consumer/CMakeLists.txt" <<'END'
 cmake_minimum_required(VERSION 3.25)
 project(consumer LANGUAGES C)
@@ -198,6 +214,15 @@ link pc_pm "$cc" pm.c poolmalloc-pm
 expect_malloc_of libc "$root/pc_pm"
 link pc_object "$cc" object.c poolmalloc-object "" -Wl,-rpath,"$libdir"
 expect_malloc_of libpoolmalloc.so.0 "$root/pc_object"
+# A linker that leaves out what the program itself does not ask for: libpoolobject's own needs are
+# not looked for where the program says, so the program has to need libpoolmalloc.
+link pc_object_only "$cc" object_only.c poolmalloc-object "" -Wl,--as-needed -Wl,-rpath,"$libdir"
+"$root/pc_object_only" || fail "pc_object_only failed"
+readelf -d "$root/pc_object_only" | grep -q 'NEEDED.*libpoolmalloc\.so' ||
+    fail "pc_object_only does not need libpoolmalloc"
+echo "package: pc_object_only ok"
+link pc_object_static "$cc" object.c poolmalloc-object --static -static
+expect_malloc_of own "$root/pc_object_static"
 # The allocator static, the rest not.
 quietly "$cc" -o "$root/archive" "$root/consumer/main.c" -I"$prefix/include" \
     "$libdir/libpoolmalloc.a" -pthread

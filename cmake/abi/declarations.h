@@ -157,7 +157,7 @@ struct pm_gc_pool {
 PM_API bool pm_gc_pools_walk(bool (*visit)(const struct pm_gc_pool *pool, void *arg), void *arg);
 PM_API void pm_gc_window(char **base, size_t *bytes);
 #if defined(__GNUC__)
-__attribute__((no_sanitize("address", "thread")))
+__attribute__((no_sanitize("address")))
 #endif
 static inline uint64_t
 pm_gc_peek(const void *block)

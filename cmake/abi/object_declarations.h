@@ -21,6 +21,7 @@ struct pm_type {
     uint64_t (*hash)(struct pm_object *object);
     bool (*equal)(struct pm_object *object, struct pm_object *other);
     int (*compare)(struct pm_object *object, struct pm_object *other, int *result);
+    struct pm_object *(*repr)(struct pm_object *object);
     uint64_t ready;
 };
 struct pm_object {
@@ -103,6 +104,7 @@ extern "C" {
 PM_API bool pm_hash(struct pm_object *object, uint64_t *hash);
 PM_API bool pm_equal(struct pm_object *object, struct pm_object *other);
 PM_API bool pm_compare(struct pm_object *object, struct pm_object *other, int *result);
+PM_API struct pm_object *pm_repr(struct pm_object *object);
 PM_API uint64_t pm_hash_bytes(const void *data, size_t bytes);
 PM_API extern struct pm_type pm_int_type;
 PM_API struct pm_object *pm_int_new(int64_t value);
@@ -127,6 +129,7 @@ PM_API struct pm_object *pm_str_format(const char *format, ...)
 PM_API const char *pm_str_text(const struct pm_object *string);
 PM_API size_t pm_str_bytes(const struct pm_object *string);
 PM_API size_t pm_str_points(const struct pm_object *string);
+PM_API bool pm_str_get(const struct pm_object *string, ptrdiff_t index, uint32_t *point);
 PM_API bool pm_str_next(const struct pm_object *string, size_t *at, uint32_t *point);
 PM_API struct pm_object *pm_str_concat(struct pm_object *a, struct pm_object *b);
 PM_API struct pm_object *pm_str_slice(struct pm_object *string, size_t first, size_t end);
@@ -173,6 +176,8 @@ PM_API struct pm_object *pm_tuple_get(struct pm_object *tuple, ptrdiff_t index);
 PM_API struct pm_object *pm_tuple_item(struct pm_object *tuple, ptrdiff_t index);
 PM_API struct pm_object *pm_tuple_slice(struct pm_object *tuple, ptrdiff_t start, ptrdiff_t stop,
                                         ptrdiff_t step);
+PM_API bool pm_tuple_find(struct pm_object *tuple, struct pm_object *value, size_t start,
+                          size_t *index);
 PM_API struct pm_object *pm_tuple_concat(struct pm_object *tuple, struct pm_object *other);
 PM_API struct pm_object *pm_list_new(struct pm_object *const *items, size_t count);
 PM_API size_t pm_list_count(const struct pm_object *list);
@@ -189,6 +194,7 @@ PM_API struct pm_object *pm_list_slice(struct pm_object *list, ptrdiff_t start, 
 PM_API struct pm_object *pm_list_copy(struct pm_object *list);
 PM_API bool pm_list_set_slice(struct pm_object *list, ptrdiff_t start, ptrdiff_t stop,
                               struct pm_object *sequence);
+PM_API bool pm_list_reserve(struct pm_object *list, size_t count);
 PM_API bool pm_list_reverse(struct pm_object *list);
 #define PM_SORT_DESCENDING 1u
 PM_API bool pm_list_sort(struct pm_object *list, unsigned flags);

@@ -65,6 +65,11 @@ PM_API struct pm_object *pm_tuple_item(struct pm_object *tuple, ptrdiff_t index)
 PM_API struct pm_object *pm_tuple_slice(struct pm_object *tuple, ptrdiff_t start, ptrdiff_t stop,
                                         ptrdiff_t step);
 
+/* The first index from `start` on whose item is equal to the value. False with errno ENOENT: there
+ * is none. */
+PM_API bool pm_tuple_find(struct pm_object *tuple, struct pm_object *value, size_t start,
+                          size_t *index);
+
 /* The items of one, then those of the other. */
 PM_API struct pm_object *pm_tuple_concat(struct pm_object *tuple, struct pm_object *other);
 
@@ -103,6 +108,9 @@ PM_API struct pm_object *pm_list_copy(struct pm_object *list);
  * come. Python's list[start:stop] = sequence. */
 PM_API bool pm_list_set_slice(struct pm_object *list, ptrdiff_t start, ptrdiff_t stop,
                               struct pm_object *sequence);
+
+/* Room for so many items, so that none of them makes the array grow, until items are taken out. */
+PM_API bool pm_list_reserve(struct pm_object *list, size_t count);
 
 PM_API bool pm_list_reverse(struct pm_object *list);
 

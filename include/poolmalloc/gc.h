@@ -78,6 +78,11 @@ PM_API bool pm_gc_collect(unsigned generation, struct pm_gc_result *result);
  * An object of a type flagged PM_TYPE_GC is tracked from its birth on. One that is not takes no
  * part in collections: it cannot be trash, nor can what it refers to. By who has a reference, for
  * an object whose type is flagged. (PyObject_GC_Track, PyObject_GC_UnTrack)
+ *
+ * Tuples that survive a collection, and dictionaries that survive one of generation 2, are left out
+ * from then on if nothing in them can be part of a cycle: values, and tuples that are left out. A
+ * dictionary is tracked again when something else gets into it, also one that was untracked by the
+ * program.
  */
 PM_API void pm_gc_track(struct pm_object *object);
 PM_API void pm_gc_untrack(struct pm_object *object);

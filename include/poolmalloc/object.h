@@ -71,6 +71,9 @@ struct pm_type {
      * with errno ENOTSUP: there is no order of these types, EDOM: of these values. NULL: no order.
      */
     int (*compare)(struct pm_object *object, struct pm_object *other, int *result);
+    /* A str that describes the object, for pm_repr; NULL with errno. It may ask pm_repr for what
+     * the object holds. NULL: <name object at ADDRESS>. */
+    struct pm_object *(*repr)(struct pm_object *object);
     uint64_t ready; /* the library's: 0 until pm_type_ready */
 };
 

@@ -40,6 +40,16 @@ PM_API bool pm_equal(struct pm_object *object, struct pm_object *other);
 PM_API bool pm_compare(struct pm_object *object, struct pm_object *other, int *result);
 
 /*
+ * A string that describes the object, as Python's repr(): by the `repr` of its type; without one,
+ * <name object at ADDRESS>. Lists and dictionaries are what they were at one moment, whatever other
+ * threads do; no lock is held while a type is asked. What comes again within itself is [...], (...)
+ * or {...} there, of another type ... alone. NULL with errno ENOMEM, or what the type gives; ELOOP:
+ * values are nested deeper than PM_NESTING_MAX (poolmalloc/containers.h); EILSEQ: the type's name
+ * is no UTF-8. An object that `repr` gives and that is no str is a named error.
+ */
+PM_API struct pm_object *pm_repr(struct pm_object *object);
+
+/*
  * The hash of so many bytes, as str and bytes have it: SipHash-1-3 under a key of the process's own
  * (option hash_seed), and 0 of none. Equal to that of CPython 3.11 and later with the same seed in
  * PYTHONHASHSEED. Never UINT64_MAX. Any thread, attached or not.
@@ -51,6 +61,9 @@ PM_API uint64_t pm_hash_bytes(const void *data, size_t bytes);
 PM_API extern struct pm_type pm_int_type;
 
 /*
+ * There are no longer integers, unlike Python's: a result that has no place in 64 bits is an error
+ * of its own, NULL with errno EOVERFLOW, of arithmetic and of text, and never another number.
+ *
  * The integer. Those from -5 to 256 (option small_ints_to) are there once for all threads, are
  * immortal and take no memory; any thread gets them, attached or not.
  */
@@ -113,6 +126,10 @@ PM_API struct pm_object *pm_str_format(const char *format, ...)
 PM_API const char *pm_str_text(const struct pm_object *string);
 PM_API size_t pm_str_bytes(const struct pm_object *string);  /* without that 0 */
 PM_API size_t pm_str_points(const struct pm_object *string); /* code points */
+
+/* The code point with that index, one below 0 counting from the end. False with errno ERANGE: there
+ * is none. */
+PM_API bool pm_str_get(const struct pm_object *string, ptrdiff_t index, uint32_t *point);
 
 /* Steps through the code points: true, *point is the one at byte *at, which moves behind it; false:
  * the end. Starts with *at at 0; *at must be one that this has given. */

@@ -9,6 +9,10 @@
  * drops it as any other. An object that has had one may be found by pm_try_incref from then on
  * (pm_object_set_probed): its memory is freed by way of pm_qsbr_defer, and pm_is_unique says false.
  *
+ * A weak reference is worth what it leads to (poolmalloc/values.h): it has its object's hash, also
+ * after the object's death if it was asked before, else none (ENOTSUP); two are equal if both lead
+ * to objects that are, and otherwise only if they are the same.
+ *
  * All functions are for attached threads that are not paused, and may be called by several at a
  * time.
  */

@@ -40,7 +40,8 @@ static void *take(size_t bytes)
 
 static void give(void *block)
 {
-    ((uint64_t *)block)[1] = 0;
+    /* As objects do it: walks may look meanwhile. */
+    __atomic_store_n((uint64_t *)block + 1, 0, __ATOMIC_RELAXED);
     pm_gc_free(block);
 }
 

@@ -179,6 +179,11 @@ static bool reserve(struct things *things)
     return pm_dict_reserve(things->dict, 1000);
 }
 
+static bool reserve_list(struct things *things)
+{
+    return pm_list_reserve(things->list, 1000);
+}
+
 static bool copy(struct things *things)
 {
     return made(pm_dict_copy(things->dict));
@@ -192,6 +197,16 @@ static bool keys(struct things *things)
 static bool items(struct things *things)
 {
     return made(pm_dict_items(things->dict));
+}
+
+static bool describe_list(struct things *things)
+{
+    return made(pm_repr(things->list));
+}
+
+static bool describe_dict(struct things *things)
+{
+    return made(pm_repr(things->dict));
 }
 
 /* These two do without memory, where less is what they want it for. */
@@ -243,8 +258,9 @@ static void each_allocation_fails_in_turn_and_nothing_is_lost(void **state)
 {
     (void)state;
     static bool (*const calls[])(struct things *) = {
-        append_one, insert_one,  extend,  set_slice, slice, new_list, sort,       tuple,  new_tuple,
-        set_key,    set_default, reserve, copy,      keys,  items,    delete_all, pop_all};
+        append_one, insert_one, extend,  set_slice,     slice,         new_list,    sort,
+        tuple,      new_tuple,  set_key, set_default,   reserve,       copy,        keys,
+        items,      delete_all, pop_all, describe_list, describe_dict, reserve_list};
     unsigned tried = 0;
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
         for (int good = 0; good < 2; good++)

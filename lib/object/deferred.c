@@ -9,6 +9,7 @@
  * is no safepoint between. Attached threads.
  */
 #include "object/deferred.h"
+#include "object/gc.h"
 #include "object/world.h"
 
 #include "poolmalloc/domains.h"
@@ -70,6 +71,7 @@ bool pm_object_set_deferred(struct pm_object *object)
         entry = NULL;
         figures.objects++;
         pm_object_set_flag(object, PM_OBJECT_DEFERRED);
+        pm_gc_take_in(object); /* collections have to look whether somebody has it */
     }
     pthread_mutex_unlock(&lock);
     pm_raw_free(entry);

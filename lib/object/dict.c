@@ -12,6 +12,7 @@
  * key and lets go of the lock for the question; if keys came or went meanwhile, it begins anew.
  */
 #include "object/dict.h"
+#include "object/gc.h"
 
 #include "poolmalloc/domains.h"
 
@@ -209,11 +210,20 @@ bool pm_dict_contains(struct pm_object *object, struct pm_object *key)
     return value != NULL;
 }
 
+/* Under the lock. The collector has left the dictionary out, perhaps, as nothing in it led back. */
+static void track_for(struct pm_dict *dict, const struct pm_object *item)
+{
+    if (pm_unlikely((pm_flags_of(&dict->object) & PM_OBJECT_UNTRACKED) != 0) &&
+        pm_gc_may_lead_back(item))
+        pm_gc_take_in(&dict->object);
+}
+
 /* Under the lock. The value that was there, to which the reference is the caller's. */
 static struct pm_object *replace(struct pm_dict *dict, size_t index, struct pm_object *value)
 {
     struct pm_entry *entry = &pm_load_relaxed(&dict->table)->entries[index];
     struct pm_object *old = pm_load_relaxed(&entry->value);
+    track_for(dict, value);
     pm_container_take(pm_container_is_shared(&dict->object), value);
     /* Release: the value, for look. */
     pm_store_release(&entry->value, value);
@@ -227,6 +237,8 @@ static bool add(struct pm_dict *dict, struct pm_object *key, uint64_t hash, stru
     bool shared = pm_container_is_shared(&dict->object);
     if (!make_room(dict, left))
         return false;
+    track_for(dict, key);
+    track_for(dict, value);
     pm_table_add(pm_load_relaxed(&dict->table), pm_container_take(shared, key), hash,
                  pm_container_take(shared, value));
     pm_store_relaxed(&dict->count, pm_load_relaxed(&dict->count) + 1);

@@ -41,6 +41,20 @@ bool pm_dict_put(struct pm_dict *dict, struct pm_object *key, uint64_t hash,
 /* The value of a key of that hash, a new reference. NULL with errno ENOENT, or ELOOP. */
 struct pm_object *pm_dict_get_hashed(struct pm_dict *dict, struct pm_object *key, uint64_t hash);
 
+/* Keys and values that a dictionary had at some moment, with a reference to each. */
+struct pm_pairs {
+    struct pm_pair {
+        uint64_t hash;
+        struct pm_object *key, *value;
+    } * pairs;
+    size_t count;
+};
+
+/* False with errno ENOMEM. */
+bool pm_pairs_take(struct pm_pairs *pairs, struct pm_dict *dict);
+/* Keeps errno. */
+void pm_pairs_drop(struct pm_pairs *pairs);
+
 /* The type's. */
 bool pm_dict_equal(struct pm_object *object, struct pm_object *other);
 

@@ -4,6 +4,7 @@
  */
 #include "object/dict.h"
 #include "object/list.h"
+#include "object/repr.h"
 
 #include "poolmalloc/domains.h"
 #include "poolmalloc/gc.h"
@@ -60,19 +61,10 @@ bool pm_dict_next(struct pm_object *object, struct pm_dict_position *position,
 
 /* ---- all keys at once ---- */
 
-/* Keys and values that a dictionary had at some moment, with a reference to each. */
-struct pairs {
-    struct pair {
-        uint64_t hash;
-        struct pm_object *key, *value;
-    } * pairs;
-    size_t count;
-};
-
-static bool pairs_take(struct pairs *pairs, struct pm_dict *dict)
+bool pm_pairs_take(struct pm_pairs *pairs, struct pm_dict *dict)
 {
     size_t next = 0;
-    *pairs = (struct pairs){0};
+    *pairs = (struct pm_pairs){0};
     pm_container_lock(&dict->object);
     size_t count = pm_load_relaxed(&dict->count);
     bool done = count <= PTRDIFF_MAX / sizeof *pairs->pairs;
@@ -81,7 +73,7 @@ static bool pairs_take(struct pairs *pairs, struct pm_dict *dict)
         done = pairs->pairs != NULL;
     }
     for (; done && pairs->count < count; pairs->count++) {
-        struct pair *pair = &pairs->pairs[pairs->count];
+        struct pm_pair *pair = &pairs->pairs[pairs->count];
         const struct pm_entry *entry = entry_from(dict, &next);
         pair->hash = entry->hash;
         give(entry, &pair->key, &pair->value);
@@ -92,7 +84,7 @@ static bool pairs_take(struct pairs *pairs, struct pm_dict *dict)
     return done;
 }
 
-static void pairs_drop(struct pairs *pairs)
+void pm_pairs_drop(struct pm_pairs *pairs)
 {
     int saved_errno = errno;
     for (size_t i = 0; i < pairs->count; i++) {
@@ -116,7 +108,7 @@ static struct pm_object *list_of(struct pm_object *object, bool values)
     size_t next = 0;
     pm_container_lock(object);
     size_t count = pm_load_relaxed(&dict->count);
-    bool done = count == 0 || pm_list_reserve(list, count, &left);
+    bool done = count == 0 || pm_list_make_room(list, count, &left);
     for (size_t i = 0; done && i < count; i++) {
         struct pm_object *item;
         give(entry_from(dict, &next), values ? NULL : &item, values ? &item : NULL);
@@ -143,7 +135,7 @@ struct pm_object *pm_dict_values(struct pm_object *dict)
     return list_of(dict, true);
 }
 
-static bool append_pair(struct pm_object *list, const struct pair *pair)
+static bool append_pair(struct pm_object *list, const struct pm_pair *pair)
 {
     struct pm_object *items[2] = {pair->key, pair->value};
     struct pm_object *tuple = pm_tuple_new(items, 2);
@@ -156,8 +148,8 @@ static bool append_pair(struct pm_object *list, const struct pair *pair)
 struct pm_object *pm_dict_items(struct pm_object *object)
 {
     struct pm_dict *dict = pm_dict_of(object);
-    struct pairs pairs;
-    if (dict == NULL || !pairs_take(&pairs, dict))
+    struct pm_pairs pairs;
+    if (dict == NULL || !pm_pairs_take(&pairs, dict))
         return NULL;
     struct pm_object *list = pm_list_new(NULL, 0);
     bool done = list != NULL;
@@ -167,7 +159,7 @@ struct pm_object *pm_dict_items(struct pm_object *object)
         pm_decref(list);
         errno = ENOMEM;
     }
-    pairs_drop(&pairs);
+    pm_pairs_drop(&pairs);
     return done ? list : NULL;
 }
 
@@ -210,23 +202,23 @@ struct pm_object *pm_dict_copy(struct pm_object *object)
 bool pm_dict_update(struct pm_object *object, struct pm_object *other, bool replace)
 {
     struct pm_dict *dict = pm_dict_of(object), *from = pm_dict_of(other);
-    struct pairs pairs;
+    struct pm_pairs pairs;
     if (dict == NULL || from == NULL)
         return false;
     if (dict == from)
         return true;
-    if (!pairs_take(&pairs, from))
+    if (!pm_pairs_take(&pairs, from))
         return false;
     bool done = true;
     for (size_t i = 0; done && i < pairs.count; i++)
         done = pm_dict_put(dict, pairs.pairs[i].key, pairs.pairs[i].hash, pairs.pairs[i].value,
                            replace ? PM_PUT_REPLACE : PM_PUT_KEEP, NULL);
-    pairs_drop(&pairs);
+    pm_pairs_drop(&pairs);
     return done;
 }
 
 /* Whether the other one has the key with an equal value. */
-static enum pm_answer has_equal(struct pm_dict *other, const struct pair *pair)
+static enum pm_answer has_equal(struct pm_dict *other, const struct pm_pair *pair)
 {
     unsigned failures = pm_nesting_failures();
     int saved_errno = errno;
@@ -246,7 +238,7 @@ static enum pm_answer has_equal(struct pm_dict *other, const struct pair *pair)
 }
 
 /* The next pair from a position; not as pm_dict_next, as a change meanwhile is no error here. */
-static bool pair_from(struct pm_dict *dict, size_t *next, struct pair *pair)
+static bool pair_from(struct pm_dict *dict, size_t *next, struct pm_pair *pair)
 {
     pm_container_lock(&dict->object);
     const struct pm_entry *entry = entry_from(dict, next);
@@ -261,7 +253,7 @@ static bool pair_from(struct pm_dict *dict, size_t *next, struct pair *pair)
 bool pm_dict_equal(struct pm_object *one, struct pm_object *other)
 {
     enum pm_answer answer = PM_ANSWER_YES;
-    struct pair pair;
+    struct pm_pair pair;
     size_t next = 0;
     if (pm_object_type(other) != &pm_dict_type || pm_dict_count(one) != pm_dict_count(other) ||
         !pm_nesting_enter())
@@ -343,4 +335,5 @@ struct pm_type pm_dict_type = {
     .traverse = traverse,
     .clear = clear,
     .equal = pm_dict_equal,
+    .repr = pm_dict_repr,
 };

@@ -1,33 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Dictionaries: keys, order, growth, iteration, what takes all keys; and random operations. */
-#include "object/containers_testing.h"
-#include "object/dict.h"
+/* Dictionaries: single keys, growth, and what takes all keys. */
+#include "object/dict_testing.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
-
-static struct pm_object *dict_of_numbers(long count)
-{
-    struct pm_object *dict = pm_dict_new();
-    require(dict != NULL);
-    for (long i = 0; i < count; i++)
-        put(dict, i, i * 10);
-    return dict;
-}
-
-static size_t places_of(struct pm_object *dict)
-{
-    struct pm_table *table = ((struct pm_dict *)dict)->table;
-    return table != NULL ? table->mask + 1 : 0;
-}
-
-static bool is_sound(struct pm_object *dict)
-{
-    struct pm_table *table = ((struct pm_dict *)dict)->table;
-    size_t count = pm_dict_count(dict);
-    return table == NULL ? count == 0 : pm_table_check(table, count);
-}
 
 static void keys_are_set_got_replaced_and_deleted(void **state)
 {
@@ -190,122 +167,6 @@ static void large_tables_find_what_small_ones_find(void **state)
     pm_decref(dict);
 }
 
-/* ---- order and iteration ---- */
-
-static void keys_are_in_order_of_insertion(void **state)
-{
-    (void)state;
-    struct pm_object *dict = dict_of_numbers(6), *keys, *values, *items;
-    assert_true(remove_number(dict, 2));
-    put(dict, 2, 1);
-    put(dict, 0, 2); /* stays at its place */
-    keys = pm_dict_keys(dict);
-    values = pm_dict_values(dict);
-    items = pm_dict_items(dict);
-    assert_true(list_is(keys, (long[]){0, 1, 3, 4, 5, 2}, 6));
-    assert_true(list_is(values, (long[]){2, 10, 30, 40, 50, 1}, 6));
-    for (long i = 0; i < 6; i++) {
-        struct pm_object *pair = pm_list_get(items, i);
-        assert_int_equal(pm_tuple_count(pair), 2);
-        assert_int_equal(worth(pm_tuple_item(pair, 0)), worth_and_drop(pm_list_get(keys, i)));
-        assert_int_equal(worth(pm_tuple_item(pair, 1)), worth_and_drop(pm_list_get(values, i)));
-        pm_decref(pair);
-    }
-    pm_decref(items);
-    pm_decref(values);
-    pm_decref(keys);
-    pm_decref(dict);
-}
-
-static void the_last_key_is_popped_first(void **state)
-{
-    (void)state;
-    enum { MANY = 2000 };
-    struct pm_object *dict = dict_of_numbers(MANY), *key, *value;
-    assert_true(remove_number(dict, MANY - 2));
-    for (long i = MANY - 1; i >= 0; i--) {
-        if (i == MANY - 2)
-            continue;
-        assert_true(pm_dict_pop_last(dict, &key, &value));
-        assert_int_equal(worth_and_drop(key), i);
-        assert_int_equal(worth_and_drop(value), i * 10);
-    }
-    assert_fails(pm_dict_pop_last(dict, &key, &value), ENOENT);
-    assert_true(is_sound(dict));
-    pm_decref(dict);
-}
-
-/* A stack: the row of removed entries below its top is not looked at each time. */
-static void removed_entries_are_remembered_as_a_row(void **state)
-{
-    (void)state;
-    struct pm_object *dict = dict_of_numbers(300), *key, *value;
-    assert_true(pm_dict_reserve(dict, 400));
-    struct pm_table *table = ((struct pm_dict *)dict)->table;
-    for (long i = 100; i < 300; i++)
-        assert_true(remove_number(dict, i));
-    for (long round = 0; round < 10; round++) {
-        put(dict, 1000, 1);
-        put(dict, 1001, 1);
-        for (long i = 0; i < 3; i++) {
-            long last = i < 2 ? 1001 - i : 99 - round;
-            assert_true(pm_dict_pop_last(dict, &key, &value));
-            pm_decref(value);
-            assert_int_equal(worth_and_drop(key), last);
-        }
-        assert_true(is_sound(dict));
-        assert_ptr_equal(((struct pm_dict *)dict)->table, table);
-        assert_int_equal(table->gap_first, 100 - round);
-        assert_int_equal(table->gap_end, 302 + 2 * round);
-    }
-    pm_decref(dict);
-}
-
-static void an_iteration_meets_each_key_and_values_may_change_meanwhile(void **state)
-{
-    (void)state;
-    struct pm_object *dict = dict_of_numbers(20), *key, *value;
-    struct pm_dict_position position = {0};
-    long met = 0;
-    while (pm_dict_next(dict, &position, &key, &value)) {
-        assert_int_equal(worth(key), met);
-        assert_int_equal(worth_and_drop(value), met * 10);
-        put(dict, worth_and_drop(key), 7);
-        met++;
-    }
-    assert_int_equal(errno, ENOENT);
-    assert_int_equal(met, 20);
-    position = (struct pm_dict_position){0};
-    assert_true(pm_dict_next(dict, &position, NULL, &value));
-    assert_int_equal(worth_and_drop(value), 7);
-    assert_true(pm_dict_next(dict, &position, NULL, NULL));
-    assert_int_equal(position.next, 2);
-    pm_decref(dict);
-}
-
-static void keys_that_come_or_go_meanwhile_end_the_iteration(void **state)
-{
-    (void)state;
-    for (int how = 0; how < 4; how++) {
-        struct pm_object *dict = dict_of_numbers(4);
-        struct pm_dict_position position = {0};
-        assert_true(pm_dict_next(dict, &position, NULL, NULL));
-        if (how == 0)
-            put(dict, 100, 1);
-        else if (how == 1)
-            assert_true(remove_number(dict, 3));
-        else if (how == 2)
-            assert_true(pm_dict_clear(dict));
-        else { /* as many as before: CPython does not see that */
-            assert_true(remove_number(dict, 3));
-            put(dict, 3, 30);
-        }
-        assert_fails(pm_dict_next(dict, &position, NULL, NULL), EBUSY);
-        assert_fails(pm_dict_next(dict, &position, NULL, NULL), EBUSY);
-        pm_decref(dict);
-    }
-}
-
 /* ---- all keys ---- */
 
 static void a_copy_has_the_same_keys_and_no_gaps(void **state)
@@ -387,99 +248,6 @@ static void a_dictionary_that_holds_itself_is_nested_too_deep(void **state)
     pm_decref(key);
 }
 
-/* ---- random operations beside an array in order of insertion ---- */
-
-enum { MODEL_MAX = 300, MODEL_STEPS = PM_TSAN || PM_ASAN || PM_CHECK ? 30000 : 150000 };
-
-struct model {
-    struct {
-        long key, value;
-    } pairs[MODEL_MAX];
-    size_t count;
-};
-
-static size_t model_find(const struct model *model, long key)
-{
-    size_t i = 0;
-    while (i < model->count && model->pairs[i].key != key)
-        i++;
-    return i;
-}
-
-static void model_remove(struct model *model, size_t at)
-{
-    memmove(&model->pairs[at], &model->pairs[at + 1], (--model->count - at) * sizeof *model->pairs);
-}
-
-static void step(struct pm_object *dict, struct model *model, long key, uint64_t *seed)
-{
-    size_t at = model_find(model, key);
-    long value = (long)test_random_below(seed, 1000);
-    struct pm_object *k, *v;
-    switch (test_random_below(seed, 10)) {
-    case 0:
-    case 1:
-    case 2:
-        put(dict, key, value);
-        model->pairs[at].key = key;
-        model->pairs[at].value = value;
-        model->count += at == model->count;
-        break;
-    case 3:
-    case 4:
-        require(remove_number(dict, key) == (at < model->count));
-        if (at < model->count)
-            model_remove(model, at);
-        break;
-    case 5:
-        if (model->count == 0 || value >= 300)
-            break;
-        require(pm_dict_pop_last(dict, &k, &v));
-        model->count--;
-        require(worth_and_drop(k) == model->pairs[model->count].key);
-        require(worth_and_drop(v) == model->pairs[model->count].value);
-        break;
-    default:
-        require(get(dict, key) == (at < model->count ? model->pairs[at].value : -1));
-    }
-}
-
-static void require_same(struct pm_object *dict, const struct model *model)
-{
-    struct pm_dict_position position = {0};
-    struct pm_object *key, *value;
-    size_t i = 0;
-    for (; pm_dict_next(dict, &position, &key, &value); i++) {
-        require(i < model->count);
-        require(worth_and_drop(key) == model->pairs[i].key);
-        require(worth_and_drop(value) == model->pairs[i].value);
-    }
-    require(errno == ENOENT && i == model->count && is_sound(dict));
-}
-
-static void random_operations_do_what_they_do_to_an_array(void **state)
-{
-    (void)state;
-    struct pm_object *dict = pm_dict_new();
-    struct model model = {.count = 0};
-    uint64_t seed = 21;
-    unsigned keys = 10;
-    for (unsigned i = 0; i < MODEL_STEPS; i++) {
-        if (i % 4096 == 0) /* small and large ones in turn */
-            keys = 1 + (unsigned)test_random_below(&seed, i % 8192 == 0 ? 8 : MODEL_MAX);
-        if (i % 9000 == 0) {
-            assert_true(pm_dict_clear(dict));
-            model.count = 0;
-        }
-        step(dict, &model, (long)test_random_below(&seed, keys), &seed);
-        assert_true(pm_dict_count(dict) == model.count);
-        if (i % 128 == 0)
-            require_same(dict, &model);
-    }
-    pm_decref(dict);
-    assert_int_equal(numbers_alive, 0);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -491,16 +259,10 @@ int main(void)
         cmocka_unit_test(keys_that_come_and_go_do_not_make_the_table_grow),
         cmocka_unit_test(reserved_room_is_enough),
         cmocka_unit_test(large_tables_find_what_small_ones_find),
-        cmocka_unit_test(keys_are_in_order_of_insertion),
-        cmocka_unit_test(the_last_key_is_popped_first),
-        cmocka_unit_test(removed_entries_are_remembered_as_a_row),
-        cmocka_unit_test(an_iteration_meets_each_key_and_values_may_change_meanwhile),
-        cmocka_unit_test(keys_that_come_or_go_meanwhile_end_the_iteration),
         cmocka_unit_test(a_copy_has_the_same_keys_and_no_gaps),
         cmocka_unit_test(an_update_replaces_values_or_leaves_them),
         cmocka_unit_test(dictionaries_are_equal_in_whatever_order),
         cmocka_unit_test(a_dictionary_that_holds_itself_is_nested_too_deep),
-        cmocka_unit_test(random_operations_do_what_they_do_to_an_array),
     };
     return cmocka_run_group_tests(tests, attach_for_test, detach_and_count);
 }

@@ -39,6 +39,11 @@ static uint64_t hash(struct pm_object *object)
     return pm_hash_with_sign(size, bits >> 63 != 0);
 }
 
+static struct pm_object *repr(struct pm_object *object)
+{
+    return pm_float_to_str(object);
+}
+
 struct pm_type pm_float_type = {
     .name = "float",
     .size = sizeof(struct pm_float),
@@ -46,6 +51,7 @@ struct pm_type pm_float_type = {
     .hash = hash,
     .equal = pm_number_equal,
     .compare = pm_number_compare,
+    .repr = repr,
 };
 
 struct pm_object *pm_float_new(double value)

@@ -25,6 +25,10 @@ void pm_gc_before_birth(void);
 void pm_gc_born(struct pm_object *object);
 /* The same, from elsewhere. False: there is no memory to register it. */
 bool pm_gc_born_elsewhere(struct pm_object *object);
+/* The object may be part of a cycle, or become one: who holds it has to be tracked. */
+bool pm_gc_may_lead_back(const struct pm_object *object);
+/* What the collector has left out by itself is tracked again. */
+void pm_gc_take_in(struct pm_object *object);
 /* It is dead, and its memory is about to be given back. */
 void pm_gc_dead(struct pm_object *object);
 

@@ -60,7 +60,7 @@ static void find(unsigned generation)
     pm_slots_merge_queues();
     pm_gc_count_collection(generation);
     pm_gc_find_trash(&search);
-    pm_gc_count_survivors(generation, search.candidates - search.trash);
+    pm_gc_count_survivors(generation, search.candidates - search.trash - search.left_out);
     if (search.trash > 0)
         pm_gc_hold_trash(&search);
 }

@@ -326,7 +326,7 @@ static void settle_in_unit(struct pm_object *object, _Atomic uint32_t *word, voi
 {
     struct pm_gc_search *search = arg;
     uint32_t value = pm_load_relaxed(word);
-    if (value == GC_REACHED) {
+    if (value == GC_REACHED && !pm_gc_leave_out(object, search)) {
         become_older(object, search);
     } else if (value == GC_CANDIDATE) {
         pm_gc_set_mark(pm_gc_unit_of(pm_gc_offset(object)), GC_HAS_TRASH);
@@ -338,7 +338,7 @@ static void settle_registered(struct pm_object *object, struct pm_gc_node *node,
 {
     struct pm_gc_search *search = arg;
     uint32_t value = pm_load_relaxed(&node->word);
-    if (value == GC_REACHED) {
+    if (value == GC_REACHED && !pm_gc_leave_out(object, search)) {
         pm_gc_set_generation(object, next_generation(search));
     } else if (value == GC_CANDIDATE) {
         node->next_trash = search->trash_nodes;

@@ -7,6 +7,7 @@
  *   gc_find.c       which objects are trash: counts less what refers to them from inside
  *   gc_words.c      walks over what it found
  *   gc_visit.c      what a traverse visits, looked over
+ *   gc_untrack.c    survivors that need not be looked at again
  *   gc_trash.c      what becomes of trash: weak references, finalizers, resurrection, clear
  *   gc_collect.c    a collection from its start to its end
  *   gc_trigger.c    when there is one
@@ -23,6 +24,7 @@
 #include "object/gc.h"
 #include "object/weak.h"
 #include "object/world.h"
+#include "poolmalloc/containers.h"
 #include "poolmalloc/gc.h"
 #include "poolmalloc/gc_pools.h"
 
@@ -275,6 +277,7 @@ struct pm_gc_search {
     size_t first, last;  /* units that take part, and others between; first > last: none */
     size_t words;        /* in use */
     size_t candidates, trash;
+    size_t left_out; /* of those that survived: they are not tracked any more */
     struct pm_gc_node *trash_nodes; /* of trash that is in the register */
     struct pm_weak_callbacks callbacks;
     struct pm_deferred_entry *deferred; /* that are trash */
@@ -289,6 +292,23 @@ void pm_gc_find_trash(struct pm_gc_search *search);
 /* The same among what was found to be trash, to each of which the collector has a reference: what
  * is reached now is GC_RESURRECTED. Stopped. */
 void pm_gc_find_resurrected(struct pm_gc_search *search);
+
+/* It is of a type that the collector leaves out by itself, after one of that generation. */
+static inline bool pm_gc_may_leave_out(const struct pm_object *object, unsigned generation)
+{
+    const struct pm_type *type = pm_object_type(object);
+    return type == &pm_tuple_type || (type == &pm_dict_type && generation == GC_OLD);
+}
+
+bool pm_gc_leave_out_container(struct pm_object *object, struct pm_gc_search *search);
+
+/* An object has survived. True: it is not tracked any more, since it cannot be part of a cycle
+ * (gc_untrack.c). Stopped. */
+static inline bool pm_gc_leave_out(struct pm_object *object, struct pm_gc_search *search)
+{
+    return pm_unlikely(pm_gc_may_leave_out(object, search->generation)) &&
+           pm_gc_leave_out_container(object, search);
+}
 
 /* Calls back for each object that was trash and of which the word is `wanted`: GC_CANDIDATE, still
  * trash, or GC_RESURRECTED. Whether the world is stopped or not, as the collector has a reference

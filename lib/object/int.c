@@ -17,6 +17,11 @@ static uint64_t hash(struct pm_object *object)
     return pm_hash_with_sign(size % PM_HASH_PRIME, value < 0);
 }
 
+static struct pm_object *repr(struct pm_object *object)
+{
+    return pm_int_to_str(object);
+}
+
 struct pm_type pm_int_type = {
     .name = "int",
     .size = sizeof(struct pm_int),
@@ -24,6 +29,7 @@ struct pm_type pm_int_type = {
     .hash = hash,
     .equal = pm_number_equal,
     .compare = pm_number_compare,
+    .repr = repr,
 };
 
 /* ---- the small ones ---- */

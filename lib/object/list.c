@@ -8,6 +8,7 @@
  * (container.h).
  */
 #include "object/list.h"
+#include "object/repr.h"
 
 #include "poolmalloc/domains.h"
 
@@ -59,7 +60,7 @@ static bool move(struct pm_list *list, size_t room, struct pm_list_left *left)
     return true;
 }
 
-bool pm_list_reserve(struct pm_list *list, size_t count, struct pm_list_left *left)
+bool pm_list_make_room(struct pm_list *list, size_t count, struct pm_list_left *left)
 {
     struct pm_list_array *array = pm_load_relaxed(&list->array);
     if (array != NULL && count <= array->room)
@@ -149,6 +150,19 @@ size_t pm_list_count(const struct pm_object *object)
     return pm_load_relaxed(&((struct pm_list *)object)->count);
 }
 
+bool pm_list_reserve(struct pm_object *object, size_t count)
+{
+    struct pm_list *list = pm_list_of(object);
+    struct pm_list_left left = {0};
+    if (list == NULL)
+        return false;
+    pm_container_lock(object);
+    const struct pm_list_array *array = pm_load_relaxed(&list->array);
+    bool done = count <= (array != NULL ? array->room : 0) || move(list, count, &left);
+    pm_list_unlock(list, left);
+    return done;
+}
+
 /* NULL: there is none, or the lock is needed. */
 static struct pm_object *look(struct pm_list *list, size_t index)
 {
@@ -206,7 +220,7 @@ bool pm_list_insert(struct pm_object *object, ptrdiff_t index, struct pm_object 
         return false;
     pm_container_lock(object);
     size_t count = pm_load_relaxed(&list->count);
-    bool done = pm_list_reserve(list, count + 1, &left);
+    bool done = pm_list_make_room(list, count + 1, &left);
     if (done) {
         pm_slice_count(&index, PM_SLICE_LAST, 1, count); /* into reach */
         pm_container_take(pm_container_is_shared(object), item);
@@ -315,4 +329,5 @@ struct pm_type pm_list_type = {
     .clear = clear,
     .equal = pm_list_equal,
     .compare = pm_list_compare,
+    .repr = pm_list_repr,
 };

@@ -46,7 +46,7 @@ static inline size_t pm_list_array_bytes(size_t room)
 void pm_list_unlock(struct pm_list *list, struct pm_list_left left);
 
 /* Under the lock: room for so many items. False with errno ENOMEM. */
-bool pm_list_reserve(struct pm_list *list, size_t count, struct pm_list_left *left);
+bool pm_list_make_room(struct pm_list *list, size_t count, struct pm_list_left *left);
 /* Under the lock, after items have gone: room that is not needed any more. */
 void pm_list_trim(struct pm_list *list, struct pm_list_left *left);
 /* Under the lock: `more` slots at the index, for which there is room and which are to be put; those

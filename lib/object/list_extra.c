@@ -30,7 +30,7 @@ struct pm_object *pm_list_slice(struct pm_object *object, ptrdiff_t start, ptrdi
     struct pm_list_left left = {0};
     pm_container_lock(object);
     size_t count = pm_slice_count(&start, stop, step, pm_load_relaxed(&list->count));
-    bool done = count == 0 || pm_list_reserve(made, count, &left);
+    bool done = count == 0 || pm_list_make_room(made, count, &left);
     for (size_t i = 0; done && i < count; i++) {
         /* Unsigned: beyond the last one it may wrap, and is not used. */
         size_t at = (size_t)start + i * (size_t)step;
@@ -92,7 +92,7 @@ static bool set_slice(struct pm_list *list, ptrdiff_t start, ptrdiff_t stop,
     size_t gone = pm_slice_count(&start, stop, 1, count);
     bool done = save(list, (size_t)start, gone, &saved);
     if (done && with->count > gone)
-        done = pm_list_reserve(list, count - gone + with->count, &left);
+        done = pm_list_make_room(list, count - gone + with->count, &left);
     if (done) {
         replace(list, (size_t)start, gone, with);
         pm_list_trim(list, &left);

@@ -89,6 +89,26 @@ static void room_grows_as_cpythons_and_goes_when_less_than_half_is_used(void **s
     assert_int_equal(numbers_alive, 0);
 }
 
+static void reserved_room_is_enough(void **state)
+{
+    (void)state;
+    struct pm_object *list = list_of_numbers(digits, 3), *tuple = pm_tuple_new(NULL, 0);
+    assert_true(pm_list_reserve(list, 1000));
+    assert_int_equal(room_of(list), 1000);
+    for (long i = 3; i < 1000; i++) {
+        append(list, i);
+        assert_int_equal(room_of(list), 1000);
+    }
+    assert_true(pm_list_reserve(list, 1000) && pm_list_reserve(list, 0));
+    assert_int_equal(room_of(list), 1000);
+    static const size_t too_many[] = {SIZE_MAX, SIZE_MAX / sizeof(void *), PTRDIFF_MAX / 2};
+    for (size_t i = 0; i < sizeof too_many / sizeof *too_many; i++)
+        assert_fails(pm_list_reserve(list, too_many[i]), ENOMEM);
+    assert_fails(pm_list_reserve(tuple, 1), EINVAL);
+    assert_int_equal(worth_and_drop(pm_list_get(list, 999)), 999);
+    pm_decref(list);
+}
+
 static void slices_are_taken_and_set(void **state)
 {
     (void)state;
@@ -338,6 +358,7 @@ int main(void)
         cmocka_unit_test(items_are_got_set_inserted_popped_and_deleted),
         cmocka_unit_test(what_is_not_there_or_is_no_list_is_refused),
         cmocka_unit_test(room_grows_as_cpythons_and_goes_when_less_than_half_is_used),
+        cmocka_unit_test(reserved_room_is_enough),
         cmocka_unit_test(slices_are_taken_and_set),
         cmocka_unit_test(copies_and_reversals_leave_the_items_as_they_are),
         cmocka_unit_test(an_iteration_keeps_nothing_but_its_position),

@@ -3,6 +3,7 @@
  * Strings: UTF-8 that was checked once, and never changes. Its bytes have the order of the code
  * points. Attached threads.
  */
+#include "object/repr.h"
 #include "object/utf8.h"
 #include "object/value.h"
 
@@ -45,20 +46,6 @@ static bool equal(struct pm_object *object, struct pm_object *other)
     return memcmp(a->text, b->text, a->var.count) == 0;
 }
 
-static int compare(struct pm_object *object, struct pm_object *other, int *result)
-{
-    const struct pm_str *a = (struct pm_str *)object, *b = (struct pm_str *)other;
-    if (pm_object_type(other) != &pm_str_type) {
-        errno = ENOTSUP;
-        return 0;
-    }
-    size_t a_bytes = a->var.count, b_bytes = b->var.count;
-    *result = memcmp(a->text, b->text, a_bytes < b_bytes ? a_bytes : b_bytes);
-    if (*result == 0)
-        *result = (a_bytes > b_bytes) - (a_bytes < b_bytes);
-    return 1;
-}
-
 static void leave_table(struct pm_object *object)
 {
     struct pm_str *string = (struct pm_str *)object;
@@ -74,25 +61,17 @@ struct pm_type pm_str_type = {
     .free = leave_table,
     .hash = hash,
     .equal = equal,
-    .compare = compare,
+    .compare = pm_text_compare,
+    .repr = pm_str_repr,
 };
 
 /* ---- making ---- */
 
-/* All zero; the text is the caller's to write. */
-static struct pm_str *make(size_t bytes, size_t points)
-{
-    struct pm_str *string = (struct pm_str *)pm_object_new_var(&pm_str_type, bytes);
-    if (string != NULL)
-        string->points = points;
-    return string;
-}
-
 struct pm_str *pm_str_of_good(const char *text, size_t bytes, size_t points)
 {
-    struct pm_str *string = make(bytes, points);
-    if (string != NULL && bytes > 0)
-        memcpy(string->text, text, bytes);
+    struct pm_str *string = (struct pm_str *)pm_text_new(&pm_str_type, text, bytes);
+    if (string != NULL)
+        string->points = points;
     return string;
 }
 

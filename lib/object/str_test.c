@@ -104,6 +104,29 @@ static void code_points_come_one_after_the_other(void **state)
     pm_decref(string);
 }
 
+static void a_code_point_is_got_by_its_index_from_both_ends(void **state)
+{
+    (void)state;
+    static const uint32_t points[] = {'a', 0x20ac, 0x1f600, 'z'};
+    struct pm_object *string = test_str("a" EURO FACE "z"), *ascii = test_str("abc");
+    uint32_t point;
+    for (ptrdiff_t i = 0; i < 4; i++) {
+        assert_true(pm_str_get(string, i, &point));
+        assert_int_equal(point, points[i]);
+        assert_true(pm_str_get(string, i - 4, &point));
+        assert_int_equal(point, points[i]);
+    }
+    assert_true(pm_str_get(ascii, 2, &point) && point == 'c');
+    static const ptrdiff_t none[] = {4, -5, PTRDIFF_MAX, PTRDIFF_MIN};
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
+        errno = 0;
+        assert_false(pm_str_get(string, none[i], &point));
+        assert_int_equal(errno, ERANGE);
+    }
+    pm_decref(string);
+    pm_decref(ascii);
+}
+
 /* ---- parts ---- */
 
 static void parts_are_cut_and_found_by_code_points(void **state)
@@ -317,6 +340,7 @@ int main(void)
         cmocka_unit_test(what_is_not_utf8_is_refused_wherever_it_stands),
         cmocka_unit_test(zeros_are_text_like_any_other),
         cmocka_unit_test(code_points_come_one_after_the_other),
+        cmocka_unit_test(a_code_point_is_got_by_its_index_from_both_ends),
         cmocka_unit_test(parts_are_cut_and_found_by_code_points),
         cmocka_unit_test(strings_are_joined_and_what_stays_the_same_is_the_same),
         cmocka_unit_test(what_printf_writes_is_a_string_however_long),

@@ -4,6 +4,7 @@
  * object, immortal, in memory of the library's own: no collector tracks it. Attached threads.
  */
 #include "object/list.h"
+#include "object/repr.h"
 
 #include <errno.h>
 #include <string.h>
@@ -105,6 +106,22 @@ struct pm_object *pm_tuple_slice(struct pm_object *object, ptrdiff_t start, ptrd
     return (struct pm_object *)slice;
 }
 
+bool pm_tuple_find(struct pm_object *object, struct pm_object *value, size_t start, size_t *index)
+{
+    struct pm_tuple *tuple = tuple_of(object);
+    if (tuple == NULL)
+        return false;
+    for (size_t i = start; i < tuple->object.count; i++) {
+        enum pm_answer answer = pm_container_equal(tuple->items[i], value);
+        if (answer == PM_ANSWER_YES)
+            *index = i;
+        if (answer != PM_ANSWER_NO)
+            return answer == PM_ANSWER_YES;
+    }
+    errno = ENOENT;
+    return false;
+}
+
 struct pm_object *pm_tuple_concat(struct pm_object *object, struct pm_object *other)
 {
     struct pm_tuple *one = tuple_of(object), *two = tuple_of(other);
@@ -124,7 +141,6 @@ struct pm_object *pm_tuple_concat(struct pm_object *object, struct pm_object *ot
 #define PRIME_1 11400714785074694791u
 #define PRIME_2 14029467366897019727u
 #define PRIME_5 2870177450012600261u
-#define NO_HASH UINT64_MAX
 
 static bool hash_items(const struct pm_tuple *tuple, uint64_t *hash)
 {
@@ -137,18 +153,18 @@ static bool hash_items(const struct pm_tuple *tuple, uint64_t *hash)
         sum = (sum << 31 | sum >> 33) * PRIME_1;
     }
     sum += tuple->object.count ^ (PRIME_5 ^ 3527539u);
-    *hash = sum != NO_HASH ? sum : 1546275796u;
+    *hash = sum != PM_NO_HASH ? sum : 1546275796u;
     return true;
 }
 
 static uint64_t hash(struct pm_object *object)
 {
-    uint64_t of_items = NO_HASH;
+    uint64_t of_items = PM_NO_HASH;
     if (!pm_nesting_enter())
-        return NO_HASH;
+        return PM_NO_HASH;
     bool hashed = hash_items((struct pm_tuple *)object, &of_items);
     pm_nesting_leave();
-    return hashed ? of_items : NO_HASH;
+    return hashed ? of_items : PM_NO_HASH;
 }
 
 /* The first index at which items differ, or where one of the tuples ends. False with errno. */
@@ -233,4 +249,5 @@ struct pm_type pm_tuple_type = {
     .hash = hash,
     .equal = equal,
     .compare = compare,
+    .repr = pm_tuple_repr,
 };

@@ -123,6 +123,24 @@ static void tuples_come_from_lists_and_from_two_tuples(void **state)
         pm_decref(all[i]);
 }
 
+static void items_are_found_by_what_they_are_worth(void **state)
+{
+    (void)state;
+    static const long values[] = {7, 1, 7, 3};
+    struct pm_object *tuple = tuple_of_numbers(values, 4), *seven = number(7), *none = number(2);
+    struct pm_object *list = pm_list_new(NULL, 0);
+    size_t index;
+    assert_true(pm_tuple_find(tuple, seven, 0, &index) && index == 0);
+    assert_true(pm_tuple_find(tuple, seven, 1, &index) && index == 2);
+    assert_fails(pm_tuple_find(tuple, seven, 3, &index), ENOENT);
+    assert_fails(pm_tuple_find(tuple, none, 0, &index), ENOENT);
+    assert_fails(pm_tuple_find(tuple, seven, SIZE_MAX, &index), ENOENT);
+    assert_fails(pm_tuple_find(list, seven, 0, &index), EINVAL);
+    struct pm_object *all[] = {tuple, seven, none, list};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        pm_decref(all[i]);
+}
+
 /* ---- values ---- */
 
 static void equal_tuples_have_equal_hashes_and_order_is_that_of_the_first_difference(void **state)
@@ -221,6 +239,10 @@ static void values_nested_too_deep_are_an_error_and_die_on_a_small_stack(void **
     assert_fails(pm_hash(one, &hash), ELOOP);
     assert_fails(pm_equal(one, other), ELOOP);
     assert_fails(pm_compare(one, other, &result), ELOOP);
+    size_t index;
+    struct pm_object *holder = pm_tuple_new(&one, 1);
+    assert_fails(pm_tuple_find(holder, other, 0, &index), ELOOP);
+    pm_decref(holder);
     pm_decref(one);
     pm_decref(other);
     pm_decref(nest(200000));
@@ -233,6 +255,7 @@ int main(void)
         cmocka_unit_test(the_empty_tuple_is_one_immortal_object),
         cmocka_unit_test(slices_are_those_of_python),
         cmocka_unit_test(tuples_come_from_lists_and_from_two_tuples),
+        cmocka_unit_test(items_are_found_by_what_they_are_worth),
         cmocka_unit_test(equal_tuples_have_equal_hashes_and_order_is_that_of_the_first_difference),
         cmocka_unit_test(hashes_are_those_of_cpython),
         cmocka_unit_test(a_tuple_with_what_has_no_hash_has_none),

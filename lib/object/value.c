@@ -7,8 +7,6 @@
 
 #include <errno.h>
 
-#define NO_HASH UINT64_MAX
-
 uint64_t pm_hash_of_address(const void *address)
 {
     uintptr_t at = (uintptr_t)address;
@@ -21,7 +19,7 @@ bool pm_hash(struct pm_object *object, uint64_t *hash)
     const struct pm_type *type = pm_object_type(object);
     if (type->hash != NULL) {
         *hash = type->hash(object);
-        return *hash != NO_HASH;
+        return *hash != PM_NO_HASH;
     }
     if (type->equal != NULL) {
         errno = ENOTSUP;

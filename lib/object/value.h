@@ -3,8 +3,9 @@
  * What the built-in types share (poolmalloc/values.h).
  *
  *   value.c     hash, equality, order of any objects    str.c, str_parts.c, utf8.c
- *   hash.c      the key, and hashes of bytes            bytes.c
+ *   hash.c      the key, and hashes of bytes            bytes.c, text.c
  *   int.c, int_text.c, float.c, float_text.c, number.c  intern.c, str_intern.c
+ *   repr.c, repr_text.c, ...: see repr.h
  */
 #ifndef PM_OBJECT_VALUE_H
 #define PM_OBJECT_VALUE_H
@@ -13,6 +14,8 @@
 #include "poolmalloc/values.h"
 
 #define PM_OPTION_VALUE_BYTES 256 /* hold the value of any option */
+
+#define PM_NO_HASH UINT64_MAX /* what `hash` of a type gives, with errno, instead of one */
 
 /* Of an object that is equal to itself only. */
 uint64_t pm_hash_of_address(const void *address);
@@ -72,6 +75,29 @@ struct pm_bytes {
     _Atomic uint64_t hash;    /* as above */
     unsigned char data[];
 };
+
+/*
+ * Both, by bytes (text.c). What is 0 at first is left 0: the caller has to see to `points`, unless
+ * what he gets is one of what he gave. `part` and `b` are of the type of the first.
+ */
+static inline char *pm_text_in(const struct pm_object *object, const struct pm_type *type)
+{
+    /* The 0 is the last byte of what an object of the type takes without items. */
+    return (char *)(uintptr_t)object + type->size - 1;
+}
+
+static inline struct pm_object *pm_text_new(struct pm_type *type, const void *data, size_t bytes)
+{
+    struct pm_object *object = (struct pm_object *)pm_object_new_var(type, bytes);
+    if (object != NULL && bytes > 0)
+        __builtin_memcpy(pm_text_in(object, type), data, bytes);
+    return object;
+}
+
+struct pm_object *pm_text_concat(struct pm_object *a, struct pm_object *b);
+struct pm_object *pm_text_slice(struct pm_object *object, size_t first, size_t end);
+size_t pm_text_find(const struct pm_object *object, const struct pm_object *part, size_t from);
+int pm_text_compare(struct pm_object *object, struct pm_object *other, int *result);
 
 /* Remembers it. */
 uint64_t pm_str_hash(struct pm_str *string);

@@ -11,7 +11,10 @@
  * Nothing is called, allocated, freed or dropped under a lock, nor waited for. Attached threads.
  */
 #include "object/weak.h"
+#include "object/container.h"
 #include "object/weak_table.h"
+
+#include <errno.h>
 
 /* ---- the type ---- */
 
@@ -47,12 +50,80 @@ static void weakref_clear(struct pm_object *object)
         pm_decref(held);
 }
 
+/* ---- its worth: the object's ---- */
+
+/* Keeps errno. */
+static void drop(struct pm_object *object)
+{
+    int saved_errno = errno;
+    if (object != NULL)
+        pm_decref(object);
+    errno = saved_errno;
+}
+
+/* Both may be contained in what they lead to. */
+static uint64_t hash_of_referent(struct pm_object *object)
+{
+    uint64_t hash = PM_NO_HASH;
+    if (!pm_nesting_enter())
+        return PM_NO_HASH;
+    if (!pm_hash(object, &hash))
+        hash = PM_NO_HASH;
+    pm_nesting_leave();
+    return hash;
+}
+
+/* Remembered, so that a table finds the weak reference after the object's death, too. */
+static uint64_t weakref_hash(struct pm_object *object)
+{
+    struct pm_weakref *weakref = (struct pm_weakref *)object;
+    /* Relaxed: all who compute it store the same. */
+    uint64_t hash = pm_load_relaxed(&weakref->hash);
+    if (hash != PM_NO_HASH)
+        return hash;
+    struct pm_object *referent = pm_weakref_get(object);
+    if (referent == NULL) {
+        errno = ENOTSUP;
+        return PM_NO_HASH;
+    }
+    hash = hash_of_referent(referent);
+    pm_store_relaxed(&weakref->hash, hash);
+    drop(referent);
+    return hash;
+}
+
+static bool weakref_equal(struct pm_object *object, struct pm_object *other)
+{
+    if (!pm_is_weakref(other) || !pm_nesting_enter())
+        return false;
+    struct pm_object *one = pm_weakref_get(object), *two = pm_weakref_get(other);
+    bool equal = one != NULL && two != NULL && pm_equal(one, two);
+    pm_nesting_leave();
+    drop(one);
+    drop(two);
+    return equal;
+}
+
+static struct pm_object *weakref_repr(struct pm_object *object)
+{
+    struct pm_object *referent = pm_weakref_get(object), *string;
+    if (referent == NULL)
+        return pm_str_format("<weakref at %p; dead>", (void *)object);
+    string = pm_str_format("<weakref at %p; to '%s' at %p>", (void *)object,
+                           pm_object_type(referent)->name, (void *)referent);
+    drop(referent);
+    return string;
+}
+
 static struct pm_type weakref_type = {
     .name = "weakref",
     .size = sizeof(struct pm_weakref),
     .flags = PM_TYPE_GC,
     .traverse = weakref_traverse,
     .clear = weakref_clear,
+    .hash = weakref_hash,
+    .equal = weakref_equal,
+    .repr = weakref_repr,
 };
 
 bool pm_is_weakref(const struct pm_object *object)
@@ -87,6 +158,7 @@ static struct pm_weakref *make(pm_weakref_callback callback, struct pm_object *a
         return NULL;
     /* Relaxed: nobody else has it. The state alone, without the flag: see above. */
     pm_store_relaxed(pm_shared_of(&weakref->object), PM_STATE_PROBED);
+    pm_store_relaxed(&weakref->hash, PM_NO_HASH);
     weakref->callback = callback;
     if (callback != NULL && arg != NULL) {
         pm_incref(arg);

@@ -23,6 +23,7 @@ struct pm_weakref {
     struct pm_object *_Atomic referent;
     pm_weakref_callback callback; /* NULL once it was called */
     struct pm_object *arg;
+    _Atomic uint64_t hash; /* the object's; UINT64_MAX: not asked for yet */
     /* Under the lock of the shard: */
     struct pm_weakref *next; /* or of struct pm_weak_callbacks */
     struct pm_weakref *previous;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the tests of weak references share: a callback that notes its calls. */
+/* What the tests of weak references share: a callback that notes its calls, and one more run. */
 #ifndef PM_OBJECT_WEAK_TESTING_H
 #define PM_OBJECT_WEAK_TESTING_H
 
@@ -35,6 +35,16 @@ static inline void test_note(struct pm_object *weakref, struct pm_object *arg)
         if (object != NULL)
             pm_decref(object);
     }
+}
+
+/* In a child: the whole program once more, and its blocks are overwritten when they are freed. */
+static inline void test_again_with_hooks(void)
+{
+    unsetenv("POOLMALLOC_OPTIONS");
+    setenv("POOLMALLOC", "debug", 1);
+    setenv("TEST_WITH_HOOKS", "1", 1);
+    execl("/proc/self/exe", "again", NULL);
+    require(false); /* it did not start */
 }
 
 #endif

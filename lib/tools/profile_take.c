@@ -44,8 +44,7 @@ static void leave(struct way *way)
 
 /* Each place is read only once those below it were found to hold what they held: so it belongs to
  * a frame that is there. Tools that watch memory know of no access across frames. */
-__attribute__((no_sanitize("address", "thread"))) static bool is_same(const struct way *way,
-                                                                      uintptr_t here)
+__attribute__((no_sanitize("address"))) static bool is_same(const struct way *way, uintptr_t here)
 {
     if (pm_load_relaxed(&way->here) != here)
         return false;
