@@ -23,6 +23,7 @@ static _Atomic bool stops;
 /* Under the lock: */
 static struct pm_slot *stopper; /* NULL: nobody */
 static uint64_t asked_ns;
+static int cancel_state; /* what the stopper's was */
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -118,8 +119,11 @@ static bool wait_for_all(const char *function, bool insist)
 
 bool pm_world_stop(const char *function, bool insist)
 {
-    int cancel_state;
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+    int state;
+    if (pm_object_self.mine == PM_MINE_NOBODY)
+        pm_object_fatal_state(function, "the thread is not attached, or paused; a finalizer or "
+                                        "callback that pauses has to resume");
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
     pthread_mutex_lock(&lock);
     while (stopper != NULL) {
         pthread_mutex_unlock(&lock);
@@ -129,6 +133,7 @@ bool pm_world_stop(const char *function, bool insist)
         pthread_mutex_lock(&lock);
     }
     stopper = pm_object_thread.slot;
+    cancel_state = state;
     asked_ns = now_ns();
     /* Release: nothing; the locks of the slots show it to their threads. */
     pm_store_release(&stops, true);
@@ -136,7 +141,8 @@ bool pm_world_stop(const char *function, bool insist)
     if (!stopped)
         start_under_lock();
     pthread_mutex_unlock(&lock);
-    pthread_setcancelstate(cancel_state, NULL);
+    if (!stopped)
+        pthread_setcancelstate(state, NULL);
     return stopped;
 }
 
@@ -144,9 +150,20 @@ uint64_t pm_world_start(void)
 {
     pthread_mutex_lock(&lock);
     uint64_t ns = now_ns() - asked_ns;
+    int state = cancel_state;
     start_under_lock();
     pthread_mutex_unlock(&lock);
+    pthread_setcancelstate(state, NULL);
     return ns;
+}
+
+void pm_world_thread_ends(void)
+{
+    pthread_mutex_lock(&lock);
+    bool stopped = stopper != NULL && stopper == pm_object_thread.slot;
+    pthread_mutex_unlock(&lock);
+    if (stopped)
+        pm_object_fatal_ended_in_traverse();
 }
 
 void pm_world_hold(void)
