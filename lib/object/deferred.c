@@ -173,10 +173,10 @@ static void count_all(struct pm_deferred_frame *frame)
 void pm_deferred_pause(void)
 {
     struct pm_object_thread *thread = &pm_object_thread;
+    if (pm_object_self.frames == NULL)
+        return;
     thread->frames = pm_object_self.frames;
     thread->copy = (struct pm_deferred_frame){0};
-    if (thread->frames == NULL)
-        return;
     size_t count = copy_uncounted(thread->frames, NULL);
     uintptr_t *references = count > 0 ? pm_raw_malloc(count * sizeof *references) : NULL;
     if (references != NULL) {
@@ -191,10 +191,10 @@ void pm_deferred_pause(void)
 void pm_deferred_resume(void)
 {
     struct pm_object_thread *thread = &pm_object_thread;
-    pm_object_self.frames = thread->frames;
-    thread->frames = NULL;
+    if (pm_object_self.frames != &thread->copy)
+        return;
+    pm_object_self.frames = thread->frames; /* NULL: forgotten meanwhile */
     pm_raw_free(thread->copy.references);
-    thread->copy.references = NULL;
 }
 
 void pm_deferred_forget_frames(void)

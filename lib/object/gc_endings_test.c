@@ -89,6 +89,8 @@ static void or_be_cancelled_in_it(void **state)
     pthread_t thread;
     void *result;
     (void)state;
+    if (PM_ASAN) /* which is not told that the stack is left, and finds what it marked there */
+        skip();
     node_final = be_cancelled;
     pm_object_thread_pause();
     require(pthread_create(&thread, NULL, collect_a_ring, NULL) == 0);
@@ -308,6 +310,46 @@ static void look_at_a_quitter(const void *arg)
     pm_gc_get_referents(&object, 1, NULL, 0);
 }
 
+static void (*traversed)(void);
+
+static int call_in_traverse(struct pm_object *object, pm_visit visit, void *arg)
+{
+    (void)object, (void)visit, (void)arg;
+    traversed();
+    return 0;
+}
+
+static struct pm_type waiter_type = {
+    .name = "waiter",
+    .size = sizeof(struct node),
+    .flags = PM_TYPE_GC,
+    .traverse = call_in_traverse,
+};
+
+static void look_at_all(void)
+{
+    pm_gc_get_objects(-1, NULL, 0);
+}
+
+static void fork_now(void)
+{
+    fork();
+}
+
+static void pause_now(void)
+{
+    pm_object_thread_pause();
+    pm_object_thread_resume();
+}
+
+/* Each of them would wait for ever for the thread that it is called by. */
+static void collect_a_waiter(const void *call)
+{
+    traversed = *(void (*const *)(void))call;
+    require(pm_object_new(&waiter_type) != NULL);
+    pm_gc_collect(2, NULL);
+}
+
 static void stay_paused(struct pm_object *object)
 {
     (void)object;
@@ -337,9 +379,12 @@ static void collect_and_detach(const void *arg)
 
 static void what_a_collection_cannot_go_on_from_is_named(void **state)
 {
+    static void (*const waits[])(void) = {look_at_all, fork_now, pause_now};
     (void)state;
-    assert_true(test_aborts(collect_a_quitter, NULL, "type quitter: its traverse has ended"));
-    assert_true(test_aborts(look_at_a_quitter, NULL, "type quitter: its traverse has ended"));
+    assert_true(test_aborts(collect_a_quitter, NULL, "type quitter: its traverse ends"));
+    assert_true(test_aborts(look_at_a_quitter, NULL, "type quitter: its traverse ends"));
+    for (size_t i = 0; i < sizeof waits / sizeof *waits; i++)
+        assert_true(test_aborts(collect_a_waiter, &waits[i], "type waiter: its traverse waits"));
     assert_true(test_aborts(collect_and_stay_paused, NULL, "callback that pauses has to resume"));
     assert_true(test_aborts(collect_and_detach, NULL,
                             "pm_object_thread_detach: called while an object dies, or in a"));

@@ -226,8 +226,8 @@ _Noreturn void pm_object_fatal_too_many(const char *function, const struct pm_ob
 /* A traverse of the type visits something: `what` it should not be. */
 _Noreturn void pm_object_fatal_visit(const struct pm_type *type, const struct pm_object *object,
                                      const char *what);
-/* A traverse of the type that was traversed last has ended its thread. */
-_Noreturn void pm_object_fatal_ended_in_traverse(void);
+/* The traverse of the type that was traversed last: `what` it does, and must not. */
+_Noreturn void pm_object_fatal_in_traverse(const char *what);
 /* The object is not of the type that the function is for. */
 _Noreturn void pm_object_fatal_wrong_type(const char *function, const struct pm_object *object,
                                           const struct pm_type *wanted);

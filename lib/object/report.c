@@ -114,11 +114,10 @@ void pm_object_fatal_visit(const struct pm_type *type, const struct pm_object *o
     fatal("type %s: its traverse visits %p, %s", type->name, (const void *)object, what);
 }
 
-void pm_object_fatal_ended_in_traverse(void)
+void pm_object_fatal_in_traverse(const char *what)
 {
-    fatal("type %s: its traverse has ended the thread, which has stopped all others; it has to "
-          "return",
-          pm_object_traversed != NULL ? pm_object_traversed->name : "unknown");
+    fatal("type %s: its traverse %s, with all other threads stopped",
+          pm_object_traversed != NULL ? pm_object_traversed->name : "unknown", what);
 }
 
 void pm_object_fatal_wrong_type(const char *function, const struct pm_object *object,

@@ -39,6 +39,14 @@ static struct timespec to_timespec(uint64_t ns)
     return (struct timespec){(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
 }
 
+/* Under the lock. Who waits for the stopper is another one. */
+static void require_another(void)
+{
+    if (stopper != NULL && stopper == pm_object_thread.slot)
+        pm_object_fatal_in_traverse("waits for them (it takes no lock, makes no object, drops no "
+                                    "reference, comes to no safepoint and does not fork)");
+}
+
 /* ---- those who are to stop ---- */
 
 bool pm_world_stops(void)
@@ -49,10 +57,8 @@ bool pm_world_stops(void)
 
 void pm_world_await(void)
 {
-    pthread_mutex_lock(&lock);
-    while (stopper != NULL)
-        pthread_cond_wait(&started, &lock);
-    pthread_mutex_unlock(&lock);
+    pm_world_hold();
+    pm_world_let_go();
 }
 
 void pm_world_left(void)
@@ -163,12 +169,13 @@ void pm_world_thread_ends(void)
     bool stopped = stopper != NULL && stopper == pm_object_thread.slot;
     pthread_mutex_unlock(&lock);
     if (stopped)
-        pm_object_fatal_ended_in_traverse();
+        pm_object_fatal_in_traverse("ends the thread (it has to return)");
 }
 
 void pm_world_hold(void)
 {
     pthread_mutex_lock(&lock);
+    require_another();
     while (stopper != NULL)
         pthread_cond_wait(&started, &lock);
 }
