@@ -45,7 +45,8 @@ PM_API void pm_deferred_leave_slow(struct pm_deferred_frame *frame);
 /*
  * Enters a scope whose references are references[0 .. count - 1], which are set to 0. Both arrays
  * are the caller's, on its stack, and stay where they are until pm_deferred_leave. Scopes are left
- * in the opposite order; a thread has left all of them when it detaches.
+ * in the opposite order; a thread has left all of them when it detaches. They are not looked at
+ * while the thread is paused.
  */
 static inline void pm_deferred_enter(struct pm_deferred_frame *frame, uintptr_t *references,
                                      size_t count)

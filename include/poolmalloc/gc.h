@@ -11,6 +11,9 @@
  * and what types have for the death of an object are called in the thread that collects, with the
  * others running.
  *
+ * A finalizer or callback may end its thread; the collection is over then, and the next one finds
+ * what this one had found.
+ *
  * Every function is for attached threads that are not paused, unless it says "any thread", and not
  * for traverse functions nor signal handlers.
  */

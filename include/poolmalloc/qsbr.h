@@ -11,7 +11,8 @@
  *
  * Threads that are attached for objects (poolmalloc/object.h) are attached here as well: a
  * safepoint with something due is a quiescent point, and a paused thread counts as detached, unless
- * it has called pm_qsbr_attach itself. The memory of objects that are probed is freed through here.
+ * it has called pm_qsbr_attach itself, before or meanwhile. The memory of objects that are probed
+ * is freed through here.
  *
  * Bounds. Of one thread, PM_QSBR_ITEMS_MAX items and PM_QSBR_BYTES_MAX bytes wait at most, in
  * PM_QSBR_POOLS_MAX pools, and one item more. Who would go beyond it waits, quiescent itself, until
@@ -36,7 +37,8 @@ extern "C" {
 PM_API bool pm_qsbr_attach(void);
 
 /* The opposite; the thread holds no pointers any more. What it has deferred and what cannot be
- * freed yet is handed over to the others. */
+ * freed yet is handed over to the others. Called more often than pm_qsbr_attach by a thread that is
+ * attached for objects it is a named error. */
 PM_API void pm_qsbr_detach(void);
 
 /* A quiescent point of the calling thread, which is attached. A load and a store. */

@@ -50,6 +50,25 @@ void pm_deferred_prepare(void)
 
 /* ---- the register ---- */
 
+bool pm_deferred_check(void)
+{
+    size_t count = 0;
+    const struct pm_object *wrong = NULL;
+    pthread_mutex_lock(&lock);
+    for (const struct pm_deferred_entry *entry = entries; entry != NULL && wrong == NULL;
+         entry = entry->next, count++)
+        if (!pm_deferred_is_set(entry->object))
+            wrong = entry->object;
+    size_t known = figures.objects;
+    pthread_mutex_unlock(&lock);
+    if (wrong != NULL)
+        pm_object_warn("deferred check: type %s: %p is in the register, and not deferred",
+                       pm_object_name(wrong), (const void *)wrong);
+    else if (count != known)
+        pm_object_warn("deferred check: %zu objects in a register of %zu", count, known);
+    return wrong == NULL && count == known;
+}
+
 bool pm_object_set_deferred(struct pm_object *object)
 {
     pm_object_require_thread("pm_object_set_deferred", object);
@@ -107,13 +126,14 @@ struct pm_deferred_entry *pm_deferred_take(bool (*is_garbage)(struct pm_object *
     return taken;
 }
 
-size_t pm_deferred_drop(struct pm_deferred_entry *list)
+size_t pm_deferred_drop(struct pm_deferred_entry **list)
 {
     size_t count = 0;
-    for (struct pm_deferred_entry *next; list != NULL; list = next, count++) {
-        struct pm_object *object = list->object;
-        next = list->next;
-        pm_raw_free(list);
+    for (; *list != NULL; count++) {
+        struct pm_deferred_entry *entry = *list;
+        struct pm_object *object = entry->object;
+        *list = entry->next;
+        pm_raw_free(entry);
         pm_decref(object);
     }
     return count;
@@ -125,6 +145,65 @@ void pm_deferred_leave_slow(struct pm_deferred_frame *frame)
 {
     (void)frame;
     pm_object_fatal_state("pm_deferred_leave", "the frame is not the one that was entered last");
+}
+
+/* How many references of the frames are not counted; with `to`, they are written there. */
+static size_t copy_uncounted(const struct pm_deferred_frame *frame, uintptr_t *to)
+{
+    size_t count = 0;
+    for (; frame != NULL; frame = frame->outer)
+        for (size_t i = 0; i < frame->count; i++)
+            if ((frame->references[i] & 1) != 0) {
+                if (to != NULL)
+                    to[count] = frame->references[i];
+                count++;
+            }
+    return count;
+}
+
+/* They are from now on. */
+static void count_all(struct pm_deferred_frame *frame)
+{
+    for (; frame != NULL; frame = frame->outer)
+        for (size_t i = 0; i < frame->count; i++)
+            if ((frame->references[i] & 1) != 0) {
+                pm_incref(pm_deferred_get(frame, i));
+                frame->references[i] &= ~(uintptr_t)1;
+            }
+}
+
+void pm_deferred_pause(void)
+{
+    struct pm_object_thread *thread = &pm_object_thread;
+    if (pm_object_self.frames == NULL)
+        return;
+    thread->frames = pm_object_self.frames;
+    thread->copy = (struct pm_deferred_frame){0};
+    size_t count = copy_uncounted(thread->frames, NULL);
+    uintptr_t *references = count > 0 ? pm_raw_malloc(count * sizeof *references) : NULL;
+    if (references != NULL) {
+        thread->copy = (struct pm_deferred_frame){NULL, references, count};
+        copy_uncounted(thread->frames, references);
+    } else {
+        count_all(thread->frames); /* without memory for a copy, or nothing is to be counted */
+    }
+    pm_object_self.frames = &thread->copy;
+}
+
+void pm_deferred_resume(void)
+{
+    struct pm_object_thread *thread = &pm_object_thread;
+    if (pm_object_self.frames != &thread->copy)
+        return;
+    pm_object_self.frames = thread->frames; /* NULL: forgotten meanwhile */
+    pm_raw_free(thread->copy.references);
+}
+
+void pm_deferred_forget_frames(void)
+{
+    pm_object_thread.frames = NULL;
+    if (!pm_object_thread.paused)
+        pm_object_self.frames = NULL;
 }
 
 struct visitor {
@@ -181,7 +260,7 @@ size_t pm_deferred_reclaim(void)
     pthread_mutex_lock(&lock);
     figures.reclaims++;
     pthread_mutex_unlock(&lock);
-    return pm_deferred_drop(taken);
+    return pm_deferred_drop(&taken);
 }
 
 void pm_deferred_get_stats(struct pm_deferred_stats *stats)

@@ -9,6 +9,10 @@
 void pm_gc_prepare(void);
 /* By a thread that detaches: what it has counted goes to the others. */
 void pm_gc_thread_leaves(void);
+/* By a thread that ends, perhaps within a collection of its own, which is over then. */
+void pm_gc_thread_ends(void);
+/* The calling thread collects: it is in a finalizer, or a callback. */
+bool pm_gc_is_in_collection(void);
 
 /* An object takes at least so many bytes of a gc pool, so that no two share bits of the collector's
  * (GC_GENERATION_SHIFT). One that refers to others needs them anyway. */

@@ -16,13 +16,39 @@
 _Atomic bool pm_gc_collecting;
 
 /* Of the one who collects: */
-static struct pm_slot *collector;
-static struct pm_gc_search search;
+static struct pm_slot *_Atomic collector;
+static struct pm_gc_search search = {.first = SIZE_MAX};
 
-/* ---- fork ---- */
+/* The thread that collected is gone, and what it had found is still held. */
+static _Atomic bool abandoned;
 
-/* The world is held then (world.c). In the child a collection of another thread is over. It was not
- * stopped when the world forked, so what it has found is in the words. */
+/* ---- a thread that is gone ---- */
+
+/*
+ * The thread of a collection may end in it, by a finalizer or a callback, and others are not there
+ * in the child of a fork. The world runs then, and what was found and is held is in the words. The
+ * next collection begins with letting it go: until then deaths look after the words.
+ */
+static void abandon(void)
+{
+    pm_store_relaxed(&collector, NULL);
+    /* Release: as at the end of a collection; pairs with take_turn. */
+    pm_store_release(&abandoned, true);
+}
+
+bool pm_gc_is_in_collection(void)
+{
+    /* Relaxed: the thread's own slot was stored by itself. */
+    return pm_object_thread.slot != NULL && pm_load_relaxed(&collector) == pm_object_thread.slot;
+}
+
+void pm_gc_thread_ends(void)
+{
+    if (pm_gc_is_in_collection())
+        abandon();
+}
+
+/* The world is held then (world.c). */
 static void fork_prepare(void)
 {
     pm_gc_lock();
@@ -38,11 +64,8 @@ static void fork_parent(void)
 static void fork_child(void)
 {
     fork_parent();
-    if (!pm_load_relaxed(&pm_gc_collecting) || collector == pm_object_thread.slot)
-        return;
-    pm_gc_abandon_trash(&search);
-    pm_gc_end_search(&search);
-    pm_store_relaxed(&pm_gc_collecting, false);
+    if (pm_load_relaxed(&pm_gc_collecting) && !pm_gc_is_in_collection())
+        abandon();
 }
 
 void pm_gc_start(void)
@@ -57,6 +80,9 @@ void pm_gc_start(void)
 /* Stopped. How many objects survived. */
 static void find(unsigned generation)
 {
+    /* Each time it would take the time of a collection of everything; and with a point of the
+     * schedule fuzzer at each load, much more. */
+    pm_object_assert(PM_SCHEDULE || generation < GC_OLD || pm_gc_check());
     pm_slots_merge_queues();
     pm_gc_count_collection(generation);
     pm_gc_find_trash(&search);
@@ -101,26 +127,38 @@ static bool collect(unsigned generation, bool insist, struct pm_gc_result *resul
     return true;
 }
 
+/* False: another one collects, or this one already. */
+static bool take_turn(void)
+{
+    /* Acquire, both: what the last one has left behind; pair with abandon and pm_gc_run. */
+    if (pm_exchange_acquire(&pm_gc_collecting, true) && !pm_exchange_acquire(&abandoned, false))
+        return false;
+    pm_store_relaxed(&collector, pm_object_thread.slot);
+    /* What is left is nothing, unless it was abandoned. */
+    pm_gc_let_go_of_trash(&search);
+    pm_gc_end_search(&search);
+    return true;
+}
+
 bool pm_gc_run(unsigned generation, bool *put_off, struct pm_gc_result *result)
 {
     struct pm_gc_result ignored;
     if (result == NULL)
         result = &ignored;
     *result = (struct pm_gc_result){0, 0};
-    /* Acquire: what the last one has left behind; pairs with the release below. */
-    if (pm_exchange_acquire(&pm_gc_collecting, true)) {
+    if (!take_turn()) {
         if (put_off != NULL)
             *put_off = false;
         errno = EBUSY;
         return false;
     }
-    collector = pm_object_thread.slot;
     search = (struct pm_gc_search){.generation = generation, .first = SIZE_MAX};
     bool done = collect(generation, put_off == NULL, result);
     if (put_off != NULL)
         *put_off = !done;
     search = (struct pm_gc_search){.first = SIZE_MAX};
-    collector = NULL;
+    pm_store_relaxed(&collector, NULL);
+    /* Release: all of it; pairs with take_turn. */
     pm_store_release(&pm_gc_collecting, false);
     if (!done)
         errno = EBUSY;

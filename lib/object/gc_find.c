@@ -29,7 +29,6 @@ struct seen {
 
 struct pass {
     struct pm_gc_search *search;
-    const struct pm_type *type; /* of the object that is traversed */
     /* subtract: */
     struct seen ahead[AHEAD];
     unsigned turn;
@@ -71,7 +70,7 @@ static void each_registered(struct pass *pass, pm_gc_each *visit)
 static void traverse(struct pm_object *object, pm_visit visit, struct pass *pass)
 {
     struct pm_type *type = pm_object_type(object);
-    pass->type = type;
+    pm_object_traversed = type;
     type->traverse(object, visit, pass);
 }
 
@@ -181,7 +180,7 @@ PM_INLINE struct seen see_ahead(struct pm_object *object, _Atomic uint32_t *word
 {
     struct seen *place = &pass->ahead[pass->turn++ % AHEAD], seen = *place;
     __builtin_prefetch((void *)word, 1);
-    *place = (struct seen){object, pass->type, word};
+    *place = (struct seen){object, pm_object_traversed, word};
     return seen;
 }
 
@@ -190,7 +189,7 @@ static int subtract_one(struct pm_object *object, void *arg)
     struct pass *pass = arg;
     _Atomic uint32_t *word = pm_gc_word_of(object);
     if (word == NULL) {
-        pm_gc_look_over(object, pass->type);
+        pm_gc_look_over(object, pm_object_traversed);
         return 0;
     }
     struct seen seen = see_ahead(object, word, pass);

@@ -11,6 +11,7 @@
  *   gc_trash.c      what becomes of trash: weak references, finalizers, resurrection, clear
  *   gc_collect.c    a collection from its start to its end
  *   gc_trigger.c    when there is one
+ *   gc_check.c      what must hold between collections
  *   gc.c, gc_look.c the interface (poolmalloc/gc.h)
  *
  * "Stopped": by the thread that has stopped the world (world.h), to which all counts, references
@@ -44,7 +45,7 @@ enum pm_gc_mark { GC_NONE, GC_CANDIDATE, GC_PENDING, GC_REACHED };
 #define GC_COUNT_SHIFT 2
 #define GC_COUNT_ONE (1u << GC_COUNT_SHIFT)
 #define GC_COUNT_MAX ((1u << (32 - GC_COUNT_SHIFT)) - 1)
-#define GC_RESURRECTED (GC_COUNT_ONE | GC_REACHED) /* reached when trash was looked at again */
+#define GC_RESURRECTED (GC_COUNT_ONE | GC_REACHED) /* was trash, lives on, and is held still */
 #define GC_RELEASED (GC_COUNT_ONE | GC_CANDIDATE)  /* trash, after all is done to make it die */
 
 static inline enum pm_gc_mark pm_gc_mark_of(uint32_t word)
@@ -90,6 +91,10 @@ struct pm_gc_table {
     _Atomic uint8_t *marks; /* of each unit */
 };
 extern struct pm_gc_table pm_gc_table PM_HIDDEN;
+
+/* So many words may stay resident between collections: most collections are of young objects, which
+ * are few, and would fault their pages in again and again. */
+#define PM_GC_KEPT_WORDS ((size_t)16384)
 
 /* Before all else. Without memory, or without gc pools, there are no tables. */
 void pm_gc_table_init(void);
@@ -172,6 +177,8 @@ void pm_gc_register_each(void (*visit)(struct pm_object *object, struct pm_gc_no
                                        void *arg),
                          void *arg);
 size_t pm_gc_register_count(void);
+/* Whether each is found where it is looked for; the first violation is told. Stopped. */
+bool pm_gc_register_check(void);
 /* Around a fork. */
 void pm_gc_register_lock(void);
 void pm_gc_register_unlock(void);
@@ -251,6 +258,15 @@ static inline unsigned pm_gc_generation_of(const struct pm_object *object)
     return pm_load_relaxed(at) >> shift & 3;
 }
 
+/* The next collection of its generation looks at the object, whose unit was perhaps collected
+ * without it. By a thread that has a reference. */
+static inline void pm_gc_note_again(const struct pm_object *object)
+{
+    static const uint8_t marks[] = {GC_HAS_YOUNG, GC_HAS_MIDDLE, 0, 0}; /* by generation */
+    if ((pm_gc_flags_of(object) & PM_OBJECT_REGISTERED) == 0)
+        pm_gc_set_mark(pm_gc_unit_of(pm_gc_offset(object)), marks[pm_gc_generation_of(object)]);
+}
+
 /* Stopped. */
 static inline void pm_gc_set_generation(struct pm_object *object, unsigned generation)
 {
@@ -312,9 +328,12 @@ static inline bool pm_gc_leave_out(struct pm_object *object, struct pm_gc_search
 
 /* Calls back for each object that was trash and of which the word is `wanted`: GC_CANDIDATE, still
  * trash, or GC_RESURRECTED. Whether the world is stopped or not, as the collector has a reference
- * to each; but to the one that visit has, which may die, and lose its node. */
+ * to each, and keeps it. */
 void pm_gc_each_marked(const struct pm_gc_search *search, uint32_t wanted, pm_gc_each *visit,
                        void *arg);
+/* The same, where visit gives away the collector's reference, after another word is set. The object
+ * may be gone then, with its node, which leaves the list of trash before. */
+void pm_gc_take_marked(struct pm_gc_search *search, uint32_t wanted, pm_gc_each *visit, void *arg);
 /* The same, whatever the collector has references to. Stopped. */
 void pm_gc_each_stopped(const struct pm_gc_search *search, uint32_t wanted, pm_gc_each *visit,
                         void *arg);
@@ -326,6 +345,14 @@ void pm_gc_end_search(struct pm_gc_search *search);
  * end. Stopped; with pm_gc_look_begin before the first one. */
 void pm_gc_look_begin(void);
 void pm_gc_look_over(const struct pm_object *object, const struct pm_type *type);
+
+/* ---- invariants (gc_check.c) ---- */
+
+/* Between collections no unit takes part in one, and all words are 0; and what is young, or in the
+ * middle, lies in a unit that is marked so. The first violation is told. Stopped. */
+bool pm_gc_table_check(void);
+/* This, and those of all structures that the collector relies on. Stopped. */
+bool pm_gc_check(void);
 
 /* ---- a collection (gc_collect.c) ---- */
 
@@ -347,8 +374,9 @@ bool pm_gc_run(unsigned generation, bool *put_off, struct pm_gc_result *result);
 void pm_gc_hold_trash(struct pm_gc_search *search);
 /* Then, with the world running: callbacks, finalizers, another look, death. */
 void pm_gc_dispose_of_trash(struct pm_gc_search *search, struct pm_gc_result *result);
-/* In the child of a fork, where the thread that did this is gone: its references are dropped. */
-void pm_gc_abandon_trash(const struct pm_gc_search *search);
+/* The same, when the thread is gone that did a part of it: what is held is let go, as if it had not
+ * been found. */
+void pm_gc_let_go_of_trash(struct pm_gc_search *search);
 /* An object dies during a collection, of which the word was not 0. Any attached thread. */
 void pm_gc_note_death(uint32_t word);
 

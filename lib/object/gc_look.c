@@ -16,8 +16,7 @@ void pm_gc_track(struct pm_object *object)
     /* Relaxed: the world orders it. */
     atomic_fetch_and_explicit((_Atomic uint8_t *)&object->flags, (uint8_t)~PM_OBJECT_UNTRACKED,
                               memory_order_relaxed);
-    if ((pm_gc_flags_of(object) & PM_OBJECT_REGISTERED) == 0)
-        pm_gc_table_note_young(object); /* its unit was collected without it, perhaps */
+    pm_gc_note_again(object);
 }
 
 void pm_gc_untrack(struct pm_object *object)
@@ -146,7 +145,8 @@ static int is_target(struct pm_object *object, void *arg)
 
 static void find_referrer(struct pm_object *object, struct look *look)
 {
-    if (pm_object_type(object)->traverse(object, is_target, look) != 0)
+    pm_object_traversed = pm_object_type(object);
+    if (pm_object_traversed->traverse(object, is_target, look) != 0)
         add(object, look);
 }
 
@@ -162,34 +162,27 @@ size_t pm_gc_get_referrers(struct pm_object *const *targets, size_t count, struc
     return look.count;
 }
 
-struct referents {
-    struct look look;
-    const struct pm_type *type;
-};
-
-static int add_referent(struct pm_object *object, void *arg)
+static int add_referent(struct pm_object *object, void *look)
 {
-    struct referents *referents = arg;
-    pm_gc_look_over(object, referents->type);
-    add(object, &referents->look);
+    pm_gc_look_over(object, pm_object_traversed);
+    add(object, look);
     return 0;
 }
 
 size_t pm_gc_get_referents(struct pm_object *const *objects, size_t count, struct pm_object **found,
                            size_t room)
 {
-    struct referents referents = {.look = {.found = found, .room = room}};
+    struct look look = {.found = found, .room = room};
     pm_object_require_thread("pm_gc_get_referents", NULL);
     pm_world_stop("pm_gc_get_referents", true);
     pm_gc_look_begin();
     for (size_t i = 0; i < count; i++) {
-        struct pm_type *type = pm_object_type(objects[i]);
-        referents.type = type;
+        const struct pm_type *type = pm_object_traversed = pm_object_type(objects[i]);
         if ((type->flags & PM_TYPE_GC) != 0)
-            type->traverse(objects[i], add_referent, &referents);
+            type->traverse(objects[i], add_referent, &look);
     }
     pm_gc_note_pause(pm_world_start());
-    return referents.look.count;
+    return look.count;
 }
 
 /* ---- freezing ---- */

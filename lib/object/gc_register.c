@@ -46,6 +46,48 @@ static struct pm_gc_node **bucket_of(const struct shard *shard, uint64_t hash)
     return &shard->buckets[hash >> 20 & (shard->buckets_count - 1)];
 }
 
+/* ---- invariants ---- */
+
+/* Under the lock, or stopped. How many are in the list; SIZE_MAX: one does not belong there. */
+static size_t bucket_check(const struct shard *shard, struct pm_gc_node *const *bucket)
+{
+    size_t count = 0;
+    for (const struct pm_gc_node *node = *bucket; node != NULL; node = node->next, count++) {
+        uint64_t hash = hash_of(node->object);
+        if (shard_of(hash) == shard && bucket_of(shard, hash) == bucket)
+            continue;
+        pm_object_warn("register check: the node of %p is where nobody looks for it",
+                       (void *)node->object);
+        return SIZE_MAX;
+    }
+    return count;
+}
+
+static bool shard_check(const struct shard *shard)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < shard->buckets_count; i++) {
+        size_t nodes = bucket_check(shard, &shard->buckets[i]);
+        if (nodes == SIZE_MAX)
+            return false;
+        count += nodes;
+    }
+    if (count == shard->count)
+        return true;
+    pm_object_warn("register check: %zu nodes in a shard of %zu", count, shard->count);
+    return false;
+}
+
+bool pm_gc_register_check(void)
+{
+    bool right = true;
+    for (unsigned i = 0; i < SHARDS && right; i++)
+        right = shard_check(&shards[i]);
+    return right;
+}
+
+/* ---- changing ---- */
+
 /* Under the lock. Without memory the lists get longer. */
 static void make_room(struct shard *shard)
 {
@@ -68,6 +110,7 @@ static void make_room(struct shard *shard)
         }
     if (old != shard->few)
         pm_raw_free(old);
+    pm_object_assert(shard_check(shard));
 }
 
 bool pm_gc_register_add(struct pm_object *object)
@@ -84,6 +127,7 @@ bool pm_gc_register_add(struct pm_object *object)
     node->next = *bucket;
     *bucket = node;
     shard->count++;
+    pm_object_assert(bucket_check(shard, bucket) != SIZE_MAX);
     pthread_mutex_unlock(&shard->lock);
     if (pm_gc_offset(object) < pm_gc_table.bytes)
         pm_gc_set_mark(pm_gc_unit_of(pm_gc_offset(object)), GC_HAS_REGISTERED);
@@ -96,6 +140,7 @@ uint32_t pm_gc_register_remove(struct pm_object *object)
     struct shard *shard = shard_of(hash);
     pthread_mutex_lock(&shard->lock);
     struct pm_gc_node **link = bucket_of(shard, hash), *node;
+    pm_object_assert(bucket_check(shard, link) != SIZE_MAX);
     while ((node = *link)->object != object)
         link = &node->next;
     *link = node->next;

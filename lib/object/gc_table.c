@@ -17,10 +17,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* So many words may stay resident between collections: most collections are of young objects, which
- * are few, and would fault their pages in again and again. */
-#define KEPT_WORDS ((size_t)16384)
-
 struct pm_gc_table pm_gc_table;
 
 /* The next part of the reservation, in whole pages. */
@@ -81,14 +77,15 @@ void pm_gc_table_clear(size_t words)
 {
     int saved_errno = errno;
     /* Relaxed: objects that die have theirs made 0, too. */
-    for (size_t i = 0; i < words && i < KEPT_WORDS; i++)
+    for (size_t i = 0; i < words && i < PM_GC_KEPT_WORDS; i++)
         pm_store_relaxed(&pm_gc_table.words[i], 0);
-    size_t kept_bytes = KEPT_WORDS * sizeof *pm_gc_table.words;
-    if (words > KEPT_WORDS && madvise((char *)pm_gc_table.words + kept_bytes,
-                                      pm_align_up(words * sizeof *pm_gc_table.words - kept_bytes,
-                                                  (size_t)sysconf(_SC_PAGESIZE)),
-                                      MADV_DONTNEED) != 0) /* locked memory stays what it is */
-        for (size_t i = KEPT_WORDS; i < words; i++)
+    size_t kept_bytes = PM_GC_KEPT_WORDS * sizeof *pm_gc_table.words;
+    if (words > PM_GC_KEPT_WORDS &&
+        madvise((char *)pm_gc_table.words + kept_bytes,
+                pm_align_up(words * sizeof *pm_gc_table.words - kept_bytes,
+                            (size_t)sysconf(_SC_PAGESIZE)),
+                MADV_DONTNEED) != 0) /* locked memory stays what it is */
+        for (size_t i = PM_GC_KEPT_WORDS; i < words; i++)
             pm_store_relaxed(&pm_gc_table.words[i], 0);
     errno = saved_errno;
 }

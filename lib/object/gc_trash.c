@@ -62,22 +62,6 @@ void pm_gc_hold_trash(struct pm_gc_search *search)
     pm_gc_each_marked(search, GC_CANDIDATE, clear_weak, &search->callbacks);
 }
 
-/* Never the last one. The owner, if there is one, was the collector, which is gone. */
-static void undo_hold(struct pm_object *object, _Atomic uint32_t *word, void *arg)
-{
-    (void)word, (void)arg;
-    uint32_t owned = pm_load_relaxed(pm_owned_of(object));
-    if ((uint16_t)owned > 1)
-        pm_store_relaxed(pm_owned_of(object), owned - 1);
-    else if (owned == 0 && pm_count_of(pm_load_relaxed(pm_shared_of(object))) > 1)
-        atomic_fetch_sub_explicit(pm_shared_of(object), PM_SHARED_ONE, memory_order_relaxed);
-}
-
-void pm_gc_abandon_trash(const struct pm_gc_search *search)
-{
-    pm_gc_each_stopped(search, GC_CANDIDATE, undo_hold, NULL);
-}
-
 /* ---- finalizers, and what they brought back ---- */
 
 /* *arg: something of the program's was called, or may have found trash. */
@@ -103,38 +87,14 @@ static void let_live(struct pm_object *object, _Atomic uint32_t *word, void *arg
     pm_decref(object);
 }
 
-/* Stopped. The nodes with that word leave the list of trash: what they are of may die, with them,
- * before the list is walked again. */
-static struct pm_gc_node *take_nodes(struct pm_gc_search *search, uint32_t word)
-{
-    struct pm_gc_node *taken = NULL, **link = &search->trash_nodes;
-    while (*link != NULL) {
-        struct pm_gc_node *node = *link;
-        if (pm_load_relaxed(&node->word) != word) {
-            link = &node->next_trash;
-            continue;
-        }
-        *link = node->next_trash;
-        node->next_trash = taken;
-        taken = node;
-    }
-    return taken;
-}
-
 static void look_again(struct pm_gc_search *search)
 {
     pm_world_stop("pm_gc_collect", true);
     pm_slots_merge_queues();
     pm_gc_find_resurrected(search);
     pm_gc_each_marked(search, GC_CANDIDATE, clear_weak, NULL); /* those that finalizers made */
-    struct pm_gc_node *back = take_nodes(search, GC_RESURRECTED), *next;
     pm_gc_note_pause(pm_world_start());
-    pm_gc_each_marked(search, GC_RESURRECTED, let_live, NULL);
-    /* Each is held until its turn, and gone perhaps after it. */
-    for (; back != NULL; back = next) {
-        next = back->next_trash;
-        let_live(back->object, &back->word, NULL);
-    }
+    pm_gc_take_marked(search, GC_RESURRECTED, let_live, NULL);
 }
 
 /* ---- death ---- */
@@ -145,13 +105,24 @@ static void tell(struct pm_object *object, _Atomic uint32_t *word, void *what)
     pm_object_say("gc: %s <%s %p>", (const char *)what, pm_object_name(object), (void *)object);
 }
 
+/* The garbage gets a reference of its own, which others may drop at once. */
 static void save(struct pm_object *object, _Atomic uint32_t *word, void *arg)
 {
     struct pm_gc_search *search = arg;
-    if (!pm_gc_add_garbage(object))
+    pm_incref(object);
+    if (!pm_gc_add_garbage(object)) {
+        pm_decref(object);
         return;
-    pm_store_relaxed(word, GC_REACHED);
+    }
+    pm_store_relaxed(word, GC_RESURRECTED);
+    pm_gc_note_again(object);
     search->trash--;
+}
+
+static void save_all(struct pm_gc_search *search)
+{
+    pm_gc_each_marked(search, GC_CANDIDATE, save, search);
+    pm_gc_take_marked(search, GC_RESURRECTED, let_live, NULL);
 }
 
 static void clear(struct pm_object *object, _Atomic uint32_t *word, void *arg)
@@ -197,7 +168,7 @@ static size_t keep_what_is_left(struct pm_gc_search *search)
 void pm_gc_dispose_of_trash(struct pm_gc_search *search, struct pm_gc_result *result)
 {
     unsigned debug = pm_load_relaxed(&pm_gc_debug);
-    pm_deferred_drop(search->deferred); /* none dies of it, as all are held */
+    pm_deferred_drop(&search->deferred); /* none dies of it, as all are held */
     bool again = search->callbacks.first != NULL;
     pm_weak_run_callbacks(&search->callbacks);
     pm_gc_each_marked(search, GC_CANDIDATE, finalize, &again);
@@ -207,11 +178,29 @@ void pm_gc_dispose_of_trash(struct pm_gc_search *search, struct pm_gc_result *re
         pm_gc_each_marked(search, GC_CANDIDATE, tell, (void *)"collectable");
     result->collected = search->trash;
     if ((debug & PM_GC_DEBUG_SAVEALL) != 0)
-        pm_gc_each_marked(search, GC_CANDIDATE, save, search);
+        save_all(search);
     pm_store_relaxed(&died, 0);
     pm_gc_each_marked(search, GC_CANDIDATE, clear, NULL);
-    pm_gc_each_marked(search, GC_CANDIDATE, release, NULL);
+    pm_gc_take_marked(search, GC_CANDIDATE, release, NULL);
     if (pm_load_relaxed(&died) < search->trash)
         result->uncollectable = keep_what_is_left(search);
     result->collected -= result->uncollectable;
+}
+
+/* ---- when the collector's thread is gone ---- */
+
+static void let_go(struct pm_object *object, _Atomic uint32_t *word, void *arg)
+{
+    (void)arg;
+    pm_store_relaxed(word, GC_NONE);
+    pm_gc_note_again(object);
+    pm_decref(object);
+}
+
+void pm_gc_let_go_of_trash(struct pm_gc_search *search)
+{
+    pm_deferred_drop(&search->deferred);
+    pm_weak_run_callbacks(&search->callbacks);
+    pm_gc_take_marked(search, GC_CANDIDATE, let_go, NULL);
+    pm_gc_take_marked(search, GC_RESURRECTED, let_live, NULL);
 }

@@ -36,9 +36,22 @@ void pm_gc_each_marked(const struct pm_gc_search *search, uint32_t word, pm_gc_e
 {
     struct wanted wanted = {word, visit, arg};
     each_in_units(search, &wanted);
-    for (struct pm_gc_node *node = search->trash_nodes, *next; node != NULL; node = next) {
-        next = node->next_trash;
+    for (struct pm_gc_node *node = search->trash_nodes; node != NULL; node = node->next_trash)
         visit_if_wanted(node->object, &node->word, &wanted);
+}
+
+void pm_gc_take_marked(struct pm_gc_search *search, uint32_t word, pm_gc_each *visit, void *arg)
+{
+    struct wanted wanted = {word, visit, arg};
+    struct pm_gc_node **link = &search->trash_nodes, *node;
+    each_in_units(search, &wanted);
+    while ((node = *link) != NULL) {
+        if (pm_load_relaxed(&node->word) != word) {
+            link = &node->next_trash; /* another word: held still */
+            continue;
+        }
+        *link = node->next_trash;
+        visit(node->object, &node->word, arg);
     }
 }
 

@@ -135,6 +135,55 @@ static size_t cells_due(const struct shard *shard)
     return count > CELLS_MIN && shard->live * 8 < count ? cells_for(shard->live) : 0;
 }
 
+/* ---- invariants ---- */
+
+/* From where its hash leads, no free cell comes before the string. */
+static bool is_found(const struct cells *cells, const struct pm_str *string, size_t at)
+{
+    size_t place = pm_load_relaxed(&string->hash) & cells->mask;
+    while (place != at && pm_load_relaxed(&cells->at[place]) != NULL)
+        place = (place + 1) & cells->mask;
+    return place == at;
+}
+
+/* Under the lock. */
+static bool shard_check(struct shard *shard)
+{
+    const struct cells *cells = pm_load_relaxed(&shard->cells);
+    size_t live = 0, used = 0;
+    for (size_t i = 0; cells != NULL && i <= cells->mask; i++) {
+        const struct pm_str *string = pm_load_relaxed(&cells->at[i]);
+        used += string != NULL;
+        if (string == NULL || string == GONE)
+            continue;
+        live++;
+        if (shard_of(pm_load_relaxed(&string->hash)) == shard && is_found(cells, string, i))
+            continue;
+        pm_object_warn("intern check: the string %p is where nobody looks for it",
+                       (const void *)string);
+        return false;
+    }
+    if (live == shard->live && used == shard->used &&
+        (cells == NULL || used * 2 <= cells->mask + 1))
+        return true;
+    pm_object_warn("intern check: %zu strings and %zu cells in a shard of %zu and %zu", live, used,
+                   shard->live, shard->used);
+    return false;
+}
+
+bool pm_intern_check(void)
+{
+    bool right = true;
+    for (size_t i = 0; i < SHARDS && right; i++) {
+        pthread_mutex_lock(&shards[i].lock);
+        right = shard_check(&shards[i]);
+        pthread_mutex_unlock(&shards[i].lock);
+    }
+    return right;
+}
+
+/* ---- another array ---- */
+
 static bool is_dead(const struct pm_str *string)
 {
     /* Relaxed: it stays so, if it is. */
@@ -146,6 +195,7 @@ static bool is_dead(const struct pm_str *string)
 static void move_to(struct shard *shard, struct cells *fresh)
 {
     struct cells *old = pm_load_relaxed(&shard->cells);
+    pm_object_assert(shard_check(shard));
     shard->live = 0;
     for (size_t i = 0; old != NULL && i <= old->mask; i++) {
         struct pm_str *string = pm_load_relaxed(&old->at[i]);
@@ -160,6 +210,7 @@ static void move_to(struct shard *shard, struct cells *fresh)
     shard->used = shard->live;
     /* Release: what is in it; pairs with pm_intern_find. */
     pm_store_release(&shard->cells, fresh);
+    pm_object_assert(shard_check(shard));
 }
 
 /* Gives the shard the array that is due. False: out of memory. A quiescent point. */

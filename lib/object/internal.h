@@ -16,6 +16,7 @@
 #include "base/atomic.h"
 #include "base/bits.h"
 #include "base/config.h"
+#include "poolmalloc/deferred.h"
 #include "poolmalloc/object.h"
 
 #include <pthread.h>
@@ -92,6 +93,8 @@ bool pm_object_drop_queued(struct pm_object *object);
 
 /* Of a dead object: what its type has for that, and its memory; or it comes back to life. */
 void pm_object_die(struct pm_object *object);
+/* Those whose turn had not come when the thread ended, in the death of one before them. */
+void pm_object_die_put_by(void);
 
 /* Memory of objects (memory.c): the only two functions that know where it comes from. All zero;
  * NULL with errno ENOMEM. */
@@ -140,13 +143,26 @@ struct pm_slot {
     struct pm_slot *next_free; /* of the registry's list, under its lock */
 } __attribute__((aligned(PM_LINE_BYTES)));
 
+/* What a queue had: taken under the lock, merged without. A thread has it until all is merged, also
+ * if it ends in the death of one. */
+struct pm_queue_taken {
+    unsigned few_count;
+    struct pm_object *few[PM_QUEUE_FEW];
+    struct pm_queue_chunk *chunks;
+};
+
 /* What a thread needs beyond what the inline functions read. */
 struct pm_object_thread {
     struct pm_slot *slot; /* NULL: not attached */
     unsigned attached;    /* how often */
     bool paused;
     bool draining;
-    unsigned depth;           /* objects that die by each other, nested */
+    struct pm_queue_taken taken;
+    unsigned depth; /* objects that die by each other, nested */
+    /* While it is paused: the frames that it has entered, and what stands for them, as the stack is
+     * not looked at then (deferred.c). */
+    struct pm_deferred_frame *frames;
+    struct pm_deferred_frame copy;
     int cancel_state;         /* what it was, while the thread lets others in */
     struct pm_object **later; /* dead ones whose turn comes in the outermost call */
     size_t later_count, later_room;
@@ -176,6 +192,11 @@ extern _Atomic uint32_t pm_slots_attached PM_HIDDEN;
  * stopped the world. */
 void pm_slots_merge_queues(void);
 void pm_queue_merge_stopped(struct pm_slot *slot);
+
+/* Of a slot and its queue, under its lock; of all, with the list of free ones. The first violation
+ * is told. */
+bool pm_slot_check(const struct pm_slot *slot);
+bool pm_slots_check(void);
 /* What each attached thread has for others to read. By who has stopped the world; `visit` takes no
  * lock. */
 void pm_slots_each_self(void (*visit)(const struct pm_object_self *self, void *arg), void *arg);
@@ -205,6 +226,8 @@ _Noreturn void pm_object_fatal_too_many(const char *function, const struct pm_ob
 /* A traverse of the type visits something: `what` it should not be. */
 _Noreturn void pm_object_fatal_visit(const struct pm_type *type, const struct pm_object *object,
                                      const char *what);
+/* The traverse of the type that was traversed last: `what` it does, and must not. */
+_Noreturn void pm_object_fatal_in_traverse(const char *what);
 /* The object is not of the type that the function is for. */
 _Noreturn void pm_object_fatal_wrong_type(const char *function, const struct pm_object *object,
                                           const struct pm_type *wanted);
@@ -217,6 +240,9 @@ void pm_object_warn(const char *format, ...) __attribute__((format(printf, 1, 2)
 
 /* A line that was asked for. */
 void pm_object_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* The type whose traverse was called last. By who has stopped the world. */
+extern const struct pm_type *pm_object_traversed PM_HIDDEN;
 
 /* How many warnings there were; for tests. */
 extern _Atomic uint64_t pm_object_warnings PM_HIDDEN;

@@ -165,6 +165,14 @@ static void dispose_put_by(struct pm_object_thread *thread)
     thread->later_room = 0;
 }
 
+void pm_object_die_put_by(void)
+{
+    struct pm_object_thread *thread = &pm_object_thread;
+    thread->depth = 1;
+    dispose_put_by(thread);
+    thread->depth = 0;
+}
+
 void pm_object_die(struct pm_object *object)
 {
     struct pm_object_thread *thread = &pm_object_thread;

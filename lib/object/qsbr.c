@@ -150,10 +150,16 @@ void pm_qsbr_wait_for(uint64_t goal, size_t bytes)
 
 /* ---- the functions ---- */
 
+/* The thread is paused, and attached by nobody else than the object layer. */
+static bool is_offline(void)
+{
+    return pm_object_thread.paused && pm_qsbr_self.attached == 1;
+}
+
 void pm_qsbr_require_attached(const char *function)
 {
-    if (pm_qsbr_self.reader == NULL)
-        pm_object_fatal_state(function, "the thread is not attached (pm_qsbr_attach)");
+    if (pm_qsbr_self.reader == NULL || is_offline())
+        pm_object_fatal_state(function, "the thread is not attached (pm_qsbr_attach), or paused");
 }
 
 void pm_qsbr_quiescent(void)
@@ -231,6 +237,8 @@ static void start(void)
 bool pm_qsbr_attach(void)
 {
     if (pm_qsbr_self.reader != NULL) {
+        if (is_offline())
+            go_online(pm_qsbr_self.reader);
         pm_qsbr_self.attached++;
         return true;
     }
@@ -260,10 +268,17 @@ bool pm_qsbr_attach(void)
 
 void pm_qsbr_detach(void)
 {
-    pm_qsbr_require_attached("pm_qsbr_detach");
-    if (--pm_qsbr_self.attached > 0)
-        return;
     struct pm_qsbr_reader *reader = pm_qsbr_self.reader;
+    pm_qsbr_require_attached("pm_qsbr_detach");
+    if (pm_qsbr_self.attached == 1 && pm_object_thread.slot != NULL)
+        pm_object_fatal_state("pm_qsbr_detach",
+                              "called more often than pm_qsbr_attach; the thread is attached for "
+                              "objects (pm_object_thread_detach)");
+    if (--pm_qsbr_self.attached > 0) {
+        if (is_offline())
+            set_seen(reader, 0);
+        return;
+    }
     pm_qsbr_quiescent();
     pm_qsbr_end_items();
     /* Detached, not quiescent, while it waits in pm_qsbr_hand_over: nobody would wait for it again.
@@ -283,13 +298,13 @@ void pm_qsbr_detach(void)
 
 void pm_qsbr_go_offline(void)
 {
-    if (pm_qsbr_self.attached == 1)
+    if (is_offline())
         set_seen(pm_qsbr_self.reader, 0);
 }
 
 void pm_qsbr_go_online(void)
 {
-    if (pm_qsbr_self.attached == 1)
+    if (is_offline())
         go_online(pm_qsbr_self.reader);
 }
 

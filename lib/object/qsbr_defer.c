@@ -35,6 +35,37 @@ static bool is_over(const struct pm_qsbr_load *load)
            load->pools > pm_qsbr_pools_max;
 }
 
+static bool is_same(const struct pm_qsbr_load *one, const struct pm_qsbr_load *other)
+{
+    return one->items == other->items && one->bytes == other->bytes && one->pools == other->pools;
+}
+
+static bool batches_check(const struct pm_qsbr_batches *batches)
+{
+    struct pm_qsbr_load sum = {0};
+    const struct pm_qsbr_batch *batch = batches->first, *last = NULL;
+    for (; batch != NULL; last = batch, batch = batch->next) {
+        add_load(&sum, &batch->load);
+        if (batch->load.items == 0 || batch->load.items > PM_QSBR_BATCH ||
+            batch->load.pools > batch->load.items ||
+            (last != NULL && (int64_t)(batch->goal - last->goal) <= 0)) {
+            pm_object_warn("qsbr check: a batch of %zu items in %zu pools, whose goal is %llu",
+                           batch->load.items, batch->load.pools, (unsigned long long)batch->goal);
+            return false;
+        }
+    }
+    if (is_same(&sum, &batches->load) && (last == NULL || batches->last == &last->next))
+        return true;
+    pm_object_warn("qsbr check: %zu items wait, of which %zu are known", sum.items,
+                   batches->load.items);
+    return false;
+}
+
+bool pm_qsbr_check(void)
+{
+    return batches_check(&pm_qsbr_self.closed);
+}
+
 static void append(struct pm_qsbr_batches *batches, struct pm_qsbr_batch *batch)
 {
     batch->next = NULL;
@@ -79,6 +110,7 @@ static void close_batch(void)
     pm_qsbr_self.open = NULL;
     batch->goal = pm_qsbr_advance();
     append(&pm_qsbr_self.closed, batch);
+    pm_object_assert(pm_qsbr_check());
     pm_qsbr_ask_all();
 }
 
@@ -116,6 +148,7 @@ static void free_reached(void)
     while ((batch = take_orphan()) != NULL)
         free_batch(batch);
     pm_qsbr_self.freeing = false;
+    pm_object_assert(pm_qsbr_check());
     publish_figures();
 }
 

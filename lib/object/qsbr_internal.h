@@ -89,6 +89,9 @@ void pm_qsbr_wait_for(uint64_t goal, size_t bytes);
 void pm_qsbr_end_items(void);
 /* Then, detached: what is left goes to those that stay; beyond the bound the thread waits. */
 void pm_qsbr_hand_over(void);
+/* Of the calling thread's batches: their figures, and the order of their goals. The first violation
+ * is told. */
+bool pm_qsbr_check(void);
 /* Under the lock: adds what waits of threads gone. */
 void pm_qsbr_add_orphans(struct pm_qsbr_stats *stats);
 

@@ -27,6 +27,39 @@
 size_t pm_queue_bytes_max = 1 << 20;
 unsigned pm_queue_patience_ms = 1000;
 
+/* ---- invariants ---- */
+
+static size_t bytes_of(struct pm_object *const *objects, size_t count)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < count; i++)
+        bytes += pm_object_bytes(objects[i]);
+    return bytes;
+}
+
+bool pm_slot_check(const struct pm_slot *slot)
+{
+    bool right = slot->few_count <= PM_QUEUE_FEW;
+    size_t bytes = right ? bytes_of(slot->few, slot->few_count) : 0;
+    for (const struct pm_queue_chunk *chunk = slot->chunks; right && chunk != NULL;
+         chunk = chunk->next) {
+        right = chunk->count <= PM_QUEUE_CHUNK;
+        bytes += right ? bytes_of(chunk->objects, chunk->count) : 0;
+    }
+    if (!right)
+        pm_object_warn("slot check: the queue of slot %u has more than it has room for",
+                       slot->number);
+    else if (bytes != slot->queued_bytes)
+        pm_object_warn("slot check: %zu bytes wait in slot %u, of which %zu are known", bytes,
+                       slot->number, slot->queued_bytes);
+    else if ((slot->self == NULL) != (slot->state == PM_SLOT_FREE))
+        pm_object_warn("slot check: slot %u is in state %d, %s a thread", slot->number,
+                       (int)slot->state, slot->self == NULL ? "without" : "with");
+    else
+        return true;
+    return false;
+}
+
 /* ---- putting in ---- */
 
 static bool is_over(const struct pm_slot *slot, size_t bytes)
@@ -150,16 +183,10 @@ void pm_queue_for_owner(struct pm_object *object)
 
 /* ---- taking out ---- */
 
-/* What a queue had: taken under the lock, merged without. */
-struct taken {
-    unsigned few_count;
-    struct pm_object *few[PM_QUEUE_FEW];
-    struct pm_queue_chunk *chunks;
-};
-
-static void take_all(struct pm_slot *slot, struct taken *taken)
+static void take_all(struct pm_slot *slot, struct pm_queue_taken *taken)
 {
     pthread_mutex_lock(&slot->lock);
+    pm_object_assert(pm_slot_check(slot));
     taken->few_count = slot->few_count;
     memcpy(taken->few, slot->few, sizeof taken->few);
     taken->chunks = slot->chunks;
@@ -171,24 +198,36 @@ static void take_all(struct pm_slot *slot, struct taken *taken)
     pthread_mutex_unlock(&slot->lock);
 }
 
-static void merge_all(struct pm_object **objects, size_t count)
+/* NULL: there is none left. */
+static struct pm_object *next_of(struct pm_queue_taken *taken)
 {
-    for (size_t i = 0; i < count; i++)
-        if (pm_object_merge(objects[i], 1))
-            pm_object_die(objects[i]);
-}
-
-void pm_queue_drain(struct pm_slot *slot)
-{
-    struct taken taken;
-    take_all(slot, &taken);
-    merge_all(taken.few, taken.few_count);
-    while (taken.chunks != NULL) {
-        struct pm_queue_chunk *chunk = taken.chunks;
-        merge_all(chunk->objects, chunk->count);
-        taken.chunks = chunk->next;
+    struct pm_queue_chunk *chunk;
+    if (taken->few_count > 0)
+        return taken->few[--taken->few_count];
+    while ((chunk = taken->chunks) != NULL) {
+        if (chunk->count > 0)
+            return chunk->objects[--chunk->count];
+        taken->chunks = chunk->next;
         pm_raw_free(chunk);
     }
+    return NULL;
+}
+
+static void merge_all(struct pm_queue_taken *taken)
+{
+    struct pm_object *object;
+    while ((object = next_of(taken)) != NULL)
+        if (pm_object_merge(object, 1))
+            pm_object_die(object);
+}
+
+/* Called in the death of one that a drain has merged, it goes on with the others first. */
+void pm_queue_drain(struct pm_slot *slot)
+{
+    struct pm_queue_taken *taken = &pm_object_thread.taken;
+    merge_all(taken);
+    take_all(slot, taken);
+    merge_all(taken);
 }
 
 /* False: it would die of it. */
@@ -219,6 +258,7 @@ void pm_queue_merge_stopped(struct pm_slot *slot)
     slot->few_count = (unsigned)merge_those_living(slot, slot->few, slot->few_count);
     for (struct pm_queue_chunk *chunk = slot->chunks; chunk != NULL; chunk = chunk->next)
         chunk->count = merge_those_living(slot, chunk->objects, chunk->count);
+    pm_object_assert(pm_slot_check(slot));
     if (slot->waiting > 0)
         pthread_cond_broadcast(&slot->drained);
     pthread_mutex_unlock(&slot->lock);

@@ -80,6 +80,39 @@ static void a_thread_that_ends_drops_what_waits(void **state)
     pthread_barrier_destroy(&barrier);
 }
 
+/* ---- a safepoint within a safepoint ---- */
+
+static struct pm_object *dropped_meanwhile;
+
+/* In the drain of the outer one, which has taken what waited: something comes, and the inner one
+ * finds that it is due. */
+static void drop_and_come_to_a_safepoint(struct pm_object *object)
+{
+    (void)object;
+    test_in_thread(test_drop, dropped_meanwhile);
+    pm_safepoint();
+}
+
+static struct pm_type safepoint_type = {.name = "safepoint",
+                                        .size = sizeof(struct pm_object),
+                                        .finalize = drop_and_come_to_a_safepoint};
+
+static void what_comes_while_a_safepoint_drops_others_is_due_at_the_next_one(void **state)
+{
+    (void)state;
+    unsigned deaths = test_deaths;
+    struct pm_object *object = pm_object_new(&safepoint_type);
+    assert_non_null(object);
+    dropped_meanwhile = test_box_new();
+    test_in_thread(test_drop, object);
+    pm_safepoint();
+    pm_safepoint();
+    assert_int_equal(test_deaths - deaths, 1);
+    assert_true(pm_queue_is_empty(own_slot()));
+}
+
+/* ---- the end of a thread ---- */
+
 static void *attach_and_end(void *object)
 {
     require(pm_object_thread_attach());
@@ -314,6 +347,7 @@ int main(void)
         cmocka_unit_test(an_owner_who_pauses_drops_what_waits_first),
         cmocka_unit_test(what_a_gone_owner_counted_dies_at_once),
         cmocka_unit_test(a_thread_that_ends_drops_what_waits),
+        cmocka_unit_test(what_comes_while_a_safepoint_drops_others_is_due_at_the_next_one),
         cmocka_unit_test(a_thread_that_forgets_to_detach_is_detached_by_its_end),
         cmocka_unit_test(a_queue_holds_no_more_bytes_than_its_bound),
         cmocka_unit_test(an_object_larger_than_the_bound_waits_alone),

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 _Atomic uint64_t pm_object_warnings;
+const struct pm_type *pm_object_traversed;
 
 static void write_line(const char *format, va_list args)
 {
@@ -111,6 +112,12 @@ void pm_object_fatal_visit(const struct pm_type *type, const struct pm_object *o
                            const char *what)
 {
     fatal("type %s: its traverse visits %p, %s", type->name, (const void *)object, what);
+}
+
+void pm_object_fatal_in_traverse(const char *what)
+{
+    fatal("type %s: its traverse %s, with all other threads stopped",
+          pm_object_traversed != NULL ? pm_object_traversed->name : "unknown", what);
 }
 
 void pm_object_fatal_wrong_type(const char *function, const struct pm_object *object,

@@ -103,6 +103,36 @@ static void give_slot(struct pm_slot *slot)
     pthread_mutex_unlock(&registry);
 }
 
+/* ---- invariants ---- */
+
+/* Under the registry's lock. */
+static bool free_list_check(void)
+{
+    uint32_t count = 0;
+    for (const struct pm_slot *slot = first_free; slot != NULL; slot = slot->next_free, count++) {
+        if (count < made && slot->state == PM_SLOT_FREE && pm_slot_of(slot->number) == slot)
+            continue;
+        pm_object_warn("slots check: slot %u of %u is among the free ones, in state %d",
+                       slot->number, made, (int)slot->state);
+        return false;
+    }
+    return true;
+}
+
+bool pm_slots_check(void)
+{
+    pthread_mutex_lock(&registry);
+    bool right = free_list_check();
+    for (uint32_t number = 1; number < made && right; number++) {
+        struct pm_slot *slot = pm_slot_of(number);
+        pthread_mutex_lock(&slot->lock);
+        right = pm_slot_check(slot);
+        pthread_mutex_unlock(&slot->lock);
+    }
+    pthread_mutex_unlock(&registry);
+    return right;
+}
+
 /* ---- fork ---- */
 
 /* The child has one thread. Others' slots are free then, in whatever state they were: their counts
@@ -159,17 +189,23 @@ static void fork_child(void)
 
 /* ---- attach and detach ---- */
 
+/* The thread ends, perhaps within a finalizer, or a callback, of an object that dies or is
+ * collected: what was begun is over. Perhaps in here: then this is called again. */
 static void detach_all(void *arg)
 {
-    (void)arg;
-    if (pm_object_thread.slot == NULL)
+    struct pm_object_thread *thread = &pm_object_thread;
+    if (thread->slot == NULL)
         return;
-    if (pm_object_thread.paused)
+    pthread_setspecific(at_exit, arg);
+    pm_world_thread_ends();
+    pm_deferred_forget_frames(); /* their stack is gone */
+    if (thread->paused)
         pm_object_thread_resume();
-    pm_object_thread.attached = 1;
-    pm_object_thread.depth = 0; /* a finalizer may end its thread */
-    pm_object_thread.draining = false;
-    pm_object_self.frames = NULL; /* their stack is gone */
+    pm_gc_thread_ends();
+    thread->attached = 1;
+    thread->draining = false;
+    pm_object_die_put_by();
+    pm_queue_drain(thread->slot); /* what it had begun with */
     pm_object_thread_detach();
 }
 
@@ -281,21 +317,33 @@ bool pm_object_thread_attach(void)
     return true;
 }
 
-/* With an empty queue: from then on, others merge. */
-static void leave_running(struct pm_slot *slot, enum pm_slot_state state)
+/* From then on, others merge. False, and nothing happens: there is something in the queue. */
+static bool leave_running(struct pm_slot *slot, enum pm_slot_state state)
 {
     pthread_mutex_lock(&slot->lock);
-    while (!pm_queue_is_empty(slot)) {
-        pthread_mutex_unlock(&slot->lock);
-        pm_queue_drain(slot);
-        pthread_mutex_lock(&slot->lock);
+    bool empty = pm_queue_is_empty(slot);
+    if (empty) {
+        if (state == PM_SLOT_FREE)
+            slot->self = NULL;
+        set_state(slot, state);
     }
-    if (state == PM_SLOT_FREE)
-        slot->self = NULL;
-    set_state(slot, state);
     pthread_mutex_unlock(&slot->lock);
+    if (!empty)
+        return false;
     pm_object_self.mine = PM_MINE_NOBODY;
     pm_world_left();
+    return true;
+}
+
+/* False: a finalizer that was called meanwhile has attached the thread once more, so it stays. */
+static bool leave_for_good(struct pm_object_thread *thread)
+{
+    while (!leave_running(thread->slot, PM_SLOT_FREE)) {
+        pm_queue_drain(thread->slot);
+        if (thread->attached > 1)
+            return false;
+    }
+    return true;
 }
 
 void pm_object_thread_detach(void)
@@ -303,17 +351,22 @@ void pm_object_thread_detach(void)
     struct pm_object_thread *thread = &pm_object_thread;
     if (thread->slot == NULL || thread->paused)
         pm_object_fatal_state("pm_object_thread_detach", "the thread is not attached, or paused");
-    if (--thread->attached > 0)
-        return;
     struct pm_slot *slot = thread->slot;
-    if (thread->depth > 0 || thread->draining)
-        pm_object_fatal_state("pm_object_thread_detach", "called while an object dies");
-    if (pm_object_self.frames != NULL)
-        pm_object_fatal_state("pm_object_thread_detach", "a deferred frame was not left");
-    leave_running(slot, PM_SLOT_FREE);
+    if (thread->attached == 1) {
+        if (thread->depth > 0 || thread->draining || pm_gc_is_in_collection())
+            pm_object_fatal_state("pm_object_thread_detach",
+                                  "called while an object dies, or in a collection");
+        if (pm_object_self.frames != NULL)
+            pm_object_fatal_state("pm_object_thread_detach", "a deferred frame was not left");
+    }
+    if (thread->attached > 1 || !leave_for_good(thread)) {
+        thread->attached--;
+        return;
+    }
     pm_gc_thread_leaves();
     pm_schedule_point();
     atomic_fetch_sub_explicit(&pm_slots_attached, 1, memory_order_relaxed);
+    thread->attached = 0;
     thread->slot = NULL;
     pthread_setspecific(at_exit, NULL);
     give_slot(slot);
@@ -326,7 +379,12 @@ void pm_object_thread_pause(void)
     if (thread->slot == NULL || thread->paused)
         pm_object_fatal_state("pm_object_thread_pause",
                               "the thread is not attached, or paused already");
-    leave_running(thread->slot, PM_SLOT_PAUSED);
+    pm_deferred_pause();
+    while (!leave_running(thread->slot, PM_SLOT_PAUSED)) {
+        pm_deferred_resume(); /* a finalizer may pause, too */
+        pm_queue_drain(thread->slot);
+        pm_deferred_pause();
+    }
     thread->paused = true;
     pm_qsbr_go_offline();
 }
@@ -336,10 +394,11 @@ void pm_object_thread_resume(void)
     struct pm_object_thread *thread = &pm_object_thread;
     if (!thread->paused)
         pm_object_fatal_state("pm_object_thread_resume", "the thread is not paused");
-    thread->paused = false;
     pm_qsbr_go_online();
+    thread->paused = false;
     pm_slot_let_nobody(thread->slot);
     pm_object_self.mine = thread->slot->number << 16 | 1;
+    pm_deferred_resume();
 }
 
 /* What waits between the two is no point of cancellation: the thread would end with locks. */

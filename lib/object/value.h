@@ -140,6 +140,9 @@ void pm_intern_remove(struct pm_str *string);
 /* By a thread that attaches: the locks of the table are there. */
 void pm_intern_prepare(void);
 
+/* Whether each string of the table is found where it is looked for; the first violation is told. */
+bool pm_intern_check(void);
+
 /* All locks of the table; around fork, and in tests. */
 void pm_intern_lock_all(void);
 void pm_intern_unlock_all(void);

@@ -282,11 +282,12 @@ void pm_weak_run_callbacks(struct pm_weak_callbacks *callbacks)
         struct pm_weakref *weakref = callbacks->first;
         struct pm_object *held = weakref->arg;
         pm_weakref_callback callback = weakref->callback;
+        weakref->callback = NULL;
+        if (callback != NULL) /* else it was called, and did not return */
+            callback(&weakref->object, held);
         callbacks->first = weakref->next;
         weakref->next = NULL;
-        weakref->callback = NULL;
         weakref->arg = NULL;
-        callback(&weakref->object, held);
         if (held != NULL)
             pm_decref(held);
         pm_decref(&weakref->object);

@@ -48,7 +48,8 @@ void pm_weak_dying(struct pm_object *object);
 void pm_weak_clear_trash(struct pm_object *object, struct pm_weak_callbacks *callbacks,
                          bool (*is_trash)(struct pm_object *weakref, void *arg), void *arg);
 
-/* Calls them, and drops the references. With the world running, and no lock held. */
+/* Calls them, and drops the references. With the world running, and no lock held. A callback may
+ * end its thread: who calls this again, with the same list, goes on with the next one. */
 void pm_weak_run_callbacks(struct pm_weak_callbacks *callbacks);
 
 #endif

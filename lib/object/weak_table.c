@@ -79,56 +79,6 @@ struct pm_weakref *pm_weak_first(struct pm_weak_shard *shard, const struct pm_ob
     return *find(shard, object);
 }
 
-/* ---- putting in, taking out ---- */
-
-void pm_weak_insert(struct pm_weak_shard *shard, struct pm_weakref *weakref,
-                    struct pm_object *object)
-{
-    struct pm_weakref **link = find(shard, object), *first = *link;
-    shard->objects += first == NULL;
-    if (first != NULL && pm_weak_is_shared(first) && !pm_weak_is_shared(weakref)) {
-        weakref->previous = first;
-        weakref->next = first->next;
-        first->next = weakref;
-    } else {
-        weakref->next = first;
-        weakref->next_first = first != NULL ? first->next_first : NULL;
-        *link = weakref;
-    }
-    if (weakref->next != NULL)
-        weakref->next->previous = weakref;
-    pm_store_relaxed(&weakref->referent, object);
-}
-
-void pm_weak_take_out(struct pm_weak_shard *shard, struct pm_weakref *weakref)
-{
-    struct pm_weakref *next = weakref->next;
-    if (weakref->previous != NULL) {
-        weakref->previous->next = next;
-    } else {
-        struct pm_weakref **link = find(shard, referent_of(weakref));
-        pm_object_assert(*link == weakref);
-        *link = next != NULL ? next : weakref->next_first;
-        if (next != NULL)
-            next->next_first = weakref->next_first;
-        else
-            shard->objects--;
-    }
-    if (next != NULL)
-        next->previous = weakref->previous;
-    weakref->next = weakref->previous = NULL;
-}
-
-struct pm_weakref *pm_weak_take_out_all(struct pm_weak_shard *shard, struct pm_object *object)
-{
-    struct pm_weakref **link = find(shard, object), *first = *link;
-    if (first != NULL) {
-        *link = first->next_first;
-        shard->objects--;
-    }
-    return first;
-}
-
 /* ---- invariants ---- */
 
 static bool list_check(struct pm_weak_shard *shard, struct pm_weakref *first)
@@ -176,6 +126,59 @@ bool pm_weak_check(struct pm_weak_figures *figures)
         pthread_mutex_unlock(&shards[i].lock);
     }
     return right;
+}
+
+/* ---- putting in, taking out ---- */
+
+void pm_weak_insert(struct pm_weak_shard *shard, struct pm_weakref *weakref,
+                    struct pm_object *object)
+{
+    struct pm_weakref **link = find(shard, object), *first = *link;
+    shard->objects += first == NULL;
+    if (first != NULL && pm_weak_is_shared(first) && !pm_weak_is_shared(weakref)) {
+        weakref->previous = first;
+        weakref->next = first->next;
+        first->next = weakref;
+    } else {
+        weakref->next = first;
+        weakref->next_first = first != NULL ? first->next_first : NULL;
+        *link = weakref;
+    }
+    if (weakref->next != NULL)
+        weakref->next->previous = weakref;
+    pm_store_relaxed(&weakref->referent, object);
+    pm_object_assert(list_check(shard, *link));
+}
+
+void pm_weak_take_out(struct pm_weak_shard *shard, struct pm_weakref *weakref)
+{
+    struct pm_weakref *next = weakref->next;
+    pm_object_assert(list_check(shard, *find(shard, referent_of(weakref))));
+    if (weakref->previous != NULL) {
+        weakref->previous->next = next;
+    } else {
+        struct pm_weakref **link = find(shard, referent_of(weakref));
+        pm_object_assert(*link == weakref);
+        *link = next != NULL ? next : weakref->next_first;
+        if (next != NULL)
+            next->next_first = weakref->next_first;
+        else
+            shard->objects--;
+    }
+    if (next != NULL)
+        next->previous = weakref->previous;
+    weakref->next = weakref->previous = NULL;
+}
+
+struct pm_weakref *pm_weak_take_out_all(struct pm_weak_shard *shard, struct pm_object *object)
+{
+    struct pm_weakref **link = find(shard, object), *first = *link;
+    if (first != NULL) {
+        pm_object_assert(list_check(shard, first));
+        *link = first->next_first;
+        shard->objects--;
+    }
+    return first;
 }
 
 /* ---- the number of buckets ---- */

@@ -23,6 +23,7 @@ static _Atomic bool stops;
 /* Under the lock: */
 static struct pm_slot *stopper; /* NULL: nobody */
 static uint64_t asked_ns;
+static int cancel_state; /* what the stopper's was */
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -38,6 +39,14 @@ static struct timespec to_timespec(uint64_t ns)
     return (struct timespec){(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
 }
 
+/* Under the lock. Who waits for the stopper is another one. */
+static void require_another(void)
+{
+    if (stopper != NULL && stopper == pm_object_thread.slot)
+        pm_object_fatal_in_traverse("waits for them (it takes no lock, makes no object, drops no "
+                                    "reference, comes to no safepoint and does not fork)");
+}
+
 /* ---- those who are to stop ---- */
 
 bool pm_world_stops(void)
@@ -48,10 +57,8 @@ bool pm_world_stops(void)
 
 void pm_world_await(void)
 {
-    pthread_mutex_lock(&lock);
-    while (stopper != NULL)
-        pthread_cond_wait(&started, &lock);
-    pthread_mutex_unlock(&lock);
+    pm_world_hold();
+    pm_world_let_go();
 }
 
 void pm_world_left(void)
@@ -118,8 +125,11 @@ static bool wait_for_all(const char *function, bool insist)
 
 bool pm_world_stop(const char *function, bool insist)
 {
-    int cancel_state;
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+    int state;
+    if (pm_object_self.mine == PM_MINE_NOBODY)
+        pm_object_fatal_state(function, "the thread is not attached, or paused; a finalizer or "
+                                        "callback that pauses has to resume");
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
     pthread_mutex_lock(&lock);
     while (stopper != NULL) {
         pthread_mutex_unlock(&lock);
@@ -129,6 +139,7 @@ bool pm_world_stop(const char *function, bool insist)
         pthread_mutex_lock(&lock);
     }
     stopper = pm_object_thread.slot;
+    cancel_state = state;
     asked_ns = now_ns();
     /* Release: nothing; the locks of the slots show it to their threads. */
     pm_store_release(&stops, true);
@@ -136,7 +147,8 @@ bool pm_world_stop(const char *function, bool insist)
     if (!stopped)
         start_under_lock();
     pthread_mutex_unlock(&lock);
-    pthread_setcancelstate(cancel_state, NULL);
+    if (!stopped)
+        pthread_setcancelstate(state, NULL);
     return stopped;
 }
 
@@ -144,14 +156,26 @@ uint64_t pm_world_start(void)
 {
     pthread_mutex_lock(&lock);
     uint64_t ns = now_ns() - asked_ns;
+    int state = cancel_state;
     start_under_lock();
     pthread_mutex_unlock(&lock);
+    pthread_setcancelstate(state, NULL);
     return ns;
+}
+
+void pm_world_thread_ends(void)
+{
+    pthread_mutex_lock(&lock);
+    bool stopped = stopper != NULL && stopper == pm_object_thread.slot;
+    pthread_mutex_unlock(&lock);
+    if (stopped)
+        pm_object_fatal_in_traverse("ends the thread (it has to return)");
 }
 
 void pm_world_hold(void)
 {
     pthread_mutex_lock(&lock);
+    require_another();
     while (stopper != NULL)
         pthread_cond_wait(&started, &lock);
 }

@@ -16,11 +16,14 @@ extern unsigned pm_world_give_up_ms PM_HIDDEN;
 
 /*
  * By an attached thread, which is not paused and holds no lock that others need to get to a
- * safepoint. True: all others are stopped. A safepoint, if another thread stops the world first.
+ * safepoint. True: all others are stopped, and the caller is not cancelled before it has started
+ * them again. A safepoint, if another thread stops the world first.
  * Not `insist`: false, and nothing is stopped, when some thread has not come for
  * pm_world_give_up_ms. Else it waits, and names the thread once. `function` is for the report.
  */
 bool pm_world_stop(const char *function, bool insist);
+/* By a thread that ends: it has not stopped the world, or this is the end. */
+void pm_world_thread_ends(void);
 /* By the stopper. How many nanoseconds the world was asked to stop, or stopped. */
 uint64_t pm_world_start(void);
 
