@@ -5,6 +5,7 @@
  *   gc_table.c      memory beside the gc pools: generations, transient words, marks of units
  *   gc_register.c   objects that lie elsewhere
  *   gc_find.c       which objects are trash: counts less what refers to them from inside
+ *   gc_reach.c      and what is reached from those that have some left
  *   gc_words.c      walks over what it found
  *   gc_visit.c      what a traverse visits, looked over
  *   gc_trash.c      what becomes of trash: weak references, finalizers, resurrection, clear
@@ -229,17 +230,23 @@ static inline uint32_t pm_gc_take_word(const struct pm_object *object)
     return value;
 }
 
-/* Where the generation of an object is, and by how much it is shifted there. Stopped, if it is in
- * the register. */
-static inline _Atomic uint8_t *pm_gc_generation_at(const struct pm_object *object, unsigned *shift)
+/* Where the generation of an object is, and by how much it is shifted there. The header of what
+ * lies in a gc pool is not looked at. */
+static inline _Atomic uint8_t *pm_gc_generation_in_pool(const struct pm_object *object,
+                                                        unsigned *shift)
 {
-    if (__builtin_expect((pm_gc_flags_of(object) & PM_OBJECT_REGISTERED) != 0, 0)) {
-        *shift = 0;
-        return &pm_gc_register_find(object)->generation;
-    }
     size_t number = pm_gc_offset(object) >> GC_GENERATION_SHIFT;
     *shift = number % 4 * 2;
     return &pm_gc_table.generations[number / 4];
+}
+
+/* Stopped, if it is in the register. */
+static inline _Atomic uint8_t *pm_gc_generation_at(const struct pm_object *object, unsigned *shift)
+{
+    if (__builtin_expect((pm_gc_flags_of(object) & PM_OBJECT_REGISTERED) == 0, 1))
+        return pm_gc_generation_in_pool(object, shift);
+    *shift = 0;
+    return &pm_gc_register_find(object)->generation;
 }
 
 static inline unsigned pm_gc_generation_of(const struct pm_object *object)
@@ -249,15 +256,28 @@ static inline unsigned pm_gc_generation_of(const struct pm_object *object)
     return pm_load_relaxed(at) >> shift & 3;
 }
 
+static inline void pm_gc_put_generation(_Atomic uint8_t *at, unsigned shift, unsigned generation)
+{
+    uint8_t before = pm_load_relaxed(at);
+    uint8_t after = (uint8_t)((before & ~(3u << shift)) | generation << shift);
+    if (after != before)
+        pm_store_relaxed(at, after);
+}
+
 /* Stopped. */
 static inline void pm_gc_set_generation(struct pm_object *object, unsigned generation)
 {
     unsigned shift;
     _Atomic uint8_t *at = pm_gc_generation_at(object, &shift);
-    uint8_t before = pm_load_relaxed(at);
-    uint8_t after = (uint8_t)((before & ~(3u << shift)) | generation << shift);
-    if (after != before)
-        pm_store_relaxed(at, after);
+    pm_gc_put_generation(at, shift, generation);
+}
+
+/* The same of an object that is known to lie in a gc pool. */
+static inline void pm_gc_set_generation_in_pool(struct pm_object *object, unsigned generation)
+{
+    unsigned shift;
+    _Atomic uint8_t *at = pm_gc_generation_in_pool(object, &shift);
+    pm_gc_put_generation(at, shift, generation);
 }
 
 /* The header is that of a live object: not of a free block, nor of one that is dead and about to be
