@@ -56,10 +56,13 @@ enum { GC_YOUNG, GC_MIDDLE, GC_OLD, GC_FROZEN };
 
 /* ---- beside the gc pools ---- */
 
-#define GC_GRANULE_SHIFT 4    /* objects begin at multiples of it */
+#define GC_GRANULE_SHIFT 3    /* objects begin at multiples of it */
+#define GC_BLOCK_SHIFT 4      /* and no block is smaller */
 #define GC_GENERATION_SHIFT 5 /* and each in another one of these: see PM_GC_OBJECT_MIN */
 #define GC_UNIT_SHIFT PM_UNIT_SHIFT
 _Static_assert(PM_GC_OBJECT_MIN == 1 << GC_GENERATION_SHIFT, "objects share no bits");
+
+#define GC_RECIPROCAL_SHIFT 20
 
 /* Marks of a unit. */
 #define GC_HAS_YOUNG 1u  /* objects of it may be GC_YOUNG */
@@ -69,11 +72,12 @@ _Static_assert(PM_GC_OBJECT_MIN == 1 << GC_GENERATION_SHIFT, "objects share no b
 
 /*
  * A unit, which is one pool, as a collection found its blocks. Its words lie one after another:
- * that of a block is found by a multiplication instead of a division.
+ * that of a block is found by a multiplication instead of a division, which is exact for all
+ * granules of a unit and all steps.
  */
 struct pm_gc_unit {
     uint32_t words_at;       /* the first one */
-    uint32_t reciprocal;     /* of step, times 2^16, rounded up */
+    uint32_t reciprocal;     /* of step, times 2^GC_RECIPROCAL_SHIFT, rounded up */
     _Atomic uint16_t blocks; /* that have words; 0: it takes no part */
     uint16_t looked;         /* blocks, for those who look at them meanwhile (gc_look.c) */
     uint8_t first, step;     /* where block 0 begins, and how far they are apart, in granules */
@@ -195,7 +199,7 @@ static inline _Atomic uint32_t *pm_gc_word_in_pool(size_t offset)
     const struct pm_gc_unit *unit = &pm_gc_table.units[pm_gc_unit_of(offset)];
     uint32_t granule = (uint32_t)(offset >> GC_GRANULE_SHIFT) % (PM_UNIT_BYTES >> GC_GRANULE_SHIFT);
     granule -= unit->first;
-    uint32_t index = granule * unit->reciprocal >> 16;
+    uint32_t index = granule * unit->reciprocal >> GC_RECIPROCAL_SHIFT;
     /* Relaxed: set when stopped; taken back when nobody asks. */
     if (index >= pm_load_relaxed(&unit->blocks) || index * unit->step != granule ||
         offset % (1u << GC_GRANULE_SHIFT) != 0)
