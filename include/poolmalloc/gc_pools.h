@@ -27,7 +27,8 @@ extern "C" {
 #define PM_GC_BYTES_MAX 512
 
 /*
- * A block of a gc pool, all zero, aligned to 16 bytes; the caller owns it. Any thread; not from
+ * A block of a gc pool, all zero; the caller owns it. It is aligned to 16 bytes if `bytes` is a
+ * multiple of 16, as the size of every type is that needs it, else to 8. Any thread; not from
  * signal handlers. NULL with errno ENOTSUP: there is none now, and pm_object_calloc has to serve
  * instead, which tells whether memory is out. Reasons: bytes is 0 or above PM_GC_BYTES_MAX; the
  * object domain's table is not the library's own (hooks); a mode is on that looks at each block
@@ -46,7 +47,7 @@ PM_API void pm_gc_free(void *block);
 /* A pool of kind gc, as a walk shows it. Block i begins at first + i * block_bytes. */
 struct pm_gc_pool {
     char *first;
-    uint32_t block_bytes; /* a multiple of 16, no more than PM_GC_BYTES_MAX */
+    uint32_t block_bytes; /* a multiple of 8, from 16 to PM_GC_BYTES_MAX */
     uint32_t blocks;      /* that may have been handed out; free ones are among them */
 };
 

@@ -17,31 +17,59 @@
 
 _Static_assert(PM_GC_BYTES_MAX == PM_SMALL_MAX, "as many classes as there are small blocks");
 
-static bool is_too_large(size_t bytes)
+#define LEAST 9 /* the smallest block has 16 bytes */
+
+/* Or too small; 0, too. */
+static bool is_out_of_range(size_t bytes)
 {
-    return bytes - 1 >= PM_GC_BYTES_MAX - PM_ASAN_REDZONE_BYTES; /* 0 too */
+    return bytes - LEAST > PM_GC_BYTES_MAX - PM_ASAN_REDZONE_BYTES - LEAST;
+}
+
+/* Whole words of 8 bytes: blocks consist of them, and of 16 bytes at least. As clear_block. */
+PM_INLINE void clear_words(void *block, size_t bytes)
+{
+#if !PM_WATCHED
+    typedef long pair __attribute__((vector_size(16), may_alias, aligned(8)));
+    if (pm_likely(bytes <= CLEAR_INLINE_MAX)) {
+        pair *first = block, *last = (pair *)(void *)((char *)block + (bytes + 7) / 8 * 8) - 1;
+        *first = *last = (pair){0};
+        if (bytes <= 2 * sizeof(pair))
+            return;
+        first[1] = last[-1] = (pair){0};
+        if (bytes <= 4 * sizeof(pair))
+            return;
+        for (first += 2; first < last - 1; first++) {
+            *first = (pair){0};
+            __asm__("" : "+r"(first));
+        }
+        return;
+    }
+#endif
+    memset(block, 0, bytes);
 }
 
 /* Hooks of other domains are no reason to refuse. */
 static PM_NOINLINE void *calloc_slow(size_t bytes)
 {
-    if (is_too_large(bytes) || !pm_domain_is_default(PM_DOMAIN_OBJECT))
+    if (bytes != 0 && bytes < LEAST)
+        bytes = LEAST;
+    if (is_out_of_range(bytes) || !pm_domain_is_default(PM_DOMAIN_OBJECT))
         return fail(ENOTSUP);
-    void *block = pm_thread_try_gc(padded(bytes) - 1);
+    void *block = pm_thread_try_gc(padded(bytes));
     if (block == NULL && (block = pm_thread_gc_slow(padded(bytes))) == NULL)
         return fail(ENOTSUP);
-    clear_block(told(block, bytes), bytes - 1);
+    clear_words(told(block, bytes), bytes);
     return block;
 }
 
 FAST void *pm_gc_calloc(size_t bytes)
 {
-    if (pm_unlikely(is_too_large(bytes) || pm_domains_are_hooked()))
+    if (pm_unlikely(is_out_of_range(bytes) || pm_domains_are_hooked()))
         return calloc_slow(bytes);
-    void *block = pm_thread_try_gc(padded(bytes) - 1);
+    void *block = pm_thread_try_gc(padded(bytes));
     if (pm_unlikely(block == NULL))
         return calloc_slow(bytes);
-    clear_block(told(block, bytes), bytes - 1);
+    clear_words(told(block, bytes), bytes);
     return block;
 }
 

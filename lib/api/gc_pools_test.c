@@ -29,7 +29,7 @@ static void *blocks[BLOCKS];
 static void *take(size_t bytes)
 {
     char *block = pm_gc_calloc(bytes);
-    require(block != NULL && (uintptr_t)block % 16 == 0);
+    require(block != NULL && (uintptr_t)block % (bytes % 16 == 0 ? 16 : 8) == 0);
     for (size_t i = 0; i < bytes; i++)
         require(block[i] == 0);
     memset(block, 0x77, bytes);
@@ -56,7 +56,7 @@ static bool look(const struct pm_gc_pool *pool, void *arg)
     char *base;
     size_t window_bytes;
     pm_gc_window(&base, &window_bytes);
-    require(pool->first >= base && pool->block_bytes % 16 == 0);
+    require(pool->first >= base && pool->block_bytes % 8 == 0);
     require((size_t)(pool->first - base) + (size_t)pool->blocks * pool->block_bytes <=
             window_bytes);
     seen->pools++;
@@ -90,6 +90,13 @@ static void require_refused(size_t bytes)
     require(pm_gc_calloc(bytes) == NULL && errno == ENOTSUP);
 }
 
+static size_t block_bytes_of(size_t bytes)
+{
+    bytes = (bytes < 9 ? 9 : bytes) + PM_ASAN_REDZONE_BYTES;
+    size_t step = bytes <= 80 ? 8 : bytes <= 384 ? 16 : 32;
+    return (bytes + step - 1) / step * step;
+}
+
 ISOLATED(blocks_of_each_size_are_zero_aligned_and_in_pools_where_nothing_else_lies)
 {
     for (int turn = 0; turn < 3; turn++) {
@@ -97,7 +104,7 @@ ISOLATED(blocks_of_each_size_are_zero_aligned_and_in_pools_where_nothing_else_li
             void *plain = pm_malloc(bytes), *block = take(bytes);
             struct pm_pool *pool = test_pool_of(block);
             require(pm_class_is_gc(pool->class) && !pm_class_is_gc(test_pool_of(plain)->class));
-            require(pool->block_bytes == (bytes + PM_ASAN_REDZONE_BYTES + 15) / 16 * 16);
+            require(pool->block_bytes == block_bytes_of(bytes));
             blocks[bytes] = block;
             memset(plain, 0x77, bytes);
             pm_free(plain);

@@ -114,9 +114,10 @@ static void put_classes(FILE *stream, const struct pm_figures *f)
             put_class(stream, f, class, below + 1);
         below = pm_class_bytes(class);
     }
-    for (unsigned bytes = 1; bytes <= PM_SMALL_MAX; bytes += 1u << PM_GC_STEP_SHIFT) {
-        if (f->classes[pm_class_gc(bytes)].pools != 0)
-            put_class(stream, f, pm_class_gc(bytes), bytes);
+    for (unsigned below = 8, class; below < PM_SMALL_MAX; below = pm_class_bytes(class)) {
+        class = pm_class_gc(below + 1);
+        if (f->classes[class].pools != 0)
+            put_class(stream, f, class, below + 1);
     }
     put(stream, "</sizes>\n");
 }

@@ -52,7 +52,7 @@
 #define PM_ARENA_BYTES ((size_t)1 << PM_ARENA_SHIFT)
 #define PM_GROUP_UNITS 8 /* units of one cache line of routes */
 
-/* Every block's address is a multiple of the granule. */
+/* Every block's address is a multiple of the granule; those of gc pools, of 8 or 16. */
 #define PM_GRANULE_SHIFT (PM_CLASSIC ? 3 : 4)
 #define PM_GRANULE_BYTES ((size_t)1 << PM_GRANULE_SHIFT)
 
@@ -75,14 +75,14 @@
 #define PM_POOL_MIN_BLOCKS 16 /* of medium pools, as far as the next constant allows */
 #define PM_POOL_UNITS_MAX 16
 
-/* Classes of pools of kind gc: 16-byte steps up to the small limit. They have the numbers of small
+/* Classes of pools of kind gc, up to the small limit: size_class.h. They have the numbers of small
  * classes that malloc does not use, where it uses only each second one; else further numbers. */
-#define PM_GC_STEP_SHIFT 4
 #define PM_GC_AMID (PM_GRANULE_SHIFT == 4)
-#define PM_GC_CLASSES (PM_SMALL_MAX >> PM_GC_STEP_SHIFT)
+#define PM_GC_CLASSES 32
 #define PM_CLASSES (PM_PLAIN_CLASSES + (PM_GC_AMID ? 0 : PM_GC_CLASSES))
-#define PM_GC_PAUSE 255 /* asks for memory that are left out after one brought none of the window  \
-                         */
+#define PM_GC_PAUSE                                                                                \
+    255 /* asks for memory that are left out after one brought none of the window                  \
+         */
 
 /* Requests up to this size find their pool by one table look-up. */
 #define PM_DIRECT_MAX 1024
@@ -194,7 +194,7 @@ _Static_assert(PM_UNIT_SHIFT >= 12 && PM_UNIT_SHIFT <= 15, "unit size");
 _Static_assert(PM_ARENA_UNITS == 64, "an arena's state is kept in 64-bit words");
 _Static_assert(PM_CLASSES <= 128, "heaps keep two words of used classes");
 _Static_assert(PM_POOL_UNITS_MAX < 64, "a route keeps the distance to the head in 6 bits");
-_Static_assert((PM_POOL_UNITS_MAX << PM_UNIT_SHIFT >> PM_GRANULE_SHIFT) < 65535,
+_Static_assert(((PM_POOL_UNITS_MAX << PM_UNIT_SHIFT) - 16) / 8 < 65535,
                "a remote word keeps a block's place in 16 bits");
 _Static_assert(PM_UNIT_BYTES / 8 < 65535 / 2, "block counts fit 16 bits");
 

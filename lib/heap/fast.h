@@ -63,10 +63,10 @@ PM_INLINE void *pm_thread_try_malloc(size_t last_byte)
     return block;
 }
 
-/* The same of a gc pool: last_byte + 1 bytes, 1..PM_SMALL_MAX. */
-PM_INLINE void *pm_thread_try_gc(size_t last_byte)
+/* The same of a gc pool: n bytes, 9..PM_SMALL_MAX. */
+PM_INLINE void *pm_thread_try_gc(size_t n)
 {
-    struct pm_pool *pool = pm_heap_self->current[pm_class_gc(last_byte + 1)];
+    struct pm_pool *pool = pm_heap_self->current[pm_class_gc(n)];
     void *block = pool->free;
     if (pm_likely(block != NULL))
         pool->free = pm_block_next(block);

@@ -16,7 +16,7 @@ static void *held[HELD];
 /* As pm_gc_calloc, but for clearing. */
 static void *take(size_t n)
 {
-    void *block = pm_thread_try_gc(n - 1);
+    void *block = pm_thread_try_gc(n);
     return test_told(block != NULL ? block : pm_thread_gc_slow(n));
 }
 

@@ -6,40 +6,13 @@
  *
  *   take       words of candidates get their counts; units are taken     headers, in order
  *   subtract   one less for each reference from a candidate              traverse in order, words
- *   reach      from those that have some left, whatever they lead to     traverse
+ *   reach      from those that have some left, whatever they lead to     gc_reach.c
  *   settle     what is reached grows older                               words, in order
  *
- * All of it goes by addresses, not along references; the words are a quarter of the size of the
- * objects at most, and fetched ahead. What is reached behind the place where the walk is waits in a
- * stack, of a fixed size; what does not fit into it, and what is reached ahead, stays GC_PENDING,
- * and the walk comes there, now or when it starts over. So no memory is needed but the words.
- * Stopped.
+ * All of it goes by addresses, not along references (gc_reach.c tells how far); the words are a
+ * quarter of the size of the objects at most, and fetched ahead. Stopped.
  */
-#include "object/gc_internal.h"
-
-#define AHEAD 16 /* words that are being fetched */
-#define STACK 8192
-#define STACK_AHEAD 4 /* objects of the stack that are */
-
-struct seen {
-    struct pm_object *object;
-    const struct pm_type *by;
-    _Atomic uint32_t *word; /* NULL: nothing was seen */
-};
-
-struct pass {
-    struct pm_gc_search *search;
-    /* subtract: */
-    struct seen ahead[AHEAD];
-    unsigned turn;
-    /* reach: */
-    uintptr_t place;  /* of the walk */
-    uint32_t reached; /* the word of what is reached */
-    bool left;        /* something is GC_PENDING where the walk does not come by itself */
-};
-
-static struct pm_object *stack[STACK];
-static size_t depth;
+#include "object/gc_pass.h"
 
 /* ---- walks ---- */
 
@@ -52,7 +25,7 @@ PM_INLINE void each_taken(const struct pm_gc_search *search, pm_gc_each *visit, 
 
 struct registered {
     pm_gc_each *visit;
-    struct pass *pass;
+    struct pm_gc_pass *pass;
 };
 
 static void visit_registered(struct pm_object *object, struct pm_gc_node *node, void *arg)
@@ -61,17 +34,10 @@ static void visit_registered(struct pm_object *object, struct pm_gc_node *node, 
     to->visit(object, &node->word, to->pass);
 }
 
-static void each_registered(struct pass *pass, pm_gc_each *visit)
+void pm_gc_each_registered(struct pm_gc_pass *pass, pm_gc_each *visit)
 {
     struct registered to = {visit, pass};
     pm_gc_register_each(visit_registered, &to);
-}
-
-static void traverse(struct pm_object *object, pm_visit visit, struct pass *pass)
-{
-    struct pm_type *type = pm_object_type(object);
-    pm_object_traversed = type;
-    type->traverse(object, visit, pass);
 }
 
 /* ---- take ---- */
@@ -161,7 +127,7 @@ static void add_frame(struct pm_object *object, void *arg)
 
 /* ---- subtract ---- */
 
-static void account(const struct seen *seen)
+static void account(const struct pm_gc_seen *seen)
 {
     uint32_t value = pm_load_relaxed(seen->word);
     if (value == GC_NONE)
@@ -174,25 +140,15 @@ static void account(const struct seen *seen)
         pm_object_fatal_visit(seen->by, seen->object, "more often than there are references to it");
 }
 
-/* Puts what is seen into the ring, and takes out what was seen some time ago; its word is there by
- * then. */
-PM_INLINE struct seen see_ahead(struct pm_object *object, _Atomic uint32_t *word, struct pass *pass)
-{
-    struct seen *place = &pass->ahead[pass->turn++ % AHEAD], seen = *place;
-    __builtin_prefetch((void *)word, 1);
-    *place = (struct seen){object, pm_object_traversed, word};
-    return seen;
-}
-
 static int subtract_one(struct pm_object *object, void *arg)
 {
-    struct pass *pass = arg;
+    struct pm_gc_pass *pass = arg;
     _Atomic uint32_t *word = pm_gc_word_of(object);
     if (word == NULL) {
         pm_gc_look_over(object, pm_object_traversed);
         return 0;
     }
-    struct seen seen = see_ahead(object, word, pass);
+    struct pm_gc_seen seen = pm_gc_see_ahead(object, word, pass);
     if (seen.word != NULL)
         account(&seen);
     return 0;
@@ -201,106 +157,18 @@ static int subtract_one(struct pm_object *object, void *arg)
 PM_INLINE void subtract(struct pm_object *object, _Atomic uint32_t *word, void *arg)
 {
     if (pm_gc_mark_of(pm_load_relaxed(word)) == GC_CANDIDATE)
-        traverse(object, subtract_one, arg);
+        pm_gc_traverse(object, subtract_one, arg);
 }
 
-static void subtract_all(struct pass *pass)
+static void subtract_all(struct pm_gc_pass *pass)
 {
     each_taken(pass->search, subtract, pass);
-    each_registered(pass, subtract);
-    for (unsigned i = 0; i < AHEAD; i++) {
+    pm_gc_each_registered(pass, subtract);
+    for (unsigned i = 0; i < PM_GC_AHEAD; i++) {
         if (pass->ahead[i].word != NULL)
             account(&pass->ahead[i]);
         pass->ahead[i].word = NULL;
     }
-}
-
-/* ---- reach ---- */
-
-/* What has references left is met by the walk, or was. */
-static void note_reached(const struct seen *seen, struct pass *pass)
-{
-    if (pm_load_relaxed(seen->word) != GC_CANDIDATE)
-        return;
-    bool ahead = (uintptr_t)seen->object > pass->place &&
-                 (pm_gc_flags_of(seen->object) & PM_OBJECT_REGISTERED) == 0;
-    if (!ahead && depth < STACK) {
-        pm_store_relaxed(seen->word, pass->reached);
-        stack[depth++] = seen->object;
-        return;
-    }
-    pm_store_relaxed(seen->word, GC_PENDING);
-    pass->left |= !ahead;
-}
-
-static int reach_one(struct pm_object *object, void *arg)
-{
-    struct pass *pass = arg;
-    _Atomic uint32_t *word = pm_gc_word_of(object);
-    if (word == NULL)
-        return 0;
-    struct seen seen = see_ahead(object, word, pass);
-    if (seen.word != NULL)
-        note_reached(&seen, pass);
-    return 0;
-}
-
-/* Those next on the stack are fetched while others are traversed. */
-static void follow_stack(struct pass *pass)
-{
-    struct pm_object *ahead[STACK_AHEAD] = {NULL};
-    unsigned turn = 0, empty = 0;
-    while (empty < STACK_AHEAD) {
-        struct pm_object **place = &ahead[turn++ % STACK_AHEAD], *object = *place;
-        *place = depth > 0 ? stack[--depth] : NULL;
-        if (*place != NULL)
-            __builtin_prefetch(*place);
-        if (object != NULL)
-            traverse(object, reach_one, pass);
-        empty = object == NULL && *place == NULL ? empty + 1 : 0;
-    }
-}
-
-PM_INLINE void reach(struct pm_object *object, _Atomic uint32_t *word, void *arg)
-{
-    struct pass *pass = arg;
-    uint32_t value = pm_load_relaxed(word);
-    enum pm_gc_mark mark = pm_gc_mark_of(value);
-    if (mark != GC_PENDING && (mark != GC_CANDIDATE || value < GC_COUNT_ONE))
-        return;
-    pm_store_relaxed(word, pass->reached);
-    if ((pm_gc_flags_of(object) & PM_OBJECT_REGISTERED) == 0)
-        pass->place = (uintptr_t)object;
-    traverse(object, reach_one, pass);
-    if (depth > 0)
-        follow_stack(pass);
-}
-
-/* All units are behind. */
-static void reach_what_was_seen(struct pass *pass)
-{
-    pass->place = UINTPTR_MAX;
-    do {
-        follow_stack(pass);
-        for (unsigned i = 0; i < AHEAD; i++) {
-            struct seen seen = pass->ahead[i];
-            pass->ahead[i].word = NULL;
-            if (seen.word != NULL)
-                note_reached(&seen, pass);
-        }
-    } while (depth > 0);
-}
-
-/* The register comes first: all units are ahead, and large objects lead to many others. */
-static void reach_all(struct pass *pass)
-{
-    do {
-        pass->left = false;
-        pass->place = 0;
-        each_registered(pass, reach);
-        each_taken(pass->search, reach, pass);
-        reach_what_was_seen(pass);
-    } while (pass->left);
 }
 
 /* ---- settle ---- */
@@ -316,7 +184,7 @@ static void become_older(struct pm_object *object, const struct pm_gc_search *se
 {
     unsigned generation = next_generation(search);
     size_t unit = pm_gc_unit_of(pm_gc_offset(object));
-    pm_gc_set_generation(object, generation);
+    pm_gc_set_generation_in_pool(object, generation);
     if (generation == GC_MIDDLE && !pm_gc_has_mark(unit, GC_HAS_MIDDLE))
         pm_gc_set_mark(unit, GC_HAS_MIDDLE);
 }
@@ -348,7 +216,7 @@ static void settle_registered(struct pm_object *object, struct pm_gc_node *node,
 
 void pm_gc_find_trash(struct pm_gc_search *search)
 {
-    struct pass pass = {.search = search, .reached = GC_REACHED};
+    struct pm_gc_pass pass = {.search = search, .reached = GC_REACHED};
     pm_gc_look_begin();
     pm_gc_pools_walk(take_pool, search);
     pm_gc_register_each(take_registered, search);
@@ -356,7 +224,7 @@ void pm_gc_find_trash(struct pm_gc_search *search)
         return;
     pm_deferred_each(add_frame, NULL);
     subtract_all(&pass);
-    reach_all(&pass);
+    pm_gc_reach(&pass);
     each_taken(search, settle_in_unit, search);
     pm_gc_register_each(settle_registered, search);
 }
@@ -387,12 +255,12 @@ static void count_trash(struct pm_object *object, _Atomic uint32_t *word, void *
 
 void pm_gc_find_resurrected(struct pm_gc_search *search)
 {
-    struct pass pass = {.search = search, .reached = GC_RESURRECTED};
+    struct pm_gc_pass pass = {.search = search, .reached = GC_RESURRECTED};
     pm_gc_look_begin();
     pm_gc_each_marked(search, GC_CANDIDATE, take_again, NULL);
     pm_deferred_each(add_frame, NULL);
     subtract_all(&pass);
-    reach_all(&pass);
+    pm_gc_reach(&pass);
     pm_gc_each_marked(search, GC_RESURRECTED, grow_older, search);
     search->trash = 0;
     pm_gc_each_marked(search, GC_CANDIDATE, count_trash, &search->trash);

@@ -5,6 +5,7 @@
  *   gc_table.c      memory beside the gc pools: generations, transient words, marks of units
  *   gc_register.c   objects that lie elsewhere
  *   gc_find.c       which objects are trash: counts less what refers to them from inside
+ *   gc_reach.c      and what is reached from those that have some left
  *   gc_words.c      walks over what it found
  *   gc_visit.c      what a traverse visits, looked over
  *   gc_untrack.c    survivors that need not be looked at again
@@ -58,10 +59,13 @@ enum { GC_YOUNG, GC_MIDDLE, GC_OLD, GC_FROZEN };
 
 /* ---- beside the gc pools ---- */
 
-#define GC_GRANULE_SHIFT 4    /* objects begin at multiples of it */
+#define GC_GRANULE_SHIFT 3    /* objects begin at multiples of it */
+#define GC_BLOCK_SHIFT 4      /* and no block is smaller */
 #define GC_GENERATION_SHIFT 5 /* and each in another one of these: see PM_GC_OBJECT_MIN */
 #define GC_UNIT_SHIFT PM_UNIT_SHIFT
 _Static_assert(PM_GC_OBJECT_MIN == 1 << GC_GENERATION_SHIFT, "objects share no bits");
+
+#define GC_RECIPROCAL_SHIFT 20
 
 /* Marks of a unit. */
 #define GC_HAS_YOUNG 1u  /* objects of it may be GC_YOUNG */
@@ -71,11 +75,12 @@ _Static_assert(PM_GC_OBJECT_MIN == 1 << GC_GENERATION_SHIFT, "objects share no b
 
 /*
  * A unit, which is one pool, as a collection found its blocks. Its words lie one after another:
- * that of a block is found by a multiplication instead of a division.
+ * that of a block is found by a multiplication instead of a division, which is exact for all
+ * granules of a unit and all steps.
  */
 struct pm_gc_unit {
     uint32_t words_at;       /* the first one */
-    uint32_t reciprocal;     /* of step, times 2^16, rounded up */
+    uint32_t reciprocal;     /* of step, times 2^GC_RECIPROCAL_SHIFT, rounded up */
     _Atomic uint16_t blocks; /* that have words; 0: it takes no part */
     uint16_t looked;         /* blocks, for those who look at them meanwhile (gc_look.c) */
     uint8_t first, step;     /* where block 0 begins, and how far they are apart, in granules */
@@ -203,7 +208,7 @@ static inline _Atomic uint32_t *pm_gc_word_in_pool(size_t offset)
     const struct pm_gc_unit *unit = &pm_gc_table.units[pm_gc_unit_of(offset)];
     uint32_t granule = (uint32_t)(offset >> GC_GRANULE_SHIFT) % (PM_UNIT_BYTES >> GC_GRANULE_SHIFT);
     granule -= unit->first;
-    uint32_t index = granule * unit->reciprocal >> 16;
+    uint32_t index = granule * unit->reciprocal >> GC_RECIPROCAL_SHIFT;
     /* Relaxed: set when stopped; taken back when nobody asks. */
     if (index >= pm_load_relaxed(&unit->blocks) || index * unit->step != granule ||
         offset % (1u << GC_GRANULE_SHIFT) != 0)
@@ -238,17 +243,23 @@ static inline uint32_t pm_gc_take_word(const struct pm_object *object)
     return value;
 }
 
-/* Where the generation of an object is, and by how much it is shifted there. Stopped, if it is in
- * the register. */
-static inline _Atomic uint8_t *pm_gc_generation_at(const struct pm_object *object, unsigned *shift)
+/* Where the generation of an object is, and by how much it is shifted there. The header of what
+ * lies in a gc pool is not looked at. */
+static inline _Atomic uint8_t *pm_gc_generation_in_pool(const struct pm_object *object,
+                                                        unsigned *shift)
 {
-    if (__builtin_expect((pm_gc_flags_of(object) & PM_OBJECT_REGISTERED) != 0, 0)) {
-        *shift = 0;
-        return &pm_gc_register_find(object)->generation;
-    }
     size_t number = pm_gc_offset(object) >> GC_GENERATION_SHIFT;
     *shift = number % 4 * 2;
     return &pm_gc_table.generations[number / 4];
+}
+
+/* Stopped, if it is in the register. */
+static inline _Atomic uint8_t *pm_gc_generation_at(const struct pm_object *object, unsigned *shift)
+{
+    if (__builtin_expect((pm_gc_flags_of(object) & PM_OBJECT_REGISTERED) == 0, 1))
+        return pm_gc_generation_in_pool(object, shift);
+    *shift = 0;
+    return &pm_gc_register_find(object)->generation;
 }
 
 static inline unsigned pm_gc_generation_of(const struct pm_object *object)
@@ -267,15 +278,28 @@ static inline void pm_gc_note_again(const struct pm_object *object)
         pm_gc_set_mark(pm_gc_unit_of(pm_gc_offset(object)), marks[pm_gc_generation_of(object)]);
 }
 
+static inline void pm_gc_put_generation(_Atomic uint8_t *at, unsigned shift, unsigned generation)
+{
+    uint8_t before = pm_load_relaxed(at);
+    uint8_t after = (uint8_t)((before & ~(3u << shift)) | generation << shift);
+    if (after != before)
+        pm_store_relaxed(at, after);
+}
+
 /* Stopped. */
 static inline void pm_gc_set_generation(struct pm_object *object, unsigned generation)
 {
     unsigned shift;
     _Atomic uint8_t *at = pm_gc_generation_at(object, &shift);
-    uint8_t before = pm_load_relaxed(at);
-    uint8_t after = (uint8_t)((before & ~(3u << shift)) | generation << shift);
-    if (after != before)
-        pm_store_relaxed(at, after);
+    pm_gc_put_generation(at, shift, generation);
+}
+
+/* The same of an object that is known to lie in a gc pool. */
+static inline void pm_gc_set_generation_in_pool(struct pm_object *object, unsigned generation)
+{
+    unsigned shift;
+    _Atomic uint8_t *at = pm_gc_generation_in_pool(object, &shift);
+    pm_gc_put_generation(at, shift, generation);
 }
 
 /* The header is that of a live object: not of a free block, nor of one that is dead and about to be

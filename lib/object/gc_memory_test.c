@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the collector has for itself between collections: at most a bit for 8 bytes of gc pools. */
+/* What the collector has for itself between collections: at most a bit for 8 bytes of gc pools; and
+ * how it finds in it what it knows of a block. */
 #include "object/gc_testing.h"
 
 #include <setjmp.h>
@@ -38,7 +39,7 @@ static size_t resident_tables(void)
     const struct pm_gc_table *table = &pm_gc_table;
     size_t units = table->bytes >> GC_UNIT_SHIFT;
     return resident_bytes_of(table->words,
-                             (table->bytes >> GC_GRANULE_SHIFT) * sizeof *table->words) +
+                             (table->bytes >> GC_BLOCK_SHIFT) * sizeof *table->words) +
            resident_bytes_of(table->generations, table->bytes >> GC_GENERATION_SHIFT >> 2) +
            resident_bytes_of(table->units, units * sizeof *table->units) +
            resident_bytes_of(table->marks, units);
@@ -68,9 +69,40 @@ static void tables_take_a_bit_for_8_bytes_of_pools(void **state)
     assert_int_equal(node_collect(), OBJECTS);
 }
 
+/* Of a pool that is not there: of each offset in its unit it is known what is to be found. */
+static void find_words_of(const struct pm_gc_pool *pool)
+{
+    size_t start = (size_t)(pool->first - pm_gc_table.base), unit = pm_gc_table_note_pool(pool);
+    pm_store_relaxed(&pm_gc_table.units[unit].blocks, (uint16_t)pool->blocks);
+    for (size_t at = unit << GC_UNIT_SHIFT; at < (unit + 1) << GC_UNIT_SHIFT; at += 4) {
+        size_t index = (at - start) / pool->block_bytes;
+        bool is_block =
+            at >= start && index < pool->blocks && (at - start) % pool->block_bytes == 0;
+        require(pm_gc_word_in_pool(at) == (is_block ? &pm_gc_table.words[index] : NULL));
+    }
+    pm_store_relaxed(&pm_gc_table.units[unit].blocks, 0);
+}
+
+static void the_word_of_a_block_is_found_and_of_nothing_else(void **state)
+{
+    (void)state;
+    if (pm_gc_table.bytes == 0)
+        skip();
+    char *unit = pm_gc_table.base + pm_gc_table.bytes - PM_UNIT_BYTES; /* not in use */
+    for (uint32_t bytes = 16; bytes <= PM_GC_BYTES_MAX; bytes += 8)
+        for (uint32_t first = 0; first <= 64; first += 16) {
+            uint32_t capacity = ((uint32_t)PM_UNIT_BYTES - first) / bytes;
+            find_words_of(&(struct pm_gc_pool){unit + first, bytes, capacity});
+            find_words_of(&(struct pm_gc_pool){unit + first, bytes, capacity / 2});
+        }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(tables_take_a_bit_for_8_bytes_of_pools)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(tables_take_a_bit_for_8_bytes_of_pools),
+        cmocka_unit_test(the_word_of_a_block_is_found_and_of_nothing_else),
+    };
     require(pm_object_thread_attach());
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     pm_object_thread_detach();

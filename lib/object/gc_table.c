@@ -30,9 +30,9 @@ static char *part(char **from, size_t bytes)
 /* With `from` NULL: only how much there is. */
 static size_t lay_out(char *from, size_t bytes, struct pm_gc_table *table)
 {
-    size_t granules = bytes >> GC_GRANULE_SHIFT, units = bytes >> GC_UNIT_SHIFT;
+    size_t blocks = bytes >> GC_BLOCK_SHIFT, units = bytes >> GC_UNIT_SHIFT;
     char *end = from;
-    table->words = (_Atomic uint32_t *)(void *)part(&end, granules * sizeof *table->words);
+    table->words = (_Atomic uint32_t *)(void *)part(&end, blocks * sizeof *table->words);
     table->generations = (_Atomic uint8_t *)part(&end, bytes >> GC_GENERATION_SHIFT >> 2);
     table->units = (struct pm_gc_unit *)(void *)part(&end, units * sizeof *table->units);
     table->marks = (_Atomic uint8_t *)part(&end, units);
@@ -67,7 +67,7 @@ size_t pm_gc_table_note_pool(const struct pm_gc_pool *pool)
     struct pm_gc_unit *unit = &pm_gc_table.units[number];
     unit->first = (uint8_t)(offset % PM_UNIT_BYTES >> GC_GRANULE_SHIFT);
     unit->step = (uint8_t)(pool->block_bytes >> GC_GRANULE_SHIFT);
-    unit->reciprocal = ((1u << 16) + unit->step - 1) / unit->step;
+    unit->reciprocal = ((1u << GC_RECIPROCAL_SHIFT) + unit->step - 1) / unit->step;
     pm_object_assert(pm_gc_unit_of(offset + (size_t)pool->blocks * pool->block_bytes - 1) ==
                      number);
     return number;

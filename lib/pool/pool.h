@@ -306,11 +306,12 @@ bool pm_pool_check(const struct pm_pool *pool);
 #define PM_WORD_HEAD_SHIFT 2
 #define PM_WORD_COUNT_SHIFT 18
 #define PM_WORD_FIELD 0xffffu
+#define PM_PLACE_BYTES 8 /* blocks begin at multiples of it: those of gc pools, too */
 
 PM_INLINE uint64_t pm_word_make(enum pm_state state, const char *base, const void *head,
                                 unsigned count)
 {
-    uint64_t place = head ? (uint64_t)((const char *)head - base) / PM_GRANULE_BYTES + 1 : 0;
+    uint64_t place = head ? (uint64_t)((const char *)head - base) / PM_PLACE_BYTES + 1 : 0;
     return state | place << PM_WORD_HEAD_SHIFT | (uint64_t)count << PM_WORD_COUNT_SHIFT;
 }
 
@@ -322,7 +323,7 @@ PM_INLINE enum pm_state pm_word_state(uint64_t word)
 PM_INLINE void *pm_word_head(uint64_t word, char *base)
 {
     uint64_t place = word >> PM_WORD_HEAD_SHIFT & PM_WORD_FIELD;
-    return place ? base + (place - 1) * PM_GRANULE_BYTES : NULL;
+    return place ? base + (place - 1) * PM_PLACE_BYTES : NULL;
 }
 
 PM_INLINE unsigned pm_word_count(uint64_t word)
@@ -349,7 +350,7 @@ PM_INLINE bool pm_remote_push_simple(struct pm_remote *remote, char *base, void 
             return false;
         next -= (uint64_t)1 << PM_WORD_COUNT_SHIFT;
     }
-    next |= ((uint64_t)((char *)block - base) / PM_GRANULE_BYTES + 1) << PM_WORD_HEAD_SHIFT;
+    next |= ((uint64_t)((char *)block - base) / PM_PLACE_BYTES + 1) << PM_WORD_HEAD_SHIFT;
     pm_block_set_next(block, pm_word_head(word, base));
     return pm_cas_acq_rel(&remote->word, &word, next);
 }

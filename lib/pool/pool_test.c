@@ -45,7 +45,7 @@ ISOLATED(every_block_of_the_pool_is_carved_once_inside_it_and_apart_from_the_oth
             char *block = blocks[i];
             require(block >= pool->base + pool->first && block + pool->block_bytes <= end);
             require(i == 0 || block == (char *)blocks[i - 1] + pool->block_bytes);
-            require((uintptr_t)block % PM_GRANULE_BYTES == 0);
+            require((uintptr_t)block % (pm_class_is_gc(class) ? 8 : PM_GRANULE_BYTES) == 0);
         }
         require(test_place(end - 1).unit == test_place(pool->base).unit);
     }

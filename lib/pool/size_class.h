@@ -6,10 +6,15 @@
  * by its class alone (docs/decisions/021-gc-pools-are-classes.md). Pure functions.
  *
  *   class             0  1  2  3 ... 62  63  64 ... 119         granule 16: the even ones are gc's
- *   its block size   16 16 32 32 ... 512 512 576 ...
+ *   its block size   16 16 24 32 ... 512 512 576 ...
  *
  *   class             0  1  2  3 ... 63  64 ... 95  96 97 ...   granule 8: gc's are behind all
- *   its block size    8 16 24 32 ... 512 576 ...    16 32 ...
+ *   its block size    8 16 24 32 ... 512 576 ...    16 24 ...
+ *
+ * There is room for 32 classes of gc pools: 8-byte steps from 16 to 80, where most objects are and
+ * the most would be lost, then 16-byte steps to 384, then 32-byte steps. So a size that is a
+ * multiple of 16 has blocks on multiples of 16
+ * (docs/decisions/032-gc-blocks-in-steps-of-8-bytes.md).
  */
 #ifndef PM_POOL_SIZE_CLASS_H
 #define PM_POOL_SIZE_CLASS_H
@@ -36,6 +41,9 @@ PM_INLINE unsigned pm_class_of(size_t n)
     return n > PM_SMALL_MAX ? pm_class_medium(n) : pm_class_small(n + (n == 0));
 }
 
+#define PM_GC_FINE_MAX 80
+#define PM_GC_MIDDLE_MAX 384
+
 /* Of pools of kind gc. */
 PM_INLINE bool pm_class_is_gc(unsigned class)
 {
@@ -44,19 +52,33 @@ PM_INLINE bool pm_class_is_gc(unsigned class)
     return class >= PM_PLAIN_CLASSES;
 }
 
-/* The smallest of these that holds n bytes, n = 1..PM_SMALL_MAX. */
+/* The smallest of these that holds n bytes, n = 9..PM_SMALL_MAX. */
 PM_INLINE unsigned pm_class_gc(size_t n)
 {
-    unsigned step = (unsigned)((n - 1) >> PM_GC_STEP_SHIFT);
-    return PM_GC_AMID ? step * 2 : PM_PLAIN_CLASSES + step;
+    size_t words = (n + 7) / 8, number;
+    if (words <= PM_GC_FINE_MAX / 8)
+        number = words - 2;
+    else if (words <= PM_GC_MIDDLE_MAX / 8)
+        number = (words + 1) / 2 + 3;
+    else
+        number = (words + 3) / 4 + 15;
+    return (unsigned)(PM_GC_AMID ? number * 2 : PM_PLAIN_CLASSES + number);
+}
+
+static inline uint32_t pm_class_gc_bytes(unsigned class)
+{
+    unsigned number = PM_GC_AMID ? class / 2 : class - PM_PLAIN_CLASSES;
+    if (number <= (PM_GC_FINE_MAX - 16) / 8)
+        return 16 + number * 8;
+    return number < PM_GC_MIDDLE_MAX / 16 + 4 ? (number - 3) * 16 : (number - 15) * 32;
 }
 
 static inline uint32_t pm_class_bytes(unsigned class)
 {
-    if (class < PM_SMALL_CLASSES)
-        return ((class | PM_GC_AMID) + 1) * 8;
     if (pm_class_is_gc(class))
-        return (class - PM_PLAIN_CLASSES + 1) << PM_GC_STEP_SHIFT;
+        return pm_class_gc_bytes(class);
+    if (class < PM_SMALL_CLASSES)
+        return (class + 1) * 8;
     unsigned step = class - PM_SMALL_CLASSES;
     return (8 + step % 8 + 1) << (step / 8 + 6);
 }

@@ -28,17 +28,31 @@ static void class_sizes_ascend_in_8_byte_steps_and_then_8_steps_per_doubling(voi
     assert_int_equal(pm_class_bytes(PM_PLAIN_CLASSES - 1), PM_BLOCK_MAX);
 }
 
-static void the_kinds_share_no_class_and_gc_has_one_for_each_16_bytes(void **state)
+static void gc_has_steps_of_8_bytes_then_16_then_32_and_keeps_alignment(void **state)
 {
-    unsigned of_gc = 0, of_malloc = 0;
     (void)state;
-    for (size_t n = 1; n <= PM_SMALL_MAX; n++) {
+    for (size_t n = 9; n <= PM_SMALL_MAX; n++) {
+        size_t step = n <= 80 ? 8 : n <= 384 ? 16 : 32;
+        unsigned class = pm_class_gc(n);
+        assert_int_equal(pm_class_bytes(class), (n + step - 1) / step * step);
+        assert_int_equal(pm_class_first(class) % 16, 0);
+        if (n % 16 == 0)
+            assert_int_equal(pm_class_bytes(class) % 16, 0);
+    }
+}
+
+static void the_kinds_share_no_class_and_none_is_without_a_use(void **state)
+{
+    unsigned of_gc = 0, of_malloc = 0, last = PM_CLASSES, used = 0;
+    (void)state;
+    for (size_t n = 9; n <= PM_SMALL_MAX; n++) {
         unsigned class = pm_class_gc(n);
         assert_true(class < PM_CLASSES && pm_class_is_gc(class));
-        assert_int_equal(pm_class_bytes(class), (n + 15) / 16 * 16);
-        assert_int_equal(pm_class_first(class) % 16, 0);
         assert_false(pm_class_is_gc(pm_class_of(n)));
+        used += class != last;
+        last = class;
     }
+    assert_int_equal(used, PM_GC_CLASSES);
     for (unsigned class = 0; class < PM_CLASSES; class ++) {
         of_gc += pm_class_is_gc(class);
         of_malloc += is_mallocs(class);
@@ -161,7 +175,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(class_sizes_ascend_in_8_byte_steps_and_then_8_steps_per_doubling),
-        cmocka_unit_test(the_kinds_share_no_class_and_gc_has_one_for_each_16_bytes),
+        cmocka_unit_test(gc_has_steps_of_8_bytes_then_16_then_32_and_keeps_alignment),
+        cmocka_unit_test(the_kinds_share_no_class_and_none_is_without_a_use),
         cmocka_unit_test(every_size_gets_the_smallest_used_class_that_holds_it),
         cmocka_unit_test(above_the_small_limit_at_most_an_eighth_is_wasted),
         cmocka_unit_test(pools_hold_the_blocks_that_fit_their_units),

@@ -42,20 +42,25 @@ static void add_class(struct pm_stats_page_class *row, const struct pm_figures *
 
 /* Pools of kind gc are counted with those whose blocks are as large: a row has no place for a kind.
  */
+static void fill_row(const struct pm_figures *f, uint32_t bytes)
+{
+    struct pm_stats_page_class *row = &draft.class_rows[draft.classes];
+    unsigned class = pm_class_of(bytes);
+    *row = (struct pm_stats_page_class){.block_bytes = bytes};
+    if (pm_class_bytes(class) == bytes)
+        add_class(row, f, class);
+    if (bytes > 8 && bytes <= PM_SMALL_MAX && pm_class_bytes(pm_class_gc(bytes)) == bytes)
+        add_class(row, f, pm_class_gc(bytes));
+    draft.classes += row->pools != 0;
+}
+
 static void fill_classes(const struct pm_figures *f)
 {
     draft.classes = 0;
-    for (unsigned class = 0; class < PM_CLASSES; class ++) {
-        struct pm_stats_page_class *row = &draft.class_rows[draft.classes];
-        uint32_t bytes = pm_class_bytes(class);
-        if (pm_class_is_gc(class))
-            continue;
-        *row = (struct pm_stats_page_class){.block_bytes = bytes};
-        add_class(row, f, class);
-        if (bytes <= PM_SMALL_MAX && bytes % (1u << PM_GC_STEP_SHIFT) == 0)
-            add_class(row, f, pm_class_gc(bytes));
-        draft.classes += row->pools != 0;
-    }
+    for (uint32_t bytes = 8; bytes <= PM_SMALL_MAX; bytes += 8)
+        fill_row(f, bytes);
+    for (unsigned class = PM_SMALL_CLASSES; class < PM_PLAIN_CLASSES; class ++)
+        fill_row(f, pm_class_bytes(class));
 }
 
 static void fill_threads(const struct pm_threads_figures *threads)

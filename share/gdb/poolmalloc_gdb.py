@@ -15,7 +15,8 @@ import struct
 import gdb
 
 # lib/base/config.h, lib/arena/window.h
-DIRECT_MAX, SMALL_MAX, SMALL_CLASSES, ARENA_UNITS = 1024, 512, 64, 64
+DIRECT_MAX, SMALL_CLASSES, GC_CLASSES, ARENA_UNITS = 1024, 64, 32, 64
+PLACE_BYTES = 8  # of the places in remote words
 ADDRESS_BITS = 56
 VOID, SPAN, USER, FLOATING = 0, 1, 2, 3  # routes without a thread heap, in lines
 FREE_STATE, OWNED_STATE, FLOATING_STATE, PUBLISHED_STATE = range(4)
@@ -68,7 +69,7 @@ class Build:
         self.batch_slots = range_of(heap, "batch")
         self.granule = DIRECT_MAX // (range_of(heap, "direct") - 1)
         # Of gc classes: amid those of malloc, or behind them.
-        self.plain_classes = self.classes - (0 if self.granule == 16 else SMALL_MAX // 16)
+        self.plain_classes = self.classes - (0 if self.granule == 16 else GC_CLASSES)
         self.unit_shift = (self.plain_classes - SMALL_CLASSES) // 8 + 9 - 1
         self.unit = 1 << self.unit_shift
         self.arena_bytes = self.unit * ARENA_UNITS
@@ -82,10 +83,13 @@ class Build:
         return number >= self.plain_classes
 
     def class_bytes(self, number):
+        if self.class_is_gc(number):
+            number = number // 2 if self.granule == 16 else number - self.plain_classes
+            if number <= 8:
+                return 16 + number * 8
+            return (number - 3) * 16 if number < 28 else (number - 15) * 32
         if number < SMALL_CLASSES:
-            return ((number | (self.granule == 16)) + 1) * 8
-        if number >= self.plain_classes:
-            return (number - self.plain_classes + 1) * 16
+            return (number + 1) * 8
         step = number - SMALL_CLASSES
         return (8 + step % 8 + 1) << (step // 8 + 6)
 
@@ -164,7 +168,7 @@ class Pool:
         self.line_class = build.pool.get(window.lines, line, "class")
         self.line_base = build.pool.get(window.lines, line, "base")
         head = self.word >> 2 & 0xffff
-        self.remote_head = self.base + (head - 1) * build.granule if head else 0
+        self.remote_head = self.base + (head - 1) * PLACE_BYTES if head else 0
         self.lists = None
 
     def index(self, address):
