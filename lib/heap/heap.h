@@ -5,7 +5,8 @@
  *
  * A thread starts with the sentinel heap `pm_heap_none`, whose pools are all empty, so that the
  * fast paths need no test for a missing heap. Its first slow calls are served by the one shared,
- * locked cold heap: many threads allocate a few blocks and sleep. Then it gets a heap of its own.
+ * locked cold heap: many threads allocate a few blocks and sleep. Then it gets a heap of its own;
+ * but for the first heap, the cold one serves the first few blocks of each class even then.
  * When the thread exits, its heap dissolves and the thread gets the sentinel `pm_heap_dead`: from
  * then on the cold heap serves it again, and nothing is initialised any more.
  *
@@ -48,6 +49,7 @@ struct pm_heap {
     _Atomic uint64_t kept_bytes;          /* in `kept` */
     unsigned kept_last;                   /* slot that was filled last */
     unsigned slow_calls;                  /* since the start; for looking at the clock */
+    uint8_t asked[PM_CLASSES];            /* blocks of the class that the cold heap served */
     unsigned gc_pause; /* so many times no gc pool is looked for: memory was outside the window */
     /* Statistics: written by the owner, read by anybody. */
     _Atomic uint64_t mallocs, frees, remote_frees, remote_batches, refills, adopted;

@@ -69,10 +69,12 @@ ISOLATED(what_a_sleeping_thread_keeps_is_purged_by_another)
 
 ISOLATED(what_a_sleeping_thread_keeps_is_taken_before_a_new_arena_is_mapped)
 {
-    struct sleeper sleepers[8] = {0}; /* too little of one is not worth it */
+    /* Too little of one is not worth it; what one more keeps would need a third arena. */
+    enum { SLEEPERS = 7 };
+    struct sleeper sleepers[SLEEPERS] = {0};
     struct pm_run run;
     test_heap_start(WINDOW_ARENAS);
-    for (int i = 0; i < 8; i++)
+    for (int i = 0; i < SLEEPERS; i++)
         start_sleeper(&sleepers[i]);
     require(test_heap_stats().kept_bytes >= PM_ARENA_BYTES);
     uint64_t arenas = test_arena_stats().arenas;
@@ -80,7 +82,7 @@ ISOLATED(what_a_sleeping_thread_keeps_is_taken_before_a_new_arena_is_mapped)
         require(test_arena_stats().arenas == arenas);
         require(pm_arena_take_run(1, &run));
     }
-    for (int i = 0; i < 8; i++)
+    for (int i = 0; i < SLEEPERS; i++)
         end_sleeper(&sleepers[i]);
 }
 

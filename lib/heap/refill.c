@@ -191,12 +191,17 @@ static void *renew_current(struct pm_heap *heap, struct pm_pool *pool, bool *zer
     }
 }
 
-void *pm_heap_refill(struct pm_heap *heap, unsigned class, bool *zero)
+void pm_heap_tend(struct pm_heap *heap)
 {
     pm_count_owner(&heap->refills, 1);
     pm_heap_tick(heap);
     pm_heap_flush(heap);
     poll_next(heap);
+}
+
+void *pm_heap_refill(struct pm_heap *heap, unsigned class, bool *zero)
+{
+    pm_heap_tend(heap);
     struct pm_pool *pool = heap->current[class];
     if (pool != &pm_pool_none) {
         void *block = renew_current(heap, pool, zero);

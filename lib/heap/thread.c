@@ -9,6 +9,7 @@
 #include "os/pages.h"
 
 #include <pthread.h>
+#include <string.h>
 
 struct pm_pool pm_pool_none;
 
@@ -269,6 +270,7 @@ void pm_heap_dissolve(struct pm_heap *heap)
             dissolve_class(heap, word * 64 + (unsigned)__builtin_ctzll(used));
         heap->used_classes[word] = 0;
     }
+    memset(heap->asked, 0, sizeof heap->asked);
     pm_heap_give_kept(heap);
 }
 
