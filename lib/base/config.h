@@ -102,6 +102,10 @@
 #define PM_ADOPT_PART 8
 #define PM_ADOPT_BLOCKS 8
 
+/* So many units of a class a heap adopts that are parked, where others may need them too; one pool
+ * in any case. docs/decisions/030-parked-pools-are-bounded-beside-others.md. */
+#define PM_PARKED_UNITS 8
+
 /* A thread gets a heap of its own after so many slow calls; the cold heap serves these. */
 #define PM_CALLS_BEFORE_HEAP 32
 

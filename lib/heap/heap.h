@@ -40,9 +40,10 @@ struct pm_heap {
     uint32_t batch_slots; /* a bit for each slot that has a batch */
     /* The slow paths. */
     struct pm_link parked[PM_CLASSES];
-    uint64_t used_classes[2];   /* that ever had a current or parked pool */
-    uint64_t parked_classes[2]; /* that have parked pools */
-    unsigned poll_class;        /* whose parked pools are looked at next */
+    uint64_t used_classes[2];          /* that ever had a current or parked pool */
+    uint64_t parked_classes[2];        /* that have parked pools */
+    uint32_t parked_units[PM_CLASSES]; /* of all parked pools of the class */
+    unsigned poll_class;               /* whose parked pools are looked at next */
     /* What nobody uses: any thread may take it (see kept.c). */
     _Atomic uint64_t kept[PM_KEPT_SLOTS]; /* empty pools */
     _Atomic uint64_t stash;               /* units of one group, not yet cut */

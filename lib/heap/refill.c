@@ -62,6 +62,7 @@ void pm_heap_park(struct pm_heap *heap, struct pm_pool *pool)
     pool->place = PM_PLACE_PARKED;
     pm_assert(pm_pool_check(pool));
     pm_list_push(&heap->parked[pool->class], &pool->link);
+    heap->parked_units[pool->class] += pool->units;
     heap->used_classes[pool->class / 64] |= (uint64_t)1 << pool->class % 64;
     heap->parked_classes[pool->class / 64] |= (uint64_t)1 << pool->class % 64;
 }
@@ -69,6 +70,7 @@ void pm_heap_park(struct pm_heap *heap, struct pm_pool *pool)
 void pm_heap_unpark(struct pm_heap *heap, struct pm_pool *pool)
 {
     pm_list_remove(&pool->link);
+    heap->parked_units[pool->class] -= pool->units;
     pool->place = PM_PLACE_NONE;
     if (pm_list_empty(&heap->parked[pool->class]))
         heap->parked_classes[pool->class / 64] &= ~((uint64_t)1 << pool->class % 64);
