@@ -102,8 +102,18 @@
 #define PM_ADOPT_PART 8
 #define PM_ADOPT_BLOCKS 8
 
+/* So many units of a class a heap adopts that are parked, where others may need them too; one pool
+ * in any case. docs/decisions/030-parked-pools-are-bounded-beside-others.md. */
+#define PM_PARKED_UNITS 8
+
 /* A thread gets a heap of its own after so many slow calls; the cold heap serves these. */
 #define PM_CALLS_BEFORE_HEAP 32
+
+/* And a pool of a class after so many blocks of it, one for each PM_CALLS_BLOCK_BYTES of their size
+ * within bounds; the cold heap serves these. docs/decisions/029-rare-classes-are-shared.md. */
+#define PM_CALLS_BLOCK_BYTES 256
+#define PM_CALLS_BEFORE_POOL_MIN 4
+#define PM_CALLS_BEFORE_POOL_MAX 32
 
 /* Blocks from this size on are moved by the page tables when realloc cannot change them in place.
  */
@@ -196,6 +206,7 @@ _Static_assert(PM_CLASSES <= 128, "heaps keep two words of used classes");
 _Static_assert(PM_POOL_UNITS_MAX < 64, "a route keeps the distance to the head in 6 bits");
 _Static_assert(((PM_POOL_UNITS_MAX << PM_UNIT_SHIFT) - 16) / 8 < 65535,
                "a remote word keeps a block's place in 16 bits");
+_Static_assert(PM_CALLS_BEFORE_POOL_MAX <= UINT8_MAX, "a heap counts them in bytes");
 _Static_assert(PM_UNIT_BYTES / 8 < 65535 / 2, "block counts fit 16 bits");
 
 #endif

@@ -40,23 +40,39 @@ static PM_COLD void *alloc_cold(unsigned class, bool *zero)
     return block;
 }
 
+/* Whether the heap gets no pool of the class yet: the cold heap serves what few threads ask for, so
+ * that not each of them has a pool of it. The first heap may be that of the only thread. */
+PM_INLINE bool is_rare(struct pm_heap *heap, unsigned class)
+{
+    if (pm_likely(heap->current[class] != &pm_pool_none))
+        return false;
+    if (heap->next == NULL || heap->asked[class] >= pm_class_calls_before_pool(class))
+        return false;
+    heap->asked[class]++;
+    return true;
+}
+
 static void *alloc_class_slow(unsigned class, bool *zero)
 {
-    void *block;
+    void *block = NULL;
     pm_count_event(PM_EVENT_SLOW_PATH);
     if (pm_unlikely(pm_hook_depth != 0)) /* we are in the middle of something */
         return out_of_memory();
     struct pm_heap *heap = pm_heap_self;
     if (pm_unlikely(!heap->real)) /* the common case spares the call */
         heap = pm_heap_get();
+    bool rare = heap != NULL && is_rare(heap, class);
     if (pm_likely(heap != NULL)) {
         pm_heap_enter(heap);
-        block = pm_unlikely(pm_sampling_on()) ? pm_sample_refill(heap, class, zero)
-                                              : pm_heap_refill(heap, class, zero);
+        if (pm_unlikely(rare))
+            pm_heap_tend(heap);
+        else
+            block = pm_unlikely(pm_sampling_on()) ? pm_sample_refill(heap, class, zero)
+                                                  : pm_heap_refill(heap, class, zero);
         pm_heap_leave(heap);
-    } else {
-        block = alloc_cold(class, zero);
     }
+    if (pm_unlikely(heap == NULL || rare))
+        block = alloc_cold(class, zero);
     return block ? block : out_of_memory();
 }
 

@@ -42,11 +42,22 @@ PM_INLINE void asan_back(const struct pm_remote *remote, void *block)
     pm_asan_block_back(block, remote->block_bytes);
 }
 
-/* The heap becomes the owner of a pool an eighth of which is free if it allocates that class. */
+/* Where threads free each other's blocks, one would adopt more than it needs while another takes
+ * fresh units. The only heap does best to have all. */
+static bool has_enough_parked(const struct pm_heap *heap, unsigned class)
+{
+    bool alone = heap->next == NULL && pm_load_relaxed(&pm_registry.heaps) == heap;
+    unsigned parked = heap->parked_units[class];
+    return !alone && parked != 0 && parked + pm_class_units(class) > PM_PARKED_UNITS;
+}
+
+/* The heap becomes the owner of a pool an eighth of which is free if it allocates that class, and
+ * can need it. */
 static uint64_t adopter(const struct pm_heap *heap, const struct pm_remote *remote)
 {
-    bool allocates = heap->current[pm_load_relaxed(&remote->class)] != &pm_pool_none;
-    return allocates && heap->real ? pm_heap_route(heap) : 0;
+    unsigned class = pm_load_relaxed(&remote->class);
+    bool allocates = heap->current[class] != &pm_pool_none;
+    return allocates && heap->real && !has_enough_parked(heap, class) ? pm_heap_route(heap) : 0;
 }
 
 static void give_retired(struct pm_heap *heap, struct pm_pool *pool)

@@ -5,7 +5,8 @@
  *
  * A thread starts with the sentinel heap `pm_heap_none`, whose pools are all empty, so that the
  * fast paths need no test for a missing heap. Its first slow calls are served by the one shared,
- * locked cold heap: many threads allocate a few blocks and sleep. Then it gets a heap of its own.
+ * locked cold heap: many threads allocate a few blocks and sleep. Then it gets a heap of its own;
+ * but for the first heap, the cold one serves the first few blocks of each class even then.
  * When the thread exits, its heap dissolves and the thread gets the sentinel `pm_heap_dead`: from
  * then on the cold heap serves it again, and nothing is initialised any more.
  *
@@ -39,15 +40,17 @@ struct pm_heap {
     uint32_t batch_slots; /* a bit for each slot that has a batch */
     /* The slow paths. */
     struct pm_link parked[PM_CLASSES];
-    uint64_t used_classes[2];   /* that ever had a current or parked pool */
-    uint64_t parked_classes[2]; /* that have parked pools */
-    unsigned poll_class;        /* whose parked pools are looked at next */
+    uint64_t used_classes[2];          /* that ever had a current or parked pool */
+    uint64_t parked_classes[2];        /* that have parked pools */
+    uint32_t parked_units[PM_CLASSES]; /* of all parked pools of the class */
+    unsigned poll_class;               /* whose parked pools are looked at next */
     /* What nobody uses: any thread may take it (see kept.c). */
     _Atomic uint64_t kept[PM_KEPT_SLOTS]; /* empty pools */
     _Atomic uint64_t stash;               /* units of one group, not yet cut */
     _Atomic uint64_t kept_bytes;          /* in `kept` */
     unsigned kept_last;                   /* slot that was filled last */
     unsigned slow_calls;                  /* since the start; for looking at the clock */
+    uint8_t asked[PM_CLASSES];            /* blocks of the class that the cold heap served */
     unsigned gc_pause; /* so many times no gc pool is looked for: memory was outside the window */
     /* Statistics: written by the owner, read by anybody. */
     _Atomic uint64_t mallocs, frees, remote_frees, remote_batches, refills, adopted;

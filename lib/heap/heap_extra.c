@@ -161,21 +161,33 @@ void pm_heap_each(void (*visit)(const struct pm_heap_view *view, void *arg), voi
     }
 }
 
+static bool check_parked(const struct pm_heap *heap, unsigned class)
+{
+    const struct pm_link *parked = &heap->parked[class];
+    unsigned units = 0;
+    for (const struct pm_link *at = parked->next; at != NULL && at != parked; at = at->next) {
+        const struct pm_pool *pool = pm_container_of(at, struct pm_pool, link);
+        if (pool->place != PM_PLACE_PARKED)
+            pm_warn("heap check: a pool on the list of parked ones is not (pool %p, place %u)",
+                    (void *)pool->base, (unsigned)pool->place);
+        if (pool->place != PM_PLACE_PARKED || !pm_pool_check(pool))
+            return false;
+        units += pool->units;
+    }
+    if (units != heap->parked_units[class])
+        pm_warn("heap check: %u units of class %u are parked, not %u", units, class,
+                (unsigned)heap->parked_units[class]);
+    return units == heap->parked_units[class];
+}
+
 bool pm_heap_check(void)
 {
     const struct pm_heap *heap = pm_watch_heap_of_thread();
     for (unsigned class = 0; class < PM_CLASSES; class ++) {
-        const struct pm_link *parked = &heap->parked[class];
         if (heap->current[class] != &pm_pool_none && !pm_pool_check(heap->current[class]))
             return false;
-        for (const struct pm_link *at = parked->next; at != NULL && at != parked; at = at->next) {
-            const struct pm_pool *pool = pm_container_of(at, struct pm_pool, link);
-            if (pool->place != PM_PLACE_PARKED)
-                pm_warn("heap check: a pool on the list of parked ones is not (pool %p, place %u)",
-                        (void *)pool->base, (unsigned)pool->place);
-            if (pool->place != PM_PLACE_PARKED || !pm_pool_check(pool))
-                return false;
-        }
+        if (!check_parked(heap, class))
+            return false;
     }
     return true;
 }

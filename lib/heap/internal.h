@@ -78,6 +78,9 @@ uint64_t pm_heap_stash_bytes(const struct pm_heap *heap);
 
 /* A block of the class when the current pool has none to pop. *zero: it reads as zero. */
 void *pm_heap_refill(struct pm_heap *heap, unsigned class, bool *zero);
+/* What each slow call does for the heap first, whoever serves it: looks at the clock, pushes the
+ * batches, polls a parked pool. */
+void pm_heap_tend(struct pm_heap *heap);
 /* A block of the pool, off its list or carved; NULL: the pool is full. *zero: it reads as zero. */
 void *pm_heap_take_block(struct pm_pool *pool, bool *zero);
 /* Counts what happened in the pool since the last time; `local` blocks are on its list. */

@@ -105,7 +105,8 @@ void pm_heap_keep(struct pm_heap *heap, struct pm_pool *pool)
     uint64_t all = pm_load_relaxed(&kept_of_all.bytes) + bytes;
     /* Relaxed: bounds, which pm_option_set may change at any time. */
     uint64_t most = pm_load_relaxed(&pm_options.heap_keep_bytes);
-    if (bytes > most || all > pm_load_relaxed(&pm_options.heaps_keep_bytes))
+    bool allocates = heap->current[pool->class] != &pm_pool_none; /* else it takes none back */
+    if (!allocates || bytes > most || all > pm_load_relaxed(&pm_options.heaps_keep_bytes))
         return give(pool);
     /* The newest is worth more than the oldest: a slot further on is next. */
     unsigned slot = next_slot(heap);

@@ -56,6 +56,46 @@ static void end_sleeper(struct sleeper *sleeper)
     require(pthread_join(sleeper->thread, NULL) == 0);
 }
 
+static void *free_pool(void *blocks)
+{
+    void **all = blocks;
+    unsigned capacity = pm_class_capacity(pm_class_of(SIZE));
+    test_get_heap();
+    test_release_some(all, 0, capacity);
+    require(pm_load_relaxed(&pm_heap_self->kept_bytes) == 0);
+    return NULL;
+}
+
+static void *allocate_and_free_pool(void *blocks)
+{
+    void **all = blocks;
+    unsigned capacity = pm_class_capacity(pm_class_of(SIZE));
+    test_get_heap();
+    for (unsigned i = 0; i <= pm_class_calls_before_pool(pm_class_of(SIZE)); i++)
+        test_alloc(SIZE);
+    test_release_some(all, 0, capacity);
+    require(pm_load_relaxed(&pm_heap_self->kept_bytes) == PM_UNIT_BYTES);
+    return NULL;
+}
+
+static void float_pool_and_run(void *(*body)(void *))
+{
+    static void *blocks[PM_UNIT_BYTES / SIZE];
+    test_heap_start(WINDOW_ARENAS);
+    test_float_pool(SIZE, blocks);
+    test_in_thread(body, blocks);
+}
+
+ISOLATED(who_only_frees_keeps_no_empty_pool)
+{
+    float_pool_and_run(free_pool);
+}
+
+ISOLATED(who_allocates_the_class_keeps_an_empty_pool_of_others)
+{
+    float_pool_and_run(allocate_and_free_pool);
+}
+
 ISOLATED(what_a_sleeping_thread_keeps_is_purged_by_another)
 {
     struct sleeper sleeper = {0};
@@ -69,10 +109,12 @@ ISOLATED(what_a_sleeping_thread_keeps_is_purged_by_another)
 
 ISOLATED(what_a_sleeping_thread_keeps_is_taken_before_a_new_arena_is_mapped)
 {
-    struct sleeper sleepers[8] = {0}; /* too little of one is not worth it */
+    /* Too little of one is not worth it; what one more keeps would need a third arena. */
+    enum { SLEEPERS = 7 };
+    struct sleeper sleepers[SLEEPERS] = {0};
     struct pm_run run;
     test_heap_start(WINDOW_ARENAS);
-    for (int i = 0; i < 8; i++)
+    for (int i = 0; i < SLEEPERS; i++)
         start_sleeper(&sleepers[i]);
     require(test_heap_stats().kept_bytes >= PM_ARENA_BYTES);
     uint64_t arenas = test_arena_stats().arenas;
@@ -80,7 +122,7 @@ ISOLATED(what_a_sleeping_thread_keeps_is_taken_before_a_new_arena_is_mapped)
         require(test_arena_stats().arenas == arenas);
         require(pm_arena_take_run(1, &run));
     }
-    for (int i = 0; i < 8; i++)
+    for (int i = 0; i < SLEEPERS; i++)
         end_sleeper(&sleepers[i]);
 }
 
@@ -164,6 +206,8 @@ ISOLATED(taking_away_while_owners_keep_and_take_loses_nothing)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(who_only_frees_keeps_no_empty_pool),
+        cmocka_unit_test(who_allocates_the_class_keeps_an_empty_pool_of_others),
         cmocka_unit_test(what_a_sleeping_thread_keeps_is_purged_by_another),
         cmocka_unit_test(what_a_sleeping_thread_keeps_is_taken_before_a_new_arena_is_mapped),
         cmocka_unit_test(heaps_without_a_slow_path_since_the_last_deadline_lose_what_they_keep),

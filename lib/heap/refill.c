@@ -62,6 +62,7 @@ void pm_heap_park(struct pm_heap *heap, struct pm_pool *pool)
     pool->place = PM_PLACE_PARKED;
     pm_assert(pm_pool_check(pool));
     pm_list_push(&heap->parked[pool->class], &pool->link);
+    heap->parked_units[pool->class] += pool->units;
     heap->used_classes[pool->class / 64] |= (uint64_t)1 << pool->class % 64;
     heap->parked_classes[pool->class / 64] |= (uint64_t)1 << pool->class % 64;
 }
@@ -69,6 +70,7 @@ void pm_heap_park(struct pm_heap *heap, struct pm_pool *pool)
 void pm_heap_unpark(struct pm_heap *heap, struct pm_pool *pool)
 {
     pm_list_remove(&pool->link);
+    heap->parked_units[pool->class] -= pool->units;
     pool->place = PM_PLACE_NONE;
     if (pm_list_empty(&heap->parked[pool->class]))
         heap->parked_classes[pool->class / 64] &= ~((uint64_t)1 << pool->class % 64);
@@ -191,12 +193,17 @@ static void *renew_current(struct pm_heap *heap, struct pm_pool *pool, bool *zer
     }
 }
 
-void *pm_heap_refill(struct pm_heap *heap, unsigned class, bool *zero)
+void pm_heap_tend(struct pm_heap *heap)
 {
     pm_count_owner(&heap->refills, 1);
     pm_heap_tick(heap);
     pm_heap_flush(heap);
     poll_next(heap);
+}
+
+void *pm_heap_refill(struct pm_heap *heap, unsigned class, bool *zero)
+{
+    pm_heap_tend(heap);
     struct pm_pool *pool = heap->current[class];
     if (pool != &pm_pool_none) {
         void *block = renew_current(heap, pool, zero);

@@ -144,6 +144,54 @@ ISOLATED(a_parked_pool_that_others_empty_is_found_by_slow_paths_of_other_classes
     require(pool->place == PM_PLACE_KEPT && test_is(pool, PM_FREE, 0));
 }
 
+enum { POOLS = PM_PARKED_UNITS + 2 };
+
+/* Fills so many pools and frees an eighth of each: how many of them are parked then; the others are
+ * published. */
+static unsigned parked_of(size_t n, unsigned count)
+{
+    static void *filled[POOLS][PM_UNIT_BYTES / SIZE];
+    struct pm_pool *pools[POOLS];
+    unsigned parked = 0;
+    for (unsigned i = 0; i < count; i++)
+        pools[i] = test_fill_pool(n, filled[i]);
+    test_alloc(n); /* the last one floats */
+    for (unsigned i = 0; i < count; i++) {
+        test_release_some(filled[i], 0, test_eighth(pools[i]));
+        pm_heap_flush(pm_heap_self);
+        bool is_parked = pools[i]->place == PM_PLACE_PARKED;
+        require(is_parked ||
+                test_is(pools[i], PM_PUBLISHED, pools[i]->capacity - test_eighth(pools[i])));
+        parked += is_parked;
+    }
+    require(pm_heap_check());
+    return parked;
+}
+
+static void *have_heap(void *arg)
+{
+    test_get_heap();
+    return arg;
+}
+
+ISOLATED(the_only_heap_adopts_all_pools_that_it_frees_into)
+{
+    test_heap_start(WINDOW_ARENAS);
+    require(parked_of(SIZE, POOLS) == POOLS);
+}
+
+ISOLATED(a_heap_beside_others_adopts_as_many_units_as_it_may_and_publishes_the_rest)
+{
+    test_heap_start(WINDOW_ARENAS);
+    test_get_heap();
+    test_in_thread(have_heap, NULL);
+    require(parked_of(SIZE, POOLS) == PM_PARKED_UNITS);
+    while (pm_heap_self->parked_units[pm_class_of(SIZE)] == PM_PARKED_UNITS)
+        test_alloc(SIZE); /* until one is needed */
+    require(pm_heap_self->parked_units[pm_class_of(SIZE)] == PM_PARKED_UNITS - 1);
+    require(parked_of(PM_BLOCK_MAX, 2) == 1); /* one, however large */
+}
+
 /* A floating pool whose blocks this thread frees: adopted, emptied, kept. */
 static struct pm_pool *emptied_pool(size_t n)
 {
@@ -312,6 +360,9 @@ int main(void)
         cmocka_unit_test(it_is_found_by_a_third_thread_while_the_maker_does_nothing),
         cmocka_unit_test(what_another_thread_freed_into_the_current_pool_comes_before_fresh_units),
         cmocka_unit_test(a_parked_pool_that_others_empty_is_found_by_slow_paths_of_other_classes),
+        cmocka_unit_test(the_only_heap_adopts_all_pools_that_it_frees_into),
+        cmocka_unit_test(
+            a_heap_beside_others_adopts_as_many_units_as_it_may_and_publishes_the_rest),
         cmocka_unit_test(an_emptied_pool_is_kept_and_serves_its_class_again),
         cmocka_unit_test(
             of_the_kept_pools_one_of_the_class_is_taken_before_a_later_one_to_cut_anew),

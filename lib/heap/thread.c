@@ -9,6 +9,7 @@
 #include "os/pages.h"
 
 #include <pthread.h>
+#include <string.h>
 
 struct pm_pool pm_pool_none;
 
@@ -272,6 +273,7 @@ void pm_heap_dissolve(struct pm_heap *heap)
         heap->used_classes[word] = 0;
     }
     pm_heap_return_end(&returns);
+    memset(heap->asked, 0, sizeof heap->asked);
     pm_heap_give_kept(heap);
 }
 

@@ -196,6 +196,37 @@ ISOLATED(initialising_twice_is_initialising_once)
     require(pm_heap_process_init() && pm_window_base(&pm_window) == base);
 }
 
+static bool is_of_heap(const void *block, const struct pm_heap *heap)
+{
+    return test_has_owner(test_pool_of(block), pm_heap_route(heap));
+}
+
+static void *allocate_few_of_each_size(void *arg)
+{
+    test_get_heap();
+    for (size_t n = 16; n <= PM_BLOCK_MAX; n *= 2) {
+        unsigned class = pm_class_of(n), calls = pm_class_calls_before_pool(class);
+        require(calls >= PM_CALLS_BEFORE_POOL_MIN && calls <= PM_CALLS_BEFORE_POOL_MAX);
+        for (unsigned i = 0; i < calls; i++) {
+            test_alloc(n);
+            require(pm_heap_self->current[class] == &pm_pool_none);
+        }
+        require(is_of_heap(test_alloc(n), pm_heap_self));
+    }
+    return arg;
+}
+
+ISOLATED(a_thread_has_a_pool_of_a_class_after_the_cold_heap_served_some_blocks_of_it)
+{
+    test_heap_start(WINDOW_ARENAS);
+    test_get_heap();
+    require(is_of_heap(test_alloc(SIZE), pm_heap_self)); /* the first thread at once */
+    uint64_t before = pm_load_relaxed(&pm_heap_cold->refills);
+    test_in_thread(allocate_few_of_each_size, NULL);
+    require(pm_load_relaxed(&pm_heap_cold->refills) > before);
+    test_in_thread(allocate_few_of_each_size, NULL); /* the shell is as a new one */
+}
+
 ISOLATED(the_first_allocation_of_a_process_initialises_it)
 {
     pm_options.window_bytes = WINDOW_ARENAS * PM_ARENA_BYTES;
@@ -345,6 +376,8 @@ int main(void)
         cmocka_unit_test(late_thread_destructors_are_served_by_the_cold_heap_and_leak_no_heap),
         cmocka_unit_test(blocks_of_the_cold_heap_are_freed_by_any_thread_and_used_again),
         cmocka_unit_test(initialising_twice_is_initialising_once),
+        cmocka_unit_test(
+            a_thread_has_a_pool_of_a_class_after_the_cold_heap_served_some_blocks_of_it),
         cmocka_unit_test(the_first_allocation_of_a_process_initialises_it),
         cmocka_unit_test(after_threads_swapped_blocks_and_all_is_freed_no_unit_is_lost),
         cmocka_unit_test(

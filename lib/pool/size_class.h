@@ -109,6 +109,18 @@ static inline unsigned pm_class_capacity(unsigned class)
     return (unsigned)(bytes / pm_class_bytes(class));
 }
 
+/* How many blocks of the class a thread gets before it has a pool of it. Of kind gc none: what is
+ * collected lies with its thread. */
+static inline unsigned pm_class_calls_before_pool(unsigned class)
+{
+    unsigned calls = pm_class_bytes(class) / PM_CALLS_BLOCK_BYTES;
+    if (pm_class_is_gc(class))
+        return 0;
+    if (calls < PM_CALLS_BEFORE_POOL_MIN)
+        return PM_CALLS_BEFORE_POOL_MIN;
+    return calls > PM_CALLS_BEFORE_POOL_MAX ? PM_CALLS_BEFORE_POOL_MAX : calls;
+}
+
 /* The smallest class of malloc for n bytes whose blocks all lie on multiples of `align` (a power of
  * two), or PM_CLASSES: none does. */
 static inline unsigned pm_class_aligned(size_t n, size_t align)
