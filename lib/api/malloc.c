@@ -108,8 +108,11 @@ void *pm_reallocarray(void *ptr, size_t count, size_t size)
 
 void *pm_memalign(size_t alignment, size_t size)
 {
-    if (!pm_is_pow2(alignment))
+    if (pm_unlikely(!pm_is_pow2(alignment)))
         return fail(EINVAL);
+    void *block = pm_thread_aligned_at_hand(padded(size), alignment);
+    if (pm_likely(block != NULL))
+        return told(block, size);
     if (size > PTRDIFF_MAX || alignment > PTRDIFF_MAX)
         return fail(ENOMEM);
     return told(pm_thread_malloc_aligned(padded(size), alignment), size);
@@ -120,7 +123,7 @@ void *pm_aligned_alloc(size_t alignment, size_t size)
     return pm_memalign(alignment, size);
 }
 
-int pm_posix_memalign(void **ptr, size_t alignment, size_t size)
+static PM_NOINLINE int posix_memalign_slow(void **ptr, size_t alignment, size_t size)
 {
     if (!pm_is_pow2(alignment) || alignment % sizeof(void *) != 0)
         return EINVAL;
@@ -130,6 +133,17 @@ int pm_posix_memalign(void **ptr, size_t alignment, size_t size)
     if (block == NULL)
         return ENOMEM;
     *ptr = block;
+    return 0;
+}
+
+int pm_posix_memalign(void **ptr, size_t alignment, size_t size)
+{
+    /* More than one bit, or one below a pointer's size. 0 has neither, and nothing at hand. */
+    bool wrong = (alignment & ((alignment - 1) | (sizeof(void *) - 1))) != 0;
+    void *block = pm_unlikely(wrong) ? NULL : pm_thread_aligned_at_hand(padded(size), alignment);
+    if (pm_unlikely(block == NULL))
+        return posix_memalign_slow(ptr, alignment, size);
+    *ptr = told(block, size);
     return 0;
 }
 

@@ -109,9 +109,7 @@ static PM_COLD void *alloc_span(size_t n, size_t align, bool *zero)
 /* A block that the current pool of the class has at hand, or NULL. */
 PM_INLINE void *pop_current(unsigned class)
 {
-    struct pm_pool *pool = pm_heap_self->current[class];
-    void *block = pool->free;
-    return pm_likely(block != NULL) ? pm_heap_pop(pool, block) : NULL;
+    return pm_heap_pop_if_any(pm_heap_self->current[class]);
 }
 
 /* The class for it; PM_CLASSES: it becomes a span. */
@@ -138,13 +136,8 @@ static PM_NOINLINE void *malloc_slow(size_t n, size_t align)
     return alloc_slow(n, align, &zero);
 }
 
-PM_NOINLINE void *pm_thread_malloc_medium(size_t n)
+PM_NOINLINE void *pm_thread_malloc_large(size_t n)
 {
-    if (pm_likely(n <= PM_BLOCK_MAX)) {
-        void *block = pop_current(pm_class_medium(n));
-        if (pm_likely(block != NULL))
-            return block;
-    }
     return malloc_slow(n, 1);
 }
 

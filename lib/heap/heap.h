@@ -72,7 +72,7 @@ extern struct pm_pool pm_pool_none PM_HIDDEN;
 
 /* NULL with errno ENOMEM: out of memory. Blocks are aligned to the granule. */
 void *pm_thread_malloc_slow(size_t n);
-void *pm_thread_malloc_medium(size_t n);
+void *pm_thread_malloc_large(size_t n); /* any size */
 void *pm_thread_malloc_aligned(size_t n, size_t align);
 void *pm_thread_calloc_medium(size_t n); /* any size */
 
