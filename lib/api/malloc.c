@@ -53,9 +53,17 @@ static void *alloc_beside(const void *ptr, size_t size, const char *function)
     return told(pm_user_alloc(heap, padded(size), 1, false, function), size);
 }
 
-static void *move(void *ptr, size_t size, const char *function)
+/* The end of a move. */
+PM_INLINE void *replace(void *ptr, size_t have, void *block, size_t size, const char *function)
 {
-    size_t have = usable_of(ptr, function);
+    pm_asan_unpoison(ptr, have);
+    memcpy(block, ptr, have < size ? have : size);
+    pm_thread_free(ptr, function);
+    return block;
+}
+
+static PM_NOINLINE void *move(void *ptr, size_t have, size_t size, const char *function)
+{
     void *block = NULL;
     if (have >= PM_MOVE_MIN_BYTES && !PM_VALGRIND) /* it does not know such moves */
         block = pm_heap_move_large(ptr, padded(size), function);
@@ -69,13 +77,20 @@ static void *move(void *ptr, size_t size, const char *function)
     }
     if (block == NULL)
         return NULL;
-    pm_asan_unpoison(ptr, have);
-    memcpy(block, ptr, have < size ? have : size);
-    pm_thread_free(ptr, function);
-    return block;
+    return replace(ptr, have, block, size, function);
 }
 
-static void *resize(void *ptr, size_t size, const char *function)
+/* The same of a block in a pool that no user heap and no watch has to do with. */
+static PM_NOINLINE void *move_pooled(void *ptr, size_t have, size_t size, const char *function)
+{
+    have -= PM_ASAN_REDZONE_BYTES;
+    void *block = pm_thread_malloc_at_hand(padded(size));
+    if (pm_unlikely(block == NULL))
+        return move(ptr, have, size, function);
+    return replace(ptr, have, told(block, size), size, function);
+}
+
+static PM_NOINLINE void *resize(void *ptr, size_t size, const char *function)
 {
     if (ptr == NULL)
         return pm_malloc(size);
@@ -88,14 +103,23 @@ static void *resize(void *ptr, size_t size, const char *function)
     const struct pm_watch *watch = pm_watch_asked();
     if (pm_unlikely(watch != NULL))
         return told(pm_watch_resize(watch, ptr, padded(size), function), size);
-    if (pm_heap_resize(ptr, padded(size), function))
+    size_t pooled = PM_VALGRIND ? 0 : pm_heap_pooled_bytes(ptr);
+    if (pooled != 0 ? pm_heap_stays(pooled, padded(size))
+                    : pm_heap_resize(ptr, padded(size), function))
         return told(ptr, size);
-    return move(ptr, size, function);
+    if (pooled != 0)
+        return move_pooled(ptr, pooled, size, function);
+    return move(ptr, usable_of(ptr, function), size, function);
 }
 
 void *pm_realloc(void *ptr, size_t size)
 {
-    return resize(ptr, size, "realloc");
+    const struct pm_pool *pool = PM_VALGRIND ? NULL : pm_thread_own_pool(ptr);
+    if (pm_unlikely(pool == NULL || size - 1 >= PTRDIFF_MAX)) /* 0 too */
+        return resize(ptr, size, "realloc");
+    if (pm_heap_stays(pool->block_bytes, padded(size)))
+        return told(ptr, size);
+    return move_pooled(ptr, pool->block_bytes, size, "realloc");
 }
 
 void *pm_reallocarray(void *ptr, size_t count, size_t size)

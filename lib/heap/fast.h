@@ -12,6 +12,7 @@
  *          -> pm_thread_aligned_at_hand, then pm_thread_malloc_aligned
  *   calloc -> pm_thread_try_malloc -> pm_thread_calloc_medium the same, and above PM_DIRECT_MAX
  *   gc     -> pm_thread_try_gc -> pm_thread_gc_slow           the same, as far as gc pools serve
+ *   realloc -> pm_thread_own_pool, and the block stays or there is a malloc, a copy, a free
  *   free   -> pm_thread_free ---+-> pm_thread_free_remote     another owner, none, a span
  *                               +-> pm_thread_free_elsewhere  NULL, another window, foreign
  *                               +-> pm_heap_pool_emptied      nothing live in the pool any more
@@ -100,6 +101,30 @@ PM_INLINE void *pm_thread_try_gc(size_t last_byte)
     if (pm_likely(block != NULL))
         pool->free = pm_block_next(block);
     return block;
+}
+
+/* The pool of the calling thread that the block lies in; NULL: whatever ptr is, it is no such
+ * block. Of a thread that is watched none is. */
+PM_INLINE const struct pm_pool *pm_thread_own_pool(const void *ptr)
+{
+    uintptr_t base = pm_window_base(&pm_window);
+    size_t unit = ((uintptr_t)ptr - base) >> PM_UNIT_SHIFT;
+    if (pm_unlikely(!pm_below_relaxed(unit, &pm_window.units)))
+        return NULL;
+    /* Relaxed, as in pm_thread_free. */
+    uint64_t route = pm_load_relaxed((_Atomic uint64_t *)base + unit);
+    uint64_t distance = route - (uintptr_t)pm_heap_self;
+    if (pm_unlikely(distance > PM_ROUTE_DISTANCE_MASK))
+        return NULL;
+    struct pm_pool *pool = (struct pm_pool *)(base + (distance - unit) * PM_LINE_BYTES);
+    return pm_likely(pm_pool_is_block(pool, pm_pool_offset(ptr, distance))) ? pool : NULL;
+}
+
+/* A block of a pool stays where it is while it holds n bytes and at most half of it is wasted, or
+ * there is no smaller one. n is not 0. */
+PM_INLINE bool pm_heap_stays(size_t have, size_t n)
+{
+    return pm_likely(n - have / 2 <= have - have / 2) || (have == PM_GRANULE_BYTES && n < have);
 }
 
 PM_INLINE void pm_thread_free(void *ptr, const char *function)
