@@ -78,7 +78,10 @@ void blocks_of_every_maker_are_resized(void)
                 resize(maker, kinds[from], kinds[to]);
 }
 
-/* poolmalloc.h: when the new size fits the block and is over three quarters of it. */
+enum { SURELY_IN_A_POOL = 4096 };
+
+/* poolmalloc.h: when the new size fits the block and is at least half of it, of a large block over
+ * three quarters of it. */
 void a_block_stays_where_it_is_when_the_documentation_says_so(void)
 {
     if (!allocator_is_the_pools())
@@ -87,8 +90,9 @@ void a_block_stays_where_it_is_when_the_documentation_says_so(void)
         char *block = must_make(&makers[0], 0, kinds[i]);
         size_t usable = api_usable_size(block);
         uintptr_t address = (uintptr_t)block;
-        const size_t sizes[] = {usable - usable / 4 + 1, usable, usable - usable / 8, usable - 1};
-        for (int s = 0; s < 4; s++) {
+        const size_t sizes[] = {usable - usable / 4 + 1, usable, usable - usable / 8, usable - 1,
+                                usable <= SURELY_IN_A_POOL ? usable - usable / 2 : usable};
+        for (int s = 0; s < 5; s++) {
             if (sizes[s] == 0 || sizes[s] > usable)
                 continue;
             block = api_realloc(block, sizes[s]);

@@ -55,7 +55,26 @@ static __attribute__((noinline)) void calloc_pairs(size_t size, uint64_t rounds)
         api_free(api_calloc(1, size));
 }
 
-/* The same in a pool of kind gc. */
+/* The same by posix_memalign, whose pair has the pointer to the block to write and to read. */
+static __attribute__((noinline)) void aligned_pairs(size_t size, uint64_t rounds)
+{
+    while (rounds--) {
+        void *block;
+        if (api_posix_memalign(&block, 64, size) == 0)
+            api_free(block);
+    }
+}
+
+/* One block that loses an eighth and gets it back; a round is both. */
+static __attribute__((noinline)) void resized_in_place(size_t size, uint64_t rounds)
+{
+    void *block = api_malloc(size);
+    while (rounds--)
+        block = api_realloc(api_realloc(block, size - size / 8), size);
+    api_free(block);
+}
+
+/* Pairs in a pool of kind gc. */
 static __attribute__((noinline)) void gc_pairs(size_t size, uint64_t rounds)
 {
     while (rounds--)
@@ -130,7 +149,8 @@ static void made_here_freed_there(size_t size, uint64_t rounds)
 
 int main(int count, char **arguments)
 {
-    CHECK(count == 4, "usage: budget pairs|new|object|calloc|gc|batches|handed SIZE ROUNDS");
+    CHECK(count == 4,
+          "usage: budget pairs|new|object|calloc|aligned|in_place|gc|batches|handed SIZE ROUNDS");
     size_t size = parse_number("SIZE", arguments[2]);
     uint64_t rounds = parse_number("ROUNDS", arguments[3]);
     if (strcmp(arguments[1], "handed") == 0) {
@@ -140,6 +160,10 @@ int main(int count, char **arguments)
     void (*work)(size_t, uint64_t) = pairs;
     if (strcmp(arguments[1], "calloc") == 0)
         work = calloc_pairs;
+    else if (strcmp(arguments[1], "aligned") == 0)
+        work = aligned_pairs;
+    else if (strcmp(arguments[1], "in_place") == 0)
+        work = resized_in_place;
     else if (strcmp(arguments[1], "gc") == 0)
         work = gc_pairs;
     else if (strcmp(arguments[1], "object") == 0)

@@ -37,9 +37,14 @@ WITH_LOOP = [
     ("pair of 64 bytes", "pairs", 64, "", 44),
     ("new and sized delete of 64 bytes", "new", 64, "", 44),
     ("calloc(64) + free", "calloc", 64, "", 60),
+    # The test of the alignment, what is rounded up, the pointer; with malloc's bound for a pair.
+    ("posix_memalign(64, 100) + free", "aligned", 100, "", 56),
+    ("posix_memalign(64, 3000) + free", "aligned", 3000, "", 58),
+    # Twice: an eighth less, and back.
+    ("realloc of 64 bytes in place", "in_place", 64, "", 90),
     # And whether a domain is hooked, and the number of the class.
     ("gc_calloc(64) + gc_free", "gc", 64, "", 60),
-    ("pair of 3000 bytes", "pairs", 3000, "", 60),
+    ("pair of 3000 bytes", "pairs", 3000, "", 46),
     ("64 bytes, in batches of 100", "batches", 64, "", 24),
     ("64 bytes, freed by another thread", "handed", 64, "", 95),
 ]

@@ -47,9 +47,9 @@ PM_API void *pm_calloc(size_t count, size_t size);
 
 /*
  * The block with its size changed and its contents kept up to the smaller of both sizes. It stays
- * in place when the new size fits the block and is over three quarters of it (as in pymalloc), or
- * when a large block can grow or shrink where it is, or when it shrinks and there is no memory for
- * a smaller one. On failure the old block is untouched.
+ * in place when the new size fits the block and is at least half of it (of a large block, one that
+ * is in no pool, over three quarters), or when a large block can grow or shrink where it is, or
+ * when it shrinks and there is no memory for a smaller one. On failure the old block is untouched.
  * pm_realloc(NULL, n) is pm_malloc(n). As in glibc, pm_realloc(ptr, 0) frees and returns NULL.
  */
 PM_API void *pm_realloc(void *ptr, size_t size);

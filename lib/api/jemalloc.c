@@ -41,6 +41,9 @@ static size_t good_size(size_t size, size_t alignment)
 
 static void *aligned(size_t size, size_t alignment)
 {
+    void *block = pm_thread_aligned_at_hand(padded(size), alignment);
+    if (pm_likely(block != NULL))
+        return told(block, size);
     if (size > PTRDIFF_MAX || alignment > PTRDIFF_MAX) {
         errno = ENOMEM;
         return NULL;

@@ -53,9 +53,17 @@ static void *alloc_beside(const void *ptr, size_t size, const char *function)
     return told(pm_user_alloc(heap, padded(size), 1, false, function), size);
 }
 
-static void *move(void *ptr, size_t size, const char *function)
+/* The end of a move. */
+PM_INLINE void *replace(void *ptr, size_t have, void *block, size_t size, const char *function)
 {
-    size_t have = usable_of(ptr, function);
+    pm_asan_unpoison(ptr, have);
+    memcpy(block, ptr, have < size ? have : size);
+    pm_thread_free(ptr, function);
+    return block;
+}
+
+static PM_NOINLINE void *move(void *ptr, size_t have, size_t size, const char *function)
+{
     void *block = NULL;
     if (have >= PM_MOVE_MIN_BYTES && !PM_VALGRIND) /* it does not know such moves */
         block = pm_heap_move_large(ptr, padded(size), function);
@@ -69,13 +77,20 @@ static void *move(void *ptr, size_t size, const char *function)
     }
     if (block == NULL)
         return NULL;
-    pm_asan_unpoison(ptr, have);
-    memcpy(block, ptr, have < size ? have : size);
-    pm_thread_free(ptr, function);
-    return block;
+    return replace(ptr, have, block, size, function);
 }
 
-static void *resize(void *ptr, size_t size, const char *function)
+/* The same of a block in a pool that no user heap and no watch has to do with. */
+static PM_NOINLINE void *move_pooled(void *ptr, size_t have, size_t size, const char *function)
+{
+    have -= PM_ASAN_REDZONE_BYTES;
+    void *block = pm_thread_malloc_at_hand(padded(size));
+    if (pm_unlikely(block == NULL))
+        return move(ptr, have, size, function);
+    return replace(ptr, have, told(block, size), size, function);
+}
+
+static PM_NOINLINE void *resize(void *ptr, size_t size, const char *function)
 {
     if (ptr == NULL)
         return pm_malloc(size);
@@ -88,14 +103,23 @@ static void *resize(void *ptr, size_t size, const char *function)
     const struct pm_watch *watch = pm_watch_asked();
     if (pm_unlikely(watch != NULL))
         return told(pm_watch_resize(watch, ptr, padded(size), function), size);
-    if (pm_heap_resize(ptr, padded(size), function))
+    size_t pooled = PM_VALGRIND ? 0 : pm_heap_pooled_bytes(ptr);
+    if (pooled != 0 ? pm_heap_stays(pooled, padded(size))
+                    : pm_heap_resize(ptr, padded(size), function))
         return told(ptr, size);
-    return move(ptr, size, function);
+    if (pooled != 0)
+        return move_pooled(ptr, pooled, size, function);
+    return move(ptr, usable_of(ptr, function), size, function);
 }
 
 void *pm_realloc(void *ptr, size_t size)
 {
-    return resize(ptr, size, "realloc");
+    const struct pm_pool *pool = PM_VALGRIND ? NULL : pm_thread_own_pool(ptr);
+    if (pm_unlikely(pool == NULL || size - 1 >= PTRDIFF_MAX)) /* 0 too */
+        return resize(ptr, size, "realloc");
+    if (pm_heap_stays(pool->block_bytes, padded(size)))
+        return told(ptr, size);
+    return move_pooled(ptr, pool->block_bytes, size, "realloc");
 }
 
 void *pm_reallocarray(void *ptr, size_t count, size_t size)
@@ -108,8 +132,11 @@ void *pm_reallocarray(void *ptr, size_t count, size_t size)
 
 void *pm_memalign(size_t alignment, size_t size)
 {
-    if (!pm_is_pow2(alignment))
+    if (pm_unlikely(!pm_is_pow2(alignment)))
         return fail(EINVAL);
+    void *block = pm_thread_aligned_at_hand(padded(size), alignment);
+    if (pm_likely(block != NULL))
+        return told(block, size);
     if (size > PTRDIFF_MAX || alignment > PTRDIFF_MAX)
         return fail(ENOMEM);
     return told(pm_thread_malloc_aligned(padded(size), alignment), size);
@@ -120,7 +147,7 @@ void *pm_aligned_alloc(size_t alignment, size_t size)
     return pm_memalign(alignment, size);
 }
 
-int pm_posix_memalign(void **ptr, size_t alignment, size_t size)
+static PM_NOINLINE int posix_memalign_slow(void **ptr, size_t alignment, size_t size)
 {
     if (!pm_is_pow2(alignment) || alignment % sizeof(void *) != 0)
         return EINVAL;
@@ -130,6 +157,17 @@ int pm_posix_memalign(void **ptr, size_t alignment, size_t size)
     if (block == NULL)
         return ENOMEM;
     *ptr = block;
+    return 0;
+}
+
+int pm_posix_memalign(void **ptr, size_t alignment, size_t size)
+{
+    /* More than one bit, or one below a pointer's size. 0 has neither, and nothing at hand. */
+    bool wrong = (alignment & ((alignment - 1) | (sizeof(void *) - 1))) != 0;
+    void *block = pm_unlikely(wrong) ? NULL : pm_thread_aligned_at_hand(padded(size), alignment);
+    if (pm_unlikely(block == NULL))
+        return posix_memalign_slow(ptr, alignment, size);
+    *ptr = told(block, size);
     return 0;
 }
 

@@ -125,9 +125,7 @@ static PM_COLD void *alloc_span(size_t n, size_t align, bool *zero)
 /* A block that the current pool of the class has at hand, or NULL. */
 PM_INLINE void *pop_current(unsigned class)
 {
-    struct pm_pool *pool = pm_heap_self->current[class];
-    void *block = pool->free;
-    return pm_likely(block != NULL) ? pm_heap_pop(pool, block) : NULL;
+    return pm_heap_pop_if_any(pm_heap_self->current[class]);
 }
 
 /* The class for it; PM_CLASSES: it becomes a span. */
@@ -154,13 +152,8 @@ static PM_NOINLINE void *malloc_slow(size_t n, size_t align)
     return alloc_slow(n, align, &zero);
 }
 
-PM_NOINLINE void *pm_thread_malloc_medium(size_t n)
+PM_NOINLINE void *pm_thread_malloc_large(size_t n)
 {
-    if (pm_likely(n <= PM_BLOCK_MAX)) {
-        void *block = pop_current(pm_class_medium(n));
-        if (pm_likely(block != NULL))
-            return block;
-    }
     return malloc_slow(n, 1);
 }
 
@@ -286,17 +279,21 @@ static PM_NOINLINE size_t usable_slow(const void *ptr, const char *function)
 /* Some programs ask for the size of every block that they get or free: as short as a free. */
 size_t pm_heap_usable(const void *ptr, const char *function)
 {
+    const struct pm_pool *own = pm_thread_own_pool(ptr);
+    return pm_likely(own != NULL) ? own->block_bytes : usable_slow(ptr, function);
+}
+
+size_t pm_heap_pooled_bytes(const void *ptr)
+{
     size_t unit = pm_window_index(&pm_window, ptr);
-    if (pm_unlikely(!pm_below_relaxed(unit, &pm_window.units)))
-        return usable_slow(ptr, function);
+    if (!pm_below_relaxed(unit, &pm_window.units))
+        return 0;
     uint64_t route = pm_load_relaxed(pm_window_route(&pm_window, unit));
-    uint64_t distance = route - (uintptr_t)pm_heap_self;
-    if (distance > PM_ROUTE_DISTANCE_MASK)
-        return usable_slow(ptr, function);
-    struct pm_pool *pool = pm_pool_at(&pm_window, unit - distance);
-    if (pm_unlikely(!pm_pool_is_block(pool, pm_pool_offset(ptr, distance))))
-        return usable_slow(ptr, function);
-    return pool->block_bytes;
+    uint64_t distance = route & PM_ROUTE_DISTANCE_MASK;
+    if (route < PM_ROUTE_FLOATING)
+        return 0;
+    const struct pm_remote *remote = pm_remote_at(&pm_window, unit - distance);
+    return pm_remote_is_block(remote, pm_pool_offset(ptr, distance)) ? remote->block_bytes : 0;
 }
 
 /* The remote line of the pool that the address lies in; NULL: in none. */
@@ -330,10 +327,10 @@ bool pm_heap_resize(void *ptr, size_t n, const char *function)
     if (pm_unlikely(pm_watch_asked() != NULL)) /* realloc asks the watch itself */
         return false;
     size_t have = pm_heap_usable(ptr, function);
-    if (n <= have && n > have - have / 4) /* pymalloc's rule: less than a quarter to gain */
+    if (have <= PM_BLOCK_MAX)
+        return pm_heap_stays(have, n);
+    if (n <= have && n > have - have / 4) /* less than a quarter to gain */
         return true;
-    if (have <= PM_BLOCK_MAX) /* a smaller block of the same class would be no gain at all */
-        return n <= have && pm_class_bytes(pm_class_of(n)) == have;
     if (pm_unlikely(pm_guests_at(ptr) != NULL))
         return false;
     struct found found = find(ptr, function);

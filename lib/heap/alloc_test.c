@@ -154,19 +154,39 @@ ISOLATED(zeroed_memory_fresh_from_the_system_is_not_touched)
     require(again == large && resident_pages(again, n) == 0); /* purged is as good as fresh */
 }
 
-ISOLATED(resizing_a_block_in_place_saves_less_than_a_quarter_or_moves)
+ISOLATED(resizing_a_block_of_a_pool_in_place_wastes_at_most_half_or_moves)
 {
     test_heap_start(WINDOW_ARENAS);
     for (size_t n = 64; n <= PM_BLOCK_MAX; n += n / 5) {
         char *block = test_alloc(n);
         size_t have = pm_heap_usable(block, "test");
         require(pm_heap_resize(block, have, "realloc"));
-        require(pm_heap_resize(block, have - have / 4 + 1, "realloc"));
+        require(pm_heap_resize(block, have / 2, "realloc"));
         require(!pm_heap_resize(block, have + 1, "realloc"));
-        require(!pm_heap_resize(block, have / 2, "realloc"));
+        require(!pm_heap_resize(block, have / 2 - 1, "realloc"));
         require(pm_heap_usable(block, "test") == have);
         test_release(block);
     }
+}
+
+ISOLATED(what_a_block_of_a_pool_holds_is_known_whether_the_pool_has_an_owner_or_floats)
+{
+    enum { N = 1000 };
+    test_heap_start(WINDOW_ARENAS);
+    test_get_heap();
+    char *first = test_alloc(N), *last = first;
+    for (unsigned n = test_pool_of(first)->capacity; n > 0; n--) /* the first one's pool floats */
+        last = test_alloc(N);
+    size_t have = pm_heap_good_size(N);
+    require(pm_thread_own_pool(last) == test_pool_of(last) &&
+            test_pool_of(last)->block_bytes == have);
+    require(pm_thread_own_pool(first) == NULL);
+    require(pm_heap_pooled_bytes(first) == have && pm_heap_pooled_bytes(last) == have);
+    /* What is no block, or in no pool. */
+    char *large = test_alloc(2 * PM_BLOCK_MAX);
+    const void *others[] = {first + PM_GRANULE_BYTES, last + PM_GRANULE_BYTES, large, &large, NULL};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        require(pm_thread_own_pool(others[i]) == NULL && pm_heap_pooled_bytes(others[i]) == 0);
 }
 
 ISOLATED(a_large_block_shrinks_and_grows_where_it_is)
@@ -211,7 +231,9 @@ int main(void)
         cmocka_unit_test(zeroed_blocks_are_zero_when_memory_is_used_again),
         cmocka_unit_test(zeroed_blocks_are_zero_on_what_an_exited_thread_wrote),
         cmocka_unit_test(zeroed_memory_fresh_from_the_system_is_not_touched),
-        cmocka_unit_test(resizing_a_block_in_place_saves_less_than_a_quarter_or_moves),
+        cmocka_unit_test(resizing_a_block_of_a_pool_in_place_wastes_at_most_half_or_moves),
+        cmocka_unit_test(
+            what_a_block_of_a_pool_holds_is_known_whether_the_pool_has_an_owner_or_floats),
         cmocka_unit_test(a_large_block_shrinks_and_grows_where_it_is),
         cmocka_unit_test(asking_for_the_size_of_what_is_no_block_is_a_named_error),
     };

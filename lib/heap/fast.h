@@ -6,10 +6,13 @@
  * and its like are public, and of user heaps.
  *
  *   malloc -> pm_thread_malloc -+-> pm_thread_malloc_slow     no current pool, or its list is empty
- *                               +-> pm_thread_malloc_medium   above PM_DIRECT_MAX
+ *                               +-> pm_thread_malloc_large    the same above PM_DIRECT_MAX; a span
  *   new    -> pm_thread_malloc_at_hand, then malloc's
+ *   memalign, posix_memalign
+ *          -> pm_thread_aligned_at_hand, then pm_thread_malloc_aligned
  *   calloc -> pm_thread_try_malloc -> pm_thread_calloc_medium the same, and above PM_DIRECT_MAX
  *   gc     -> pm_thread_try_gc -> pm_thread_gc_slow           the same, as far as gc pools serve
+ *   realloc -> pm_thread_own_pool, and the block stays or there is a malloc, a copy, a free
  *   free   -> pm_thread_free ---+-> pm_thread_free_remote     another owner, none, a span
  *                               +-> pm_thread_free_elsewhere  NULL, another window, foreign
  *                               +-> pm_heap_pool_emptied      nothing live in the pool any more
@@ -31,10 +34,27 @@ PM_INLINE void *pm_heap_pop(struct pm_pool *pool, void *block)
     return block;
 }
 
+/* NULL where there is none. */
+PM_INLINE void *pm_heap_pop_if_any(struct pm_pool *pool)
+{
+    void *block = pool->free;
+    return pm_likely(block != NULL) ? pm_heap_pop(pool, block) : NULL;
+}
+
+/* Above PM_DIRECT_MAX; NULL: there is none at hand. */
+PM_INLINE void *pm_thread_medium_at_hand(size_t n)
+{
+    if (pm_unlikely(n > PM_BLOCK_MAX))
+        return NULL;
+    return pm_heap_pop_if_any(pm_heap_self->current[pm_class_by_step(n - 1)]);
+}
+
 PM_INLINE void *pm_thread_malloc(size_t n)
 {
-    if (pm_unlikely(n > PM_DIRECT_MAX))
-        return pm_thread_malloc_medium(n);
+    if (pm_unlikely(n > PM_DIRECT_MAX)) {
+        void *medium = pm_thread_medium_at_hand(n);
+        return pm_likely(medium != NULL) ? medium : pm_thread_malloc_large(n);
+    }
     struct pm_pool *pool = pm_heap_self->direct[(n + PM_GRANULE_BYTES - 1) >> PM_GRANULE_SHIFT];
     void *block = pool->free;
     if (pm_unlikely(block == NULL))
@@ -47,10 +67,20 @@ PM_INLINE void *pm_thread_malloc(size_t n)
 PM_INLINE void *pm_thread_malloc_at_hand(size_t n)
 {
     if (pm_unlikely(n > PM_DIRECT_MAX))
+        return pm_thread_medium_at_hand(n);
+    return pm_heap_pop_if_any(pm_heap_self->direct[(n + PM_GRANULE_BYTES - 1) >> PM_GRANULE_SHIFT]);
+}
+
+/* The same of a block on a multiple of `align`, a power of two; NULL also where the class is not
+ * malloc's for what is rounded up (PM_ROUNDED_MAX). 0 bytes are too many here. */
+PM_INLINE void *pm_thread_aligned_at_hand(size_t n, size_t align)
+{
+    size_t last_byte = (n - 1) | (align - 1);
+    if (PM_POOL_HEADER_BYTES != 0 || pm_unlikely(last_byte >= PM_ROUNDED_MAX))
         return NULL;
-    struct pm_pool *pool = pm_heap_self->direct[(n + PM_GRANULE_BYTES - 1) >> PM_GRANULE_SHIFT];
-    void *block = pool->free;
-    return pm_likely(block != NULL) ? pm_heap_pop(pool, block) : NULL;
+    if (pm_unlikely(last_byte >= PM_DIRECT_MAX))
+        return pm_heap_pop_if_any(pm_heap_self->current[pm_class_by_step(last_byte)]);
+    return pm_heap_pop_if_any(pm_heap_self->direct[(last_byte >> PM_GRANULE_SHIFT) + 1]);
 }
 
 /* For calloc: last_byte + 1 bytes, 1..PM_DIRECT_MAX; NULL: the current pool's list is empty. */
@@ -71,6 +101,30 @@ PM_INLINE void *pm_thread_try_gc(size_t n)
     if (pm_likely(block != NULL))
         pool->free = pm_block_next(block);
     return block;
+}
+
+/* The pool of the calling thread that the block lies in; NULL: whatever ptr is, it is no such
+ * block. Of a thread that is watched none is. */
+PM_INLINE const struct pm_pool *pm_thread_own_pool(const void *ptr)
+{
+    uintptr_t base = pm_window_base(&pm_window);
+    size_t unit = ((uintptr_t)ptr - base) >> PM_UNIT_SHIFT;
+    if (pm_unlikely(!pm_below_relaxed(unit, &pm_window.units)))
+        return NULL;
+    /* Relaxed, as in pm_thread_free. */
+    uint64_t route = pm_load_relaxed((_Atomic uint64_t *)base + unit);
+    uint64_t distance = route - (uintptr_t)pm_heap_self;
+    if (pm_unlikely(distance > PM_ROUTE_DISTANCE_MASK))
+        return NULL;
+    struct pm_pool *pool = (struct pm_pool *)(base + (distance - unit) * PM_LINE_BYTES);
+    return pm_likely(pm_pool_is_block(pool, pm_pool_offset(ptr, distance))) ? pool : NULL;
+}
+
+/* A block of a pool stays where it is while it holds n bytes and at most half of it is wasted, or
+ * there is no smaller one. n is not 0. */
+PM_INLINE bool pm_heap_stays(size_t have, size_t n)
+{
+    return pm_likely(n - have / 2 <= have - have / 2) || (have == PM_GRANULE_BYTES && n < have);
 }
 
 PM_INLINE void pm_thread_free(void *ptr, const char *function)

@@ -75,7 +75,7 @@ extern struct pm_pool pm_pool_none PM_HIDDEN;
 
 /* NULL with errno ENOMEM: out of memory. Blocks are aligned to the granule. */
 void *pm_thread_malloc_slow(size_t n);
-void *pm_thread_malloc_medium(size_t n);
+void *pm_thread_malloc_large(size_t n); /* any size */
 void *pm_thread_malloc_aligned(size_t n, size_t align);
 void *pm_thread_calloc_medium(size_t n); /* any size */
 
@@ -106,6 +106,9 @@ enum pm_heap_where pm_heap_block_at(const void *ptr, char **start, size_t *bytes
 bool pm_heap_in_small_pool(const void *ptr);
 /* Whether ptr lies in a gc pool; in a live block if in any, and a live block stays where it is. */
 bool pm_heap_in_gc_pool(const void *ptr);
+/* The same of a block in a pool of a thread, or in one that floats; 0: whatever ptr is, it is none,
+ * or it is for a slower way to find out. The calling thread is not watched. */
+size_t pm_heap_pooled_bytes(const void *ptr);
 /* Changes the size in place if it makes sense. */
 bool pm_heap_resize(void *ptr, size_t n, const char *function);
 

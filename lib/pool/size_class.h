@@ -35,6 +35,16 @@ PM_INLINE unsigned pm_class_medium(size_t n)
     return PM_SMALL_CLASSES + (log2 - 9) * 8 + ((unsigned)((n - 1) >> (log2 - 3)) & 7);
 }
 
+/* The same for n = last_byte + 1 = PM_DIRECT_MAX + 1 .. PM_BLOCK_MAX by one look-up, which costs a
+ * fast path less than to compute it. */
+#define PM_CLASS_STEP_SHIFT 7 /* of the class above PM_DIRECT_MAX, the smallest step of these */
+extern const uint8_t pm_class_steps[PM_BLOCK_MAX >> PM_CLASS_STEP_SHIFT] PM_HIDDEN;
+
+PM_INLINE unsigned pm_class_by_step(size_t last_byte)
+{
+    return pm_class_steps[last_byte >> PM_CLASS_STEP_SHIFT];
+}
+
 /* n = 0..PM_BLOCK_MAX; 0 is served like 1. */
 PM_INLINE unsigned pm_class_of(size_t n)
 {
@@ -134,6 +144,12 @@ static inline unsigned pm_class_aligned(size_t n, size_t align)
         class ++;
     return class;
 }
+
+/* Up to this size what is rounded up to a multiple of an alignment lies in malloc's class for it,
+ * as pm_class_aligned says, where pools have no header: steps between classes are powers of two, so
+ * what is a multiple of more than its step is a class, and what is not has a multiple of the step.
+ * The next larger class is the first that may be coloured. */
+#define PM_ROUNDED_MAX (PM_COLOUR_MIN_BYTES - PM_COLOUR_MIN_BYTES / 16)
 
 _Static_assert(PM_SMALL_CLASSES == PM_SMALL_MAX / 8, "8-byte steps");
 _Static_assert(PM_GC_AMID || PM_GRANULE_SHIFT == 3, "malloc's classes and gc's do not meet");

@@ -72,6 +72,13 @@ static void every_size_gets_the_smallest_used_class_that_holds_it(void **state)
     }
 }
 
+static void the_table_of_steps_has_the_same_classes(void **state)
+{
+    (void)state;
+    for (size_t n = PM_DIRECT_MAX + 1; n <= PM_BLOCK_MAX; n++)
+        assert_int_equal(pm_class_by_step(n - 1), pm_class_of(n));
+}
+
 static void above_the_small_limit_at_most_an_eighth_is_wasted(void **state)
 {
     (void)state;
@@ -162,6 +169,22 @@ static void the_aligned_class_is_the_smallest_one(void **state)
     }
 }
 
+static void the_aligned_class_of_small_sizes_is_mallocs_for_the_size_rounded_up(void **state)
+{
+    (void)state;
+    if (PM_POOL_HEADER_BYTES != 0)
+        return;
+    for (size_t align = 1; align < PM_ROUNDED_MAX; align *= 2) {
+        for (size_t n = align; n <= PM_ROUNDED_MAX; n += align) {
+            assert_int_equal(pm_class_aligned(n, align), pm_class_of(n));
+            assert_int_equal(pm_class_aligned(n - align + 1, align), pm_class_of(n));
+            assert_true(all_blocks_are_aligned(pm_class_of(n), align));
+        }
+    }
+    /* Not beyond: the next class is coloured. */
+    assert_true(pm_class_aligned(PM_ROUNDED_MAX + 128, 128) > pm_class_of(PM_ROUNDED_MAX + 128));
+}
+
 static void no_class_serves_an_alignment_above_a_unit_or_a_size_above_the_largest(void **state)
 {
     (void)state;
@@ -178,12 +201,14 @@ int main(void)
         cmocka_unit_test(gc_has_steps_of_8_bytes_then_16_then_32_and_keeps_alignment),
         cmocka_unit_test(the_kinds_share_no_class_and_none_is_without_a_use),
         cmocka_unit_test(every_size_gets_the_smallest_used_class_that_holds_it),
+        cmocka_unit_test(the_table_of_steps_has_the_same_classes),
         cmocka_unit_test(above_the_small_limit_at_most_an_eighth_is_wasted),
         cmocka_unit_test(pools_hold_the_blocks_that_fit_their_units),
         cmocka_unit_test(medium_pools_have_the_fewest_units_for_their_minimum_of_blocks),
         cmocka_unit_test(the_classic_geometry_has_the_block_counts_of_pymalloc),
         cmocka_unit_test(all_blocks_of_an_aligned_class_are_aligned_and_hold_the_size),
         cmocka_unit_test(the_aligned_class_is_the_smallest_one),
+        cmocka_unit_test(the_aligned_class_of_small_sizes_is_mallocs_for_the_size_rounded_up),
         cmocka_unit_test(no_class_serves_an_alignment_above_a_unit_or_a_size_above_the_largest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
