@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Making, freeing and resizing spans: see span.h. Any thread. */
+/* Making, freeing and resizing spans: see span.h. Moving them: span_move.c. Any thread. */
 #include "arena/piece.h"
 #include "arena/span.h"
 #include "base/asan.h"
@@ -251,8 +251,7 @@ void pm_span_fatal_void(struct pm_window *w, const void *ptr, const char *functi
                       pm_span_at(w, pm_window_index(w, start))->units << PM_UNIT_SHIFT);
 }
 
-/* The unit at whose start ptr lies. */
-static size_t span_unit(struct pm_window *w, const void *ptr, const char *function)
+size_t pm_span_unit(struct pm_window *w, const void *ptr, const char *function)
 {
     size_t unit = pm_window_index(w, ptr);
     char *start = pm_window_unit(w, unit);
@@ -261,20 +260,53 @@ static size_t span_unit(struct pm_window *w, const void *ptr, const char *functi
     return unit;
 }
 
-void pm_span_free(struct pm_window *w, void *ptr, const char *function)
+size_t pm_span_retire(struct pm_window *w, void *ptr, const char *function)
 {
-    size_t unit = span_unit(w, ptr, function);
+    size_t unit = pm_span_unit(w, ptr, function);
     /* Acquire-release: of two threads that free the block, one sees the other. */
     if (pm_exchange_acq_rel(pm_window_route(w, unit), PM_ROUTE_VOID) != PM_ROUTE_SPAN)
         pm_fatal_not_allocated(function, ptr);
+    const struct pm_span *span = pm_span_at(w, unit);
+    pm_asan_poison(ptr, span->units << PM_UNIT_SHIFT);
+    bool can_wait =
+        (span->arenas != 0) == (span->units >= PM_ARENA_UNITS) && !pm_window_is_piece(w);
+    return can_wait ? span->units : 0;
+}
+
+/* Whole arenas only: others may have units that came back just now. */
+static void hasten_purge(struct pm_window *w, size_t unit, const struct pm_span *span)
+{
+    pm_lock_acquire(&pm_arena_lock);
+    for (uint32_t i = 0; i < span->arenas; i++)
+        pm_purge_hasten(&w->arenas[unit / PM_ARENA_UNITS + i]);
+    pm_lock_release(&pm_arena_lock);
+}
+
+void pm_span_give(struct pm_window *w, void *ptr, bool unused)
+{
+    size_t unit = pm_window_index(w, ptr);
     struct pm_span span = *pm_span_at(w, unit);
-    pm_asan_poison(ptr, span.units << PM_UNIT_SHIFT);
     give_tail(w, unit, &span, 0, pm_span_held_units(&span), dirty_end(&span), 0);
+    if (unused)
+        hasten_purge(w, unit, &span);
+}
+
+void pm_span_free(struct pm_window *w, void *ptr, const char *function)
+{
+    pm_span_retire(w, ptr, function);
+    pm_span_give(w, ptr, false);
+}
+
+void pm_span_revive(struct pm_window *w, void *ptr)
+{
+    size_t unit = pm_window_index(w, ptr);
+    pm_span_at(w, unit)->was_clean = 0;
+    pm_store_release(pm_window_route(w, unit), PM_ROUTE_SPAN); /* as in span_init */
 }
 
 size_t pm_span_usable(struct pm_window *w, const void *ptr, const char *function)
 {
-    return pm_span_at(w, span_unit(w, ptr, function))->units << PM_UNIT_SHIFT;
+    return pm_span_at(w, pm_span_unit(w, ptr, function))->units << PM_UNIT_SHIFT;
 }
 
 /* Under the arena lock: claims what follows the span; false: it is not all free. */
@@ -346,7 +378,7 @@ static bool shrink_span(struct pm_window *w, size_t unit, struct pm_span *span, 
 
 bool pm_span_resize(struct pm_window *w, void *ptr, size_t bytes, const char *function)
 {
-    size_t unit = span_unit(w, ptr, function);
+    size_t unit = pm_span_unit(w, ptr, function);
     struct pm_span *span = pm_span_at(w, unit);
     if (bytes > PM_WINDOW_MAX_BYTES)
         return false;
@@ -385,57 +417,4 @@ void *pm_span_of_link(const struct pm_link *link)
     struct line line = {(const char *)link - offsetof(struct pm_span, link), NULL};
     pm_window_each(find_unit_of_line, &line);
     return line.unit;
-}
-
-static struct pm_span *span_at_block(const void *block)
-{
-    struct pm_window *w = pm_window_find(block);
-    return pm_span_at(w, pm_window_index(w, block));
-}
-
-bool pm_arena_is_systems(const struct pm_window *w)
-{
-    return w->pages == NULL && !pm_window_is_piece(w);
-}
-
-/* Not where the program's hooks made the memory: it may be no private memory of the system's. */
-static size_t move_pages(void *to, void *from, size_t bytes, bool *lost)
-{
-    *lost = false;
-    return pm_arena_is_systems(pm_window_find(to)) ? pm_os_move_pages(to, from, bytes, lost) : 0;
-}
-
-/* All its pages were moved away; what is left of it reads as zero. */
-static void span_now_clean(struct pm_span *span)
-{
-    span->was_clean = 1;
-    span->peak_units = 0;
-}
-
-void *pm_span_move(struct pm_window *w, void *ptr, size_t bytes, const char *function)
-{
-    bool zero, lost;
-    size_t unit = span_unit(w, ptr, function);
-    struct pm_span *span = pm_span_at(w, unit);
-    size_t have = span->units << PM_UNIT_SHIFT, less = bytes < have ? bytes : have;
-    size_t kept = pm_align_up(less, PM_ARENA_BYTES);
-    if (span->arenas == 0 || bytes < PM_MOVE_MIN_BYTES || !pm_arena_is_systems(w))
-        return NULL;
-    char *block = pm_span_alloc(bytes, 1, &zero);
-    if (block == NULL)
-        return NULL;
-    pm_asan_unpoison(ptr, have);
-    pm_asan_unpoison(block, pm_align_up(bytes, PM_UNIT_BYTES));
-    size_t moved = move_pages(block, ptr, kept, &lost);
-    if (pm_unlikely(lost)) { /* the new block is never to be used: that is all that is lost */
-        memcpy(ptr, block, moved < less ? moved : less);
-        return NULL;
-    }
-    if (moved < less)
-        memcpy(block + moved, (char *)ptr + moved, less - moved);
-    span_at_block(block)->was_clean = 0; /* pages came with what they held */
-    if (moved == kept && kept == (size_t)span->arenas << PM_ARENA_SHIFT)
-        span_now_clean(span);
-    pm_span_free(w, ptr, function);
-    return block;
 }

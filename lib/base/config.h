@@ -81,8 +81,9 @@
 #define PM_GC_AMID (PM_GRANULE_SHIFT == 4)
 #define PM_GC_CLASSES (PM_SMALL_MAX >> PM_GC_STEP_SHIFT)
 #define PM_CLASSES (PM_PLAIN_CLASSES + (PM_GC_AMID ? 0 : PM_GC_CLASSES))
-#define PM_GC_PAUSE 255 /* asks for memory that are left out after one brought none of the window  \
-                         */
+#define PM_GC_PAUSE                                                                                \
+    255 /* asks for memory that are left out after one brought none of the window                  \
+         */
 
 /* Requests up to this size find their pool by one table look-up. */
 #define PM_DIRECT_MAX 1024
@@ -134,6 +135,8 @@
 #define PM_HEAP_KEEP_BYTES_DEFAULT ((size_t)1 << 20)
 #define PM_HEAPS_KEEP_BYTES_DEFAULT ((size_t)16 << 20)
 #define PM_KEPT_SLOTS 32           /* empty pools that a heap can keep */
+#define PM_KEPT_SPANS 8            /* large blocks that a heap can keep */
+#define PM_SPAN_CLOCK_EVERY 4      /* its time is read each so many times that one comes */
 #define PM_DEMAND_NS 1000000000ull /* how long demand is remembered */
 
 /* Purging by deadline: free memory that was not touched for so long goes back to the system, some
