@@ -48,6 +48,8 @@ void pm_arena_give_group(const struct pm_group *group);
 /* A large block; `align` is a power of two. *zero: the memory reads as zero. NULL: out of memory.
  */
 void *pm_span_alloc(size_t bytes, size_t align, bool *zero);
+/* The same for one that is likely to grow soon, with room behind it if there is any. */
+void *pm_span_alloc_roomy(size_t bytes);
 /* Bytes that a large block for so many holds; 0: there is none so large. */
 size_t pm_span_good_bytes(size_t bytes);
 /* ptr's unit has a span's route; anything but the start of a live span is a named error. */

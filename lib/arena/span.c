@@ -8,6 +8,9 @@
 
 #include <string.h>
 
+/* Who is likely to grow is given a hole of so many units, or else one so many times as large. */
+enum { ROOM_UNITS = PM_ARENA_UNITS * 3 / 4, ROOM_LEAST = 2 };
+
 static size_t units_of(size_t bytes)
 {
     return bytes / PM_UNIT_BYTES + (bytes % PM_UNIT_BYTES != 0);
@@ -39,6 +42,18 @@ static uint64_t aligned_starts(uint64_t free_units, unsigned units, unsigned ali
     return pm_bits_run_starts(free_units, units) & at;
 }
 
+/* Under the arena lock: takes units of an arena, and releases it. */
+static void *claim_in_arena(struct pm_arena *a, unsigned first, unsigned units, uint64_t now,
+                            bool *zero)
+{
+    uint64_t dirty = pm_arena_claim(a, first, units, now);
+    pm_arena_totals.span_units += units;
+    pm_arena_totals.span_held_units += units;
+    pm_arena_unlock_after_claim(a);
+    struct pm_span span = {.units = units, .peak_units = units, .was_clean = dirty == 0};
+    return span_init(a, first, span, zero);
+}
+
 static void *alloc_in_arena(unsigned units, unsigned align, bool *zero)
 {
     uint64_t now = pm_os_now_ns();
@@ -46,12 +61,41 @@ static void *alloc_in_arena(unsigned units, unsigned align, bool *zero)
     if (a == NULL)
         return NULL;
     unsigned first = (unsigned)__builtin_ctzll(aligned_starts(a->free, units, align));
-    uint64_t dirty = pm_arena_claim(a, first, units, now);
-    pm_arena_totals.span_units += units;
-    pm_arena_totals.span_held_units += units;
-    pm_arena_unlock_after_claim(a);
-    struct pm_span span = {.units = units, .peak_units = units, .was_clean = dirty == 0};
-    return span_init(a, first, span, zero);
+    return claim_in_arena(a, first, units, now, zero);
+}
+
+/* Whether what lies before a hole stays as it is: the end of the arena, or of a pool. A hint: who
+ * has just taken units has yet to set their routes. */
+static bool ends_for_good(const struct pm_arena *a, unsigned first)
+{
+    size_t unit = (size_t)a->index * PM_ARENA_UNITS + first;
+    return first == 0 ||
+           pm_load_relaxed(pm_window_route(pm_arena_window(a), unit - 1)) > PM_ROUTE_SPAN;
+}
+
+/* In the arena's longest hole: at its start, or in its middle, so that a large block before it has
+ * room as well. */
+static unsigned roomy_start(const struct pm_arena *a, unsigned units)
+{
+    unsigned first = (unsigned)__builtin_ctzll(pm_bits_run_starts(a->free, a->longest));
+    return ends_for_good(a, first) ? first : first + (a->longest - units) / 2;
+}
+
+void *pm_span_alloc_roomy(size_t bytes)
+{
+    bool zero;
+    size_t units = units_of(bytes);
+    uint64_t now = pm_os_now_ns();
+    if (units * ROOM_LEAST > PM_ARENA_UNITS)
+        return pm_span_alloc(bytes, 1, &zero);
+    pm_lock_acquire(&pm_arena_lock);
+    struct pm_arena *a = pm_arena_find(ROOM_UNITS);
+    if (a == NULL)
+        a = pm_arena_find((unsigned)units * ROOM_LEAST);
+    if (a != NULL)
+        return claim_in_arena(a, roomy_start(a, (unsigned)units), (unsigned)units, now, &zero);
+    pm_lock_release(&pm_arena_lock);
+    return pm_span_alloc(bytes, 1, &zero);
 }
 
 struct claim {

@@ -126,6 +126,14 @@ static void *alloc_span(size_t n, size_t align, bool *zero)
     return block != NULL ? count_span(block, n) : out_of_memory();
 }
 
+void *pm_thread_malloc_to_grow(size_t n)
+{
+    void *block = NULL;
+    if (n > PM_BLOCK_MAX && pm_heap_self->real && pm_hook_depth == 0)
+        block = pm_span_alloc_roomy(n);
+    return block != NULL ? count_span(block, n) : pm_thread_malloc(n);
+}
+
 /* A block that the current pool of the class has at hand, or NULL. */
 PM_INLINE void *pop_current(unsigned class)
 {

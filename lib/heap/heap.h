@@ -81,6 +81,8 @@ void *pm_thread_malloc_slow(size_t n);
 void *pm_thread_malloc_medium(size_t n);
 void *pm_thread_malloc_aligned(size_t n, size_t align);
 void *pm_thread_calloc_medium(size_t n); /* any size */
+/* For what grows and had to move: a large block has room to grow in place if there is any. */
+void *pm_thread_malloc_to_grow(size_t n);
 
 /* A block of a gc pool, 1..PM_SMALL_MAX bytes, when the current pool of the class has none to pop.
  * NULL: there is none now, for whatever reason; another kind of block may be had. */
