@@ -71,6 +71,7 @@ uint64_t pm_heap_stash_bytes(const struct pm_heap *heap);
 /* Large blocks that the heap keeps (kept_spans.c): gives back all, or those that were not used for
  * as long as free memory is left alone. True: there was one. */
 bool pm_heap_give_spans(struct pm_heap *heap);
+bool pm_heap_give_spans_of_all(void);
 bool pm_heap_give_unused_spans(struct pm_heap *heap, uint64_t now_ns);
 /* What they may use, and what they hold. */
 void pm_heap_count_spans(const struct pm_heap *heap, uint64_t *units, uint64_t *held_units);

@@ -248,9 +248,10 @@ bool pm_heap_give_kept_of_all(bool idle)
 /* Not for a little: the heaps would have to take it back one by one. */
 bool pm_heap_reclaim(void)
 {
-    uint64_t leased_bytes = (uint64_t)pm_load_relaxed(&pm_purge_leased_units) << PM_UNIT_SHIFT;
-    return pm_load_relaxed(&kept_bytes_of_all) + leased_bytes >= PM_ARENA_BYTES &&
-           pm_heap_give_kept_of_all(false);
+    bool some =
+        pm_load_relaxed(&pm_purge_leased_units) >= PM_ARENA_UNITS && pm_heap_give_spans_of_all();
+    return some || (pm_load_relaxed(&kept_bytes_of_all) >= PM_ARENA_BYTES &&
+                    pm_heap_give_kept_of_all(false));
 }
 
 /* Relaxed: who reads an older one only tries in vain. */

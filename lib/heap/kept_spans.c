@@ -112,6 +112,15 @@ bool pm_heap_give_spans(struct pm_heap *heap)
     return some;
 }
 
+bool pm_heap_give_spans_of_all(void)
+{
+    bool some = false;
+    /* Acquire pairs with the release in new_shell: the heap is complete. */
+    for (struct pm_heap *heap = pm_load_acquire(&pm_registry.heaps); heap; heap = heap->next)
+        some |= pm_heap_give_spans(heap);
+    return some;
+}
+
 /* Relaxed: at worst one goes that came just now. */
 bool pm_heap_give_unused_spans(struct pm_heap *heap, uint64_t now_ns)
 {
