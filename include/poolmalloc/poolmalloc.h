@@ -167,7 +167,7 @@ struct pm_stats {
     /* These five are all that arenas hold: with no other thread at work their sum is
      * arenas * arena_bytes. */
     uint64_t pool_bytes;      /* cut into pools */
-    uint64_t kept_bytes;      /* empty pools that heaps keep for themselves */
+    uint64_t kept_bytes;      /* empty pools, and large blocks, that heaps keep */
     uint64_t stash_bytes;     /* units that heaps have and did not cut yet */
     uint64_t span_held_bytes; /* in large blocks, with the rest of the last arena of each */
     uint64_t free_bytes;

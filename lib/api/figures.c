@@ -7,6 +7,22 @@
 
 #include <string.h>
 
+/* Of the large blocks that the arena layer counts, those that heaps keep are nobody's. They are
+ * counted one after the other: at rest the figures agree, else they are kept in bounds. */
+static void set_apart_kept_spans(struct pm_stats *stats, const struct pm_heap_stats *heap)
+{
+    uint64_t held = heap->kept_span_held_bytes, used = heap->kept_span_bytes;
+    if (held > stats->span_held_bytes)
+        held = stats->span_held_bytes;
+    if (used > stats->span_bytes)
+        used = stats->span_bytes;
+    stats->kept_bytes += held;
+    stats->span_held_bytes -= held;
+    stats->span_bytes -= used;
+    if (stats->span_bytes > stats->span_held_bytes)
+        stats->span_bytes = stats->span_held_bytes;
+}
+
 static struct pm_stats counters_of(const struct pm_heap_stats *heap,
                                    const struct pm_arena_stats *arena,
                                    const struct pm_floating_stats *floating)
@@ -48,6 +64,7 @@ static struct pm_stats counters_of(const struct pm_heap_stats *heap,
             heap->lock_acquisitions + arena->lock_acquisitions + floating->lock_acquisitions,
         .lock_contended = heap->lock_contended + arena->lock_contended + floating->lock_contended,
     };
+    set_apart_kept_spans(&stats, heap);
     return stats;
 }
 

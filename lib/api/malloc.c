@@ -45,11 +45,11 @@ void *pm_calloc(size_t count, size_t size)
 }
 
 /* A block of a user heap stays in its heap. */
-static void *alloc_beside(const void *ptr, size_t size, const char *function)
+static void *alloc_beside(const void *ptr, size_t have, size_t size, const char *function)
 {
     struct pm_user_heap *heap = pm_user_of(ptr, function);
     if (pm_likely(heap == NULL))
-        return pm_malloc(size);
+        return size > have ? told(pm_thread_malloc_to_grow(padded(size)), size) : pm_malloc(size);
     return told(pm_user_alloc(heap, padded(size), 1, false, function), size);
 }
 
@@ -70,7 +70,7 @@ static PM_NOINLINE void *move(void *ptr, size_t have, size_t size, const char *f
     if (block != NULL)
         return told(block, size);
     int saved_errno = errno;
-    block = alloc_beside(ptr, size, function);
+    block = alloc_beside(ptr, have, size, function);
     if (block == NULL && size <= have) { /* callers do not expect that less is refused */
         errno = saved_errno;
         return told(ptr, size);

@@ -50,10 +50,29 @@ void pm_arena_give_runs(const struct pm_run *runs, unsigned count);
 /* A large block; `align` is a power of two. *zero: the memory reads as zero. NULL: out of memory.
  */
 void *pm_span_alloc(size_t bytes, size_t align, bool *zero);
+/* The same for one that is likely to grow soon, with room behind it if there is any. */
+void *pm_span_alloc_roomy(size_t bytes);
 /* Bytes that a large block for so many holds; 0: there is none so large. */
 size_t pm_span_good_bytes(size_t bytes);
 /* ptr's unit has a span's route; anything but the start of a live span is a named error. */
 void pm_span_free(struct pm_window *w, void *ptr, const char *function);
+/* The same in two steps, for who may keep the block: now nobody has it, but its units stay taken.
+ * The units that it might use, if it can wait, holding pm_span_kept_units; else 0. */
+size_t pm_span_retire(struct pm_window *w, void *ptr, const char *function);
+/* Then they go to the arenas; `unused`: it has waited so long that they are to go to the system. */
+void pm_span_give(struct pm_window *w, void *ptr, bool unused);
+/* Or it is a large block again. */
+void pm_span_revive(struct pm_window *w, void *ptr);
+static inline size_t pm_span_kept_units(size_t units)
+{
+    return units < PM_ARENA_UNITS ? units : pm_align_up(units, PM_ARENA_UNITS);
+}
+/* What large blocks wait in heaps is leased: as much as the bound would let lie dirty in arenas.
+ * Changes a lease of some units to one of others, 0 for none. False: it is as it was. */
+bool pm_purge_lease(size_t from_units, size_t to_units);
+/* In the child of a fork: leases of so many units were other threads'. Takes no lock. */
+void pm_purge_forget_leases_in_child(size_t units);
+extern _Atomic size_t pm_purge_leased_units PM_HIDDEN; /* all of them; relaxed, a hint */
 size_t pm_span_usable(struct pm_window *w, const void *ptr, const char *function);
 /* ptr lies in a unit whose route is void: the report says whether a large block covers it. */
 _Noreturn void pm_span_fatal_void(struct pm_window *w, const void *ptr, const char *function);
@@ -139,7 +158,7 @@ struct pm_arena_stats {
     uint64_t arenas_in_use;  /* not wholly free */
     uint64_t no_huge_arenas; /* in which the system was told to make no huge pages */
     uint64_t free_units, dirty_units;
-    uint64_t purging_units; /* on their way to the system: neither free nor anybody's */
+    uint64_t purging_units;   /* on their way to the system: neither free nor anybody's */
     uint64_t spans;           /* live large blocks, by the routes */
     uint64_t span_units;      /* in live large blocks */
     uint64_t span_held_units; /* the same with the rest of the last arena of each */
@@ -162,5 +181,7 @@ bool pm_arena_check(void);
 /* In the child of a fork, when another thread that is gone now held the arena lock: makes the lists
  * anew from the arenas' bits. */
 void pm_arena_rebuild_in_child(void);
+/* Then: blocks that wait are counted, too, which no route shows. */
+void pm_span_count_waiting(size_t units, size_t held_units);
 
 #endif

@@ -158,6 +158,12 @@ static void rebuild_window(struct pm_window *w, void *now_ns)
     }
 }
 
+void pm_span_count_waiting(size_t units, size_t held_units)
+{
+    pm_arena_totals.span_units += units;
+    pm_arena_totals.span_held_units += held_units;
+}
+
 void pm_arena_rebuild_in_child(void)
 {
     const struct pm_arena_totals *old = &pm_arena_totals;

@@ -142,6 +142,13 @@ void pm_arena_postpone(struct pm_arena *a, uint64_t now_ns)
     a->dirty_since = (uint32_t)(now_ns >> PM_TICK_SHIFT);
 }
 
+void pm_arena_prefer(struct pm_arena *a, uint32_t ticks)
+{
+    pm_list_remove(&a->dirty_link);
+    pm_list_push_back(&dirty_arenas, &a->dirty_link);
+    a->dirty_since -= ticks;
+}
+
 struct pm_arena *pm_arena_longest_dirty(void)
 {
     if (pm_list_empty(&dirty_arenas))

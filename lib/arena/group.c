@@ -15,14 +15,14 @@ static _Atomic size_t allowed_bytes = SIZE_MAX;
 static _Atomic uint64_t next_look_ns;
 
 /* Constant after the start, as all choices. */
-static bool is_heeded(void)
+bool pm_group_is_heeded(void)
 {
     return pm_options.cgroup[0] != 'o'; /* off */
 }
 
 void pm_group_look(uint64_t now_ns)
 {
-    if (!is_heeded())
+    if (!pm_group_is_heeded())
         return;
     uint64_t due = pm_load_relaxed(&next_look_ns);
     /* One thread at a time; acquire orders nothing here. */

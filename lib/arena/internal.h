@@ -97,6 +97,8 @@ struct pm_arena *pm_arena_take_decommitted(bool first_window);
 struct pm_arena *pm_arena_longest_dirty(void);
 /* Of an arena with dirty units, none of which can be purged now: the next ones are longer dirty. */
 void pm_arena_postpone(struct pm_arena *a, uint64_t now_ns);
+/* Its dirty units are the longest dirty, for so many ticks more. */
+void pm_arena_prefer(struct pm_arena *a, uint32_t ticks);
 /* Prints what is wrong with a filed arena and returns false. */
 bool pm_arena_check_one(const struct pm_arena *a);
 /* The fullest arena with a free run of that length, or NULL. */
@@ -142,6 +144,8 @@ void pm_group_look(uint64_t now_ns);
 size_t pm_group_limit_bytes(void);
 /* So many arenas more are in use: what is kept makes room for them. No lock held. */
 void pm_group_grown(size_t arenas, uint64_t now_ns);
+/* Whether it may allow less tomorrow than today. */
+bool pm_group_is_heeded(void);
 /* How many free units may be dirty, of those that the other bounds allow. */
 size_t pm_group_keep_units(size_t in_use_units, size_t keep_units);
 
@@ -170,6 +174,8 @@ bool pm_purge_wanted(uint64_t now_ns);
 void pm_purge_excess(size_t given, uint64_t now_ns);
 /* Decommits one wholly free arena. False: there is none, or the system refuses. */
 bool pm_purge_decommit_one(uint64_t now_ns);
+/* Under the arena lock: if the arena is wholly free, its dirty units are due now. */
+void pm_purge_hasten(struct pm_arena *a);
 /* Under the arena lock: dirty units came back, which are purged by deadline. */
 void pm_purge_set_deadline(uint64_t now_ns);
 /* Outside the lock: tells the system of an arena that has no free unit any more that huge pages

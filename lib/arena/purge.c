@@ -53,19 +53,51 @@ static void demand_fade(uint64_t now_ns)
     }
 }
 
-static size_t keep_units(void)
+/* Changed under the arena lock; relaxed, as who reads it without orders nothing by it. */
+_Atomic size_t pm_purge_leased_units;
+
+static size_t less(size_t n, size_t by)
+{
+    return n > by ? n - by : 0;
+}
+
+/* What is leased counts as free, as it may be at any time. */
+static size_t keep_units(size_t allowance_units)
 {
     const struct pm_arena_totals *t = &pm_arena_totals;
-    size_t in_use = t->arenas * PM_ARENA_UNITS - t->free_units - t->purging_units;
+    size_t taken = t->arenas * PM_ARENA_UNITS - t->free_units - t->purging_units;
+    size_t in_use = less(taken, pm_load_relaxed(&pm_purge_leased_units));
     size_t fixed = pm_load_relaxed(&pm_options.keep_bytes) >> PM_UNIT_SHIFT;
-    size_t keep = fixed + in_use / PM_KEEP_PART + demand.allowance_units;
+    size_t keep = fixed + in_use / PM_KEEP_PART + allowance_units;
     return pm_group_keep_units(in_use, keep);
 }
 
+/* Leases take of what demand allows, and leave the rest of the bound to who has none. */
 bool pm_purge_wanted(uint64_t now_ns)
 {
     demand_fade(now_ns);
-    return pm_unlikely(pm_arena_totals.dirty_units > keep_units());
+    size_t allowance = less(demand.allowance_units, pm_load_relaxed(&pm_purge_leased_units));
+    return pm_unlikely(pm_arena_totals.dirty_units > keep_units(allowance));
+}
+
+bool pm_purge_lease(size_t from_units, size_t to_units)
+{
+    pm_lock_acquire(&pm_arena_lock);
+    size_t leased = pm_load_relaxed(&pm_purge_leased_units) - from_units + to_units;
+    bool done = to_units <= from_units ||
+                (!pm_group_is_heeded() && /* else what was granted could be too much tomorrow */
+                 pm_arena_totals.dirty_units + leased <= keep_units(demand.allowance_units));
+    if (done)
+        pm_store_relaxed(&pm_purge_leased_units, leased);
+    pm_lock_release(&pm_arena_lock);
+    return done;
+}
+
+/* Nobody else is there, and interrupted code of this thread may hold the lock: at worst it stores
+ * what it read before. */
+void pm_purge_forget_leases_in_child(size_t units)
+{
+    pm_store_relaxed(&pm_purge_leased_units, less(pm_load_relaxed(&pm_purge_leased_units), units));
 }
 
 /* What the system does about huge pages where nothing else was said. */
@@ -248,6 +280,15 @@ void pm_purge_set_deadline(uint64_t now_ns)
 {
     if (pm_load_relaxed(&pm_purge_deadline_ns) == PM_PURGE_NEVER)
         pm_store_relaxed(&pm_purge_deadline_ns, now_ns + pm_purge_delay_ns());
+}
+
+void pm_purge_hasten(struct pm_arena *a)
+{
+    uint64_t delay_ticks = (pm_purge_delay_ns() >> PM_TICK_SHIFT) + 1;
+    if (a->dirty == 0 || ~a->free != 0 || delay_ticks > INT32_MAX)
+        return;
+    pm_arena_prefer(a, (uint32_t)delay_ticks);
+    pm_store_relaxed(&pm_purge_deadline_ns, 0); /* the next tick finds it */
 }
 
 /* Under the arena lock: when the arena's dirty units are due, counted from when they came. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Making, freeing and resizing spans: see span.h. Any thread. */
+/* Making, freeing and resizing spans: see span.h. Moving them: span_move.c. Any thread. */
 #include "arena/piece.h"
 #include "arena/span.h"
 #include "base/asan.h"
@@ -7,6 +7,9 @@
 #include "os/os.h"
 
 #include <string.h>
+
+/* Who is likely to grow is given a hole of so many units, or else one so many times as large. */
+enum { ROOM_UNITS = PM_ARENA_UNITS * 3 / 4, ROOM_LEAST = 2 };
 
 static size_t units_of(size_t bytes)
 {
@@ -39,6 +42,18 @@ static uint64_t aligned_starts(uint64_t free_units, unsigned units, unsigned ali
     return pm_bits_run_starts(free_units, units) & at;
 }
 
+/* Under the arena lock: takes units of an arena, and releases it. */
+static void *claim_in_arena(struct pm_arena *a, unsigned first, unsigned units, uint64_t now,
+                            bool *zero)
+{
+    uint64_t dirty = pm_arena_claim(a, first, units, now);
+    pm_arena_totals.span_units += units;
+    pm_arena_totals.span_held_units += units;
+    pm_arena_unlock_after_claim(a);
+    struct pm_span span = {.units = units, .peak_units = units, .was_clean = dirty == 0};
+    return span_init(a, first, span, zero);
+}
+
 static void *alloc_in_arena(unsigned units, unsigned align, bool *zero)
 {
     uint64_t now = pm_os_now_ns();
@@ -46,12 +61,41 @@ static void *alloc_in_arena(unsigned units, unsigned align, bool *zero)
     if (a == NULL)
         return NULL;
     unsigned first = (unsigned)__builtin_ctzll(aligned_starts(a->free, units, align));
-    uint64_t dirty = pm_arena_claim(a, first, units, now);
-    pm_arena_totals.span_units += units;
-    pm_arena_totals.span_held_units += units;
-    pm_arena_unlock_after_claim(a);
-    struct pm_span span = {.units = units, .peak_units = units, .was_clean = dirty == 0};
-    return span_init(a, first, span, zero);
+    return claim_in_arena(a, first, units, now, zero);
+}
+
+/* Whether what lies before a hole stays as it is: the end of the arena, or of a pool. A hint: who
+ * has just taken units has yet to set their routes. */
+static bool ends_for_good(const struct pm_arena *a, unsigned first)
+{
+    size_t unit = (size_t)a->index * PM_ARENA_UNITS + first;
+    return first == 0 ||
+           pm_load_relaxed(pm_window_route(pm_arena_window(a), unit - 1)) > PM_ROUTE_SPAN;
+}
+
+/* In the arena's longest hole: at its start, or in its middle, so that a large block before it has
+ * room as well. */
+static unsigned roomy_start(const struct pm_arena *a, unsigned units)
+{
+    unsigned first = (unsigned)__builtin_ctzll(pm_bits_run_starts(a->free, a->longest));
+    return ends_for_good(a, first) ? first : first + (a->longest - units) / 2;
+}
+
+void *pm_span_alloc_roomy(size_t bytes)
+{
+    bool zero;
+    size_t units = units_of(bytes);
+    uint64_t now = pm_os_now_ns();
+    if (units * ROOM_LEAST > PM_ARENA_UNITS)
+        return pm_span_alloc(bytes, 1, &zero);
+    pm_lock_acquire(&pm_arena_lock);
+    struct pm_arena *a = pm_arena_find(ROOM_UNITS);
+    if (a == NULL)
+        a = pm_arena_find((unsigned)units * ROOM_LEAST);
+    if (a != NULL)
+        return claim_in_arena(a, roomy_start(a, (unsigned)units), (unsigned)units, now, &zero);
+    pm_lock_release(&pm_arena_lock);
+    return pm_span_alloc(bytes, 1, &zero);
 }
 
 struct claim {
@@ -251,8 +295,7 @@ void pm_span_fatal_void(struct pm_window *w, const void *ptr, const char *functi
                       pm_span_at(w, pm_window_index(w, start))->units << PM_UNIT_SHIFT);
 }
 
-/* The unit at whose start ptr lies. */
-static size_t span_unit(struct pm_window *w, const void *ptr, const char *function)
+size_t pm_span_unit(struct pm_window *w, const void *ptr, const char *function)
 {
     size_t unit = pm_window_index(w, ptr);
     char *start = pm_window_unit(w, unit);
@@ -261,20 +304,53 @@ static size_t span_unit(struct pm_window *w, const void *ptr, const char *functi
     return unit;
 }
 
-void pm_span_free(struct pm_window *w, void *ptr, const char *function)
+size_t pm_span_retire(struct pm_window *w, void *ptr, const char *function)
 {
-    size_t unit = span_unit(w, ptr, function);
+    size_t unit = pm_span_unit(w, ptr, function);
     /* Acquire-release: of two threads that free the block, one sees the other. */
     if (pm_exchange_acq_rel(pm_window_route(w, unit), PM_ROUTE_VOID) != PM_ROUTE_SPAN)
         pm_fatal_not_allocated(function, ptr);
+    const struct pm_span *span = pm_span_at(w, unit);
+    pm_asan_poison(ptr, span->units << PM_UNIT_SHIFT);
+    bool can_wait =
+        (span->arenas != 0) == (span->units >= PM_ARENA_UNITS) && !pm_window_is_piece(w);
+    return can_wait ? span->units : 0;
+}
+
+/* Whole arenas only: others may have units that came back just now. */
+static void hasten_purge(struct pm_window *w, size_t unit, const struct pm_span *span)
+{
+    pm_lock_acquire(&pm_arena_lock);
+    for (uint32_t i = 0; i < span->arenas; i++)
+        pm_purge_hasten(&w->arenas[unit / PM_ARENA_UNITS + i]);
+    pm_lock_release(&pm_arena_lock);
+}
+
+void pm_span_give(struct pm_window *w, void *ptr, bool unused)
+{
+    size_t unit = pm_window_index(w, ptr);
     struct pm_span span = *pm_span_at(w, unit);
-    pm_asan_poison(ptr, span.units << PM_UNIT_SHIFT);
     give_tail(w, unit, &span, 0, pm_span_held_units(&span), dirty_end(&span), 0);
+    if (unused)
+        hasten_purge(w, unit, &span);
+}
+
+void pm_span_free(struct pm_window *w, void *ptr, const char *function)
+{
+    pm_span_retire(w, ptr, function);
+    pm_span_give(w, ptr, false);
+}
+
+void pm_span_revive(struct pm_window *w, void *ptr)
+{
+    size_t unit = pm_window_index(w, ptr);
+    pm_span_at(w, unit)->was_clean = 0;
+    pm_store_release(pm_window_route(w, unit), PM_ROUTE_SPAN); /* as in span_init */
 }
 
 size_t pm_span_usable(struct pm_window *w, const void *ptr, const char *function)
 {
-    return pm_span_at(w, span_unit(w, ptr, function))->units << PM_UNIT_SHIFT;
+    return pm_span_at(w, pm_span_unit(w, ptr, function))->units << PM_UNIT_SHIFT;
 }
 
 /* Under the arena lock: claims what follows the span; false: it is not all free. */
@@ -346,7 +422,7 @@ static bool shrink_span(struct pm_window *w, size_t unit, struct pm_span *span, 
 
 bool pm_span_resize(struct pm_window *w, void *ptr, size_t bytes, const char *function)
 {
-    size_t unit = span_unit(w, ptr, function);
+    size_t unit = pm_span_unit(w, ptr, function);
     struct pm_span *span = pm_span_at(w, unit);
     if (bytes > PM_WINDOW_MAX_BYTES)
         return false;
@@ -385,57 +461,4 @@ void *pm_span_of_link(const struct pm_link *link)
     struct line line = {(const char *)link - offsetof(struct pm_span, link), NULL};
     pm_window_each(find_unit_of_line, &line);
     return line.unit;
-}
-
-static struct pm_span *span_at_block(const void *block)
-{
-    struct pm_window *w = pm_window_find(block);
-    return pm_span_at(w, pm_window_index(w, block));
-}
-
-bool pm_arena_is_systems(const struct pm_window *w)
-{
-    return w->pages == NULL && !pm_window_is_piece(w);
-}
-
-/* Not where the program's hooks made the memory: it may be no private memory of the system's. */
-static size_t move_pages(void *to, void *from, size_t bytes, bool *lost)
-{
-    *lost = false;
-    return pm_arena_is_systems(pm_window_find(to)) ? pm_os_move_pages(to, from, bytes, lost) : 0;
-}
-
-/* All its pages were moved away; what is left of it reads as zero. */
-static void span_now_clean(struct pm_span *span)
-{
-    span->was_clean = 1;
-    span->peak_units = 0;
-}
-
-void *pm_span_move(struct pm_window *w, void *ptr, size_t bytes, const char *function)
-{
-    bool zero, lost;
-    size_t unit = span_unit(w, ptr, function);
-    struct pm_span *span = pm_span_at(w, unit);
-    size_t have = span->units << PM_UNIT_SHIFT, less = bytes < have ? bytes : have;
-    size_t kept = pm_align_up(less, PM_ARENA_BYTES);
-    if (span->arenas == 0 || bytes < PM_MOVE_MIN_BYTES || !pm_arena_is_systems(w))
-        return NULL;
-    char *block = pm_span_alloc(bytes, 1, &zero);
-    if (block == NULL)
-        return NULL;
-    pm_asan_unpoison(ptr, have);
-    pm_asan_unpoison(block, pm_align_up(bytes, PM_UNIT_BYTES));
-    size_t moved = move_pages(block, ptr, kept, &lost);
-    if (pm_unlikely(lost)) { /* the new block is never to be used: that is all that is lost */
-        memcpy(ptr, block, moved < less ? moved : less);
-        return NULL;
-    }
-    if (moved < less)
-        memcpy(block + moved, (char *)ptr + moved, less - moved);
-    span_at_block(block)->was_clean = 0; /* pages came with what they held */
-    if (moved == kept && kept == (size_t)span->arenas << PM_ARENA_SHIFT)
-        span_now_clean(span);
-    pm_span_free(w, ptr, function);
-    return block;
 }

@@ -32,4 +32,7 @@ static inline struct pm_span *pm_span_at(struct pm_window *w, size_t unit)
     return pm_window_line(w, unit);
 }
 
+/* The unit at whose start ptr lies; an interior pointer is a named error. */
+size_t pm_span_unit(struct pm_window *w, const void *ptr, const char *function);
+
 #endif

@@ -145,6 +145,8 @@
 #define PM_HEAPS_KEEP_BYTES_DEFAULT ((size_t)16 << 20)
 #define PM_KEPT_SLOTS 32           /* empty pools that a heap can keep */
 #define PM_RETURNS_MAX 32          /* pools that go back to the arena list together */
+#define PM_KEPT_SPANS 8            /* large blocks that a heap can keep */
+#define PM_SPAN_CLOCK_EVERY 4      /* its time is read each so many times that one comes */
 #define PM_DEMAND_NS 1000000000ull /* how long demand is remembered */
 
 /* Purging by deadline: free memory that was not touched for so long goes back to the system, some

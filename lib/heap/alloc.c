@@ -104,22 +104,50 @@ void *pm_thread_gc_slow(size_t n)
     return alloc_class_slow(pm_class_gc(n), &zero);
 }
 
-static PM_COLD void *alloc_span(size_t n, size_t align, bool *zero)
+/* A new large block is the caller's. */
+static void *count_span(void *block, size_t n)
 {
-    bool able = pm_hook_depth == 0 && pm_heap_process_init();
-    void *block = able ? pm_span_alloc(n, align, zero) : NULL;
-    pm_count_event(PM_EVENT_SLOW_PATH);
-    if (block == NULL)
-        return out_of_memory();
-    pm_asan_unpoison(block, pm_align_up(n, PM_UNIT_BYTES));
     struct pm_heap *heap = pm_heap_self;
-    if (heap->real)
+    pm_asan_unpoison(block, pm_align_up(n, PM_UNIT_BYTES));
+    if (pm_likely(heap->real))
         pm_count_owner(&heap->mallocs, 1);
     else
         pm_count_shared(&heap->mallocs, 1);
     if (pm_unlikely(pm_sampling_on()))
         pm_sample_span(block, pm_span_good_bytes(n));
     return block;
+}
+
+/* What the heap kept of that size, or NULL. */
+static void *take_span(struct pm_heap *heap, size_t n)
+{
+    pm_heap_enter(heap);
+    void *block = pm_heap_take_span(heap, pm_align_up(n, PM_UNIT_BYTES) >> PM_UNIT_SHIFT);
+    pm_heap_leave(heap);
+    return block;
+}
+
+static void *alloc_span(size_t n, size_t align, bool *zero)
+{
+    struct pm_heap *heap = pm_heap_self;
+    void *block = NULL;
+    pm_count_event(PM_EVENT_SLOW_PATH);
+    if (pm_unlikely(pm_hook_depth != 0)) /* we are in the middle of something */
+        return out_of_memory();
+    *zero = false;
+    if (pm_likely(heap->real && align <= PM_UNIT_BYTES))
+        block = take_span(heap, n);
+    if (block == NULL && pm_heap_process_init())
+        block = pm_span_alloc(n, align, zero);
+    return block != NULL ? count_span(block, n) : out_of_memory();
+}
+
+void *pm_thread_malloc_to_grow(size_t n)
+{
+    void *block = NULL;
+    if (n > PM_BLOCK_MAX && pm_heap_self->real && pm_hook_depth == 0)
+        block = pm_span_alloc_roomy(n);
+    return block != NULL ? count_span(block, n) : pm_thread_malloc(n);
 }
 
 /* A block that the current pool of the class has at hand, or NULL. */

@@ -85,6 +85,7 @@ static void mend(struct pm_lock *lock)
         break;
     case PM_RANK_ARENA:
         pm_arena_rebuild_in_child();
+        pm_heap_recount_spans_in_child();
         break;
     default:
         break;

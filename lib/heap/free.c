@@ -212,6 +212,25 @@ PM_INLINE void free_in_pool(struct pm_window *w, size_t unit, uint64_t route, vo
     free_direct(ptr, at, distance, function);
 }
 
+static void free_span(struct pm_window *w, void *ptr, const char *function)
+{
+    struct pm_heap *heap = pm_heap_self;
+    size_t units = pm_span_retire(w, ptr, function);
+    if (pm_unlikely(!heap->real)) {
+        pm_span_give(w, ptr, false);
+        pm_count_shared(&heap->frees, 1);
+        return;
+    }
+    pm_count_owner(&heap->frees, 1);
+    pm_heap_enter(heap);
+    bool kept = pm_heap_keep_span(heap, ptr, units);
+    if (kept)
+        pm_heap_tick(heap);
+    pm_heap_leave(heap);
+    if (!kept)
+        pm_span_give(w, ptr, false);
+}
+
 /* Of a block in no pool that is a thread heap's or floats. */
 static PM_NOINLINE void free_special(struct pm_window *w, void *ptr, const char *function)
 {
@@ -230,11 +249,7 @@ static PM_NOINLINE void free_special(struct pm_window *w, void *ptr, const char 
         return pm_user_free(w, unit - (route & PM_ROUTE_DISTANCE_MASK), ptr, function);
     if (pm_user_of_run(w, unit) != NULL)
         return pm_user_free_span(w, unit, ptr, function);
-    pm_span_free(w, ptr, function);
-    if (pm_heap_self->real)
-        pm_count_owner(&pm_heap_self->frees, 1);
-    else
-        pm_count_shared(&pm_heap_self->frees, 1);
+    free_span(w, ptr, function);
 }
 
 /* The route is read again: in between, a signal handler may have given the thread a heap. */

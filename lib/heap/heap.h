@@ -45,12 +45,18 @@ struct pm_heap {
     uint32_t parked_units[PM_CLASSES]; /* of all parked pools of the class */
     unsigned poll_class;               /* whose parked pools are looked at next */
     /* What nobody uses: any thread may take it (see kept.c). */
-    _Atomic uint64_t kept[PM_KEPT_SLOTS]; /* empty pools */
-    _Atomic uint64_t stash;               /* units of one group, not yet cut */
-    _Atomic uint64_t kept_bytes;          /* in `kept` */
-    unsigned kept_last;                   /* slot that was filled last */
-    unsigned slow_calls;                  /* since the start; for looking at the clock */
-    uint8_t asked[PM_CLASSES];            /* blocks of the class that the cold heap served */
+    _Atomic uint64_t kept[PM_KEPT_SLOTS];       /* empty pools */
+    _Atomic uint64_t stash;                     /* units of one group, not yet cut */
+    _Atomic uint64_t kept_bytes;                /* in `kept` */
+    _Atomic uint64_t spans[PM_KEPT_SPANS];      /* large blocks (see kept_spans.c) */
+    _Atomic uint32_t span_units[PM_KEPT_SPANS]; /* the owner's: what the slot is for; 0: nothing */
+    _Atomic uint32_t span_since[PM_KEPT_SPANS]; /* the owner's: when it was filled, in ticks */
+    uint32_t span_ticks, span_fills;            /* the time, not long ago; how often filled */
+    unsigned span_last, span_next;              /* slot that was used last, that changes next */
+    size_t span_given, span_missed; /* units of the large block given back last; missed last */
+    unsigned kept_last;             /* slot that was filled last */
+    unsigned slow_calls;            /* since the start; for looking at the clock */
+    uint8_t asked[PM_CLASSES];      /* blocks of the class that the cold heap served */
     unsigned gc_pause; /* so many times no gc pool is looked for: memory was outside the window */
     /* Statistics: written by the owner, read by anybody. */
     _Atomic uint64_t mallocs, frees, remote_frees, remote_batches, refills, adopted;
@@ -78,6 +84,8 @@ void *pm_thread_malloc_slow(size_t n);
 void *pm_thread_malloc_large(size_t n); /* any size */
 void *pm_thread_malloc_aligned(size_t n, size_t align);
 void *pm_thread_calloc_medium(size_t n); /* any size */
+/* For what grows and had to move: a large block has room to grow in place if there is any. */
+void *pm_thread_malloc_to_grow(size_t n);
 
 /* A block of a gc pool, 1..PM_SMALL_MAX bytes, when the current pool of the class has none to pop.
  * NULL: there is none now, for whatever reason; another kind of block may be had. */
@@ -150,6 +158,7 @@ bool pm_heap_walk_blocks(bool mine_only, bool (*visit)(const struct pm_live_bloc
 struct pm_heap_stats {
     uint64_t mallocs, frees, remote_frees, remote_batches, refills, adopted;
     uint64_t heaps, heaps_in_use, kept_bytes, stash_bytes;
+    uint64_t kept_span_bytes, kept_span_held_bytes; /* of large blocks, and what they hold */
     uint64_t shell_bytes, user_heaps;
     uint64_t guest_blocks, guest_bytes; /* see guests.h; live */
     uint64_t lock_acquisitions, lock_contended;

@@ -20,6 +20,10 @@ static void add_kept(struct pm_heap_stats *stats, const struct pm_heap *heap)
 {
     stats->kept_bytes += pm_load_relaxed(&heap->kept_bytes);
     stats->stash_bytes += pm_heap_stash_bytes(heap);
+    uint64_t units, held_units;
+    pm_heap_count_spans(heap, &units, &held_units);
+    stats->kept_span_bytes += units << PM_UNIT_SHIFT;
+    stats->kept_span_held_bytes += held_units << PM_UNIT_SHIFT;
 }
 
 /* What happened since its pools' last slow path; by the owner. */
@@ -129,11 +133,13 @@ PM_GLANCE unsigned batched(const struct pm_batch *batch, unsigned *class)
 
 static void view_heap(const struct pm_heap *heap, struct pm_heap_view *view)
 {
+    uint64_t units, held_units;
+    pm_heap_count_spans(heap, &units, &held_units);
     *view = (struct pm_heap_view){
         .owner = pm_heap_route(heap),
         .thread_id = heap->real ? pm_load_relaxed(&heap->thread_id) : 0,
         .is_threads = heap->real,
-        .kept_bytes = pm_load_relaxed(&heap->kept_bytes),
+        .kept_bytes = pm_load_relaxed(&heap->kept_bytes) + (held_units << PM_UNIT_SHIFT),
         .stash_bytes = pm_heap_stash_bytes(heap),
         .mallocs = pm_load_relaxed(&heap->mallocs),
         .frees = pm_load_relaxed(&heap->frees),
@@ -189,7 +195,7 @@ bool pm_heap_check(void)
         if (!check_parked(heap, class))
             return false;
     }
-    return true;
+    return pm_heap_check_spans(heap);
 }
 
 /* In the head unit of its span, or further on. */

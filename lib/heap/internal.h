@@ -52,6 +52,9 @@ PM_INLINE void pm_heap_leave(struct pm_heap *heap)
 char *pm_heap_fresh_pages(size_t bytes);
 /* In the child of a fork: the other threads' heaps are nobody's. */
 void pm_heap_forget_threads_in_child(void);
+/* In the child of a fork, when the arena layer has counted its large blocks anew: those kept, too.
+ */
+void pm_heap_recount_spans_in_child(void);
 /* In the child of a fork, when another thread that is gone now held the cold heap: a new one. */
 void pm_heap_replace_cold_in_child(void);
 
@@ -68,11 +71,19 @@ void pm_heap_return_end(struct pm_returns *returns);
 
 /* Gives back what the heap keeps. True: there was something. */
 bool pm_heap_give_kept(struct pm_heap *heap);
-/* Gives back what all heaps keep, or, `idle`, those that had no slow path since the last time. */
+/* Gives back what all heaps keep, or, `idle`, those that had no slow path since the last time, and
+ * large blocks that were not used for some time. */
 bool pm_heap_give_kept_of_all(bool idle);
 /* For pm_arena_set_reclaim. */
 bool pm_heap_reclaim(void);
 uint64_t pm_heap_stash_bytes(const struct pm_heap *heap);
+/* Large blocks that the heap keeps (kept_spans.c): gives back all, or those that were not used for
+ * as long as free memory is left alone. True: there was one. */
+bool pm_heap_give_spans(struct pm_heap *heap);
+bool pm_heap_give_spans_of_all(void);
+bool pm_heap_give_unused_spans(struct pm_heap *heap, uint64_t now_ns);
+/* What they may use, and what they hold. */
+void pm_heap_count_spans(const struct pm_heap *heap, uint64_t *units, uint64_t *held_units);
 
 /* ---- by the owner of the heap (of the cold heap: under its lock) ---- */
 
@@ -89,6 +100,16 @@ void pm_heap_account(struct pm_heap *heap, struct pm_pool *pool, unsigned local)
 void pm_heap_keep(struct pm_heap *heap, struct pm_pool *pool);
 /* A kept pool of the class, owned again, or NULL. */
 struct pm_pool *pm_heap_take_kept(struct pm_heap *heap, unsigned class);
+/* A large block of so many units that the heap kept, or NULL. */
+void *pm_heap_take_span(struct pm_heap *heap, size_t units);
+/* Takes a retired large block. False: it is too much, or not likely to be missed. */
+bool pm_heap_keep_span(struct pm_heap *heap, void *block, size_t units);
+/* Prints the first violation and returns false. Takes the arena lock. */
+bool pm_heap_check_spans(const struct pm_heap *heap);
+/* No slot is for large blocks any more. */
+void pm_heap_end_leases(struct pm_heap *heap);
+/* In the child of a fork: the owner is gone. Takes no lock. */
+void pm_heap_forget_leases_in_child(struct pm_heap *heap);
 /* Units that were not cut yet. False: out of memory. */
 bool pm_heap_take_units(struct pm_heap *heap, unsigned units, struct pm_run *run);
 /* Looks at the clock, each so many times, and gives back what is due / does it at once. */

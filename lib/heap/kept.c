@@ -213,7 +213,7 @@ uint64_t pm_heap_stash_bytes(const struct pm_heap *heap)
     return (uint64_t)pm_bits_count(group.units) << PM_UNIT_SHIFT;
 }
 
-bool pm_heap_give_kept(struct pm_heap *heap)
+static bool give_pools_and_stash(struct pm_heap *heap)
 {
     bool some = false;
     struct pm_returns returns;
@@ -233,12 +233,27 @@ bool pm_heap_give_kept(struct pm_heap *heap)
     return some || group.units != 0;
 }
 
-static bool give_kept_unless_busy(struct pm_heap *heap, bool idle)
+bool pm_heap_give_kept(struct pm_heap *heap)
+{
+    bool some = pm_heap_give_spans(heap);
+    return give_pools_and_stash(heap) || some;
+}
+
+static bool give_idle(struct pm_heap *heap)
 {
     uint64_t refills = pm_load_relaxed(&heap->refills);
-    bool busy = idle && refills != pm_load_relaxed(&heap->refills_seen);
+    bool busy = refills != pm_load_relaxed(&heap->refills_seen);
     pm_store_relaxed(&heap->refills_seen, refills);
-    return !busy && pm_heap_give_kept(heap);
+    bool some = pm_heap_give_unused_spans(heap, pm_os_now_ns());
+    return (!busy && give_pools_and_stash(heap)) || some;
+}
+
+static bool give_kept_unless_busy(struct pm_heap *heap, bool idle)
+{
+    if (idle)
+        return give_idle(heap);
+    pm_store_relaxed(&heap->refills_seen, pm_load_relaxed(&heap->refills));
+    return pm_heap_give_kept(heap);
 }
 
 bool pm_heap_give_kept_of_all(bool idle)
@@ -254,7 +269,10 @@ bool pm_heap_give_kept_of_all(bool idle)
 /* Not for a little: the heaps would have to take it back one by one. */
 bool pm_heap_reclaim(void)
 {
-    return pm_load_relaxed(&kept_of_all.bytes) >= PM_ARENA_BYTES && pm_heap_give_kept_of_all(false);
+    bool some =
+        pm_load_relaxed(&pm_purge_leased_units) >= PM_ARENA_UNITS && pm_heap_give_spans_of_all();
+    return some || (pm_load_relaxed(&kept_of_all.bytes) >= PM_ARENA_BYTES &&
+                    pm_heap_give_kept_of_all(false));
 }
 
 /* Relaxed: who reads an older one only tries in vain. */

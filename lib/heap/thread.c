@@ -275,14 +275,18 @@ void pm_heap_dissolve(struct pm_heap *heap)
     pm_heap_return_end(&returns);
     memset(heap->asked, 0, sizeof heap->asked);
     pm_heap_give_kept(heap);
+    pm_heap_end_leases(heap);
 }
 
 static bool let_go_of_all(struct pm_heap *heap)
 {
     if (!heap->real)
         return false;
+    uint64_t span_units, held_units;
+    pm_heap_count_spans(heap, &span_units, &held_units);
     bool some = (heap->used_classes[0] | heap->used_classes[1]) != 0 || heap->batch_slots != 0 ||
-                pm_load_relaxed(&heap->kept_bytes) != 0 || pm_load_relaxed(&heap->stash) != 0;
+                pm_load_relaxed(&heap->kept_bytes) != 0 || pm_load_relaxed(&heap->stash) != 0 ||
+                held_units != 0;
     pm_heap_enter(heap);
     pm_heap_dissolve(heap);
     pm_heap_leave(heap);
@@ -317,6 +321,8 @@ void pm_heap_forget_threads_in_child(void)
     for (; heap != NULL; heap = heap->next) { /* a store of ours that was interrupted may find it */
         heap->thread = heap == own ? thread : 0;
         pm_store_relaxed(&heap->thread_id, heap == own ? pm_os_thread_id() : 0);
+        if (heap != own)
+            pm_heap_forget_leases_in_child(heap);
     }
     for (unsigned i = 0; i < THREAD_BUCKETS; i++)
         heaps_of_threads[i] = NULL;

@@ -19,7 +19,6 @@ struct pm_gc_seen {
 
 struct pm_gc_pass {
     struct pm_gc_search *search;
-    const struct pm_type *type; /* of the object that is traversed */
     struct pm_gc_seen ahead[PM_GC_AHEAD];
     unsigned turn;
     /* reach: */
@@ -32,7 +31,7 @@ struct pm_gc_pass {
 PM_INLINE void pm_gc_traverse(struct pm_object *object, pm_visit visit, struct pm_gc_pass *pass)
 {
     struct pm_type *type = pm_object_type(object);
-    pass->type = type;
+    pm_object_traversed = type;
     type->traverse(object, visit, pass);
 }
 
@@ -43,7 +42,7 @@ PM_INLINE struct pm_gc_seen pm_gc_see_ahead(struct pm_object *object, _Atomic ui
 {
     struct pm_gc_seen *place = &pass->ahead[pass->turn++ % PM_GC_AHEAD], seen = *place;
     __builtin_prefetch((void *)word, 1);
-    *place = (struct pm_gc_seen){object, pass->type, word};
+    *place = (struct pm_gc_seen){object, pm_object_traversed, word};
     return seen;
 }
 
