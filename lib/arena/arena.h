@@ -70,8 +70,8 @@ static inline size_t pm_span_kept_units(size_t units)
 /* What large blocks wait in heaps is leased: as much as the bound would let lie dirty in arenas.
  * Changes a lease of some units to one of others, 0 for none. False: it is as it was. */
 bool pm_purge_lease(size_t from_units, size_t to_units);
-/* In the child of a fork: leases of so many units were other threads'. Takes no lock. */
-void pm_purge_forget_leases_in_child(size_t units);
+/* In the child of a fork: there are leases of so many units. Takes no lock. */
+void pm_purge_set_leases_in_child(size_t units);
 extern _Atomic size_t pm_purge_leased_units PM_HIDDEN; /* all of them; relaxed, a hint */
 size_t pm_span_usable(struct pm_window *w, const void *ptr, const char *function);
 /* ptr lies in a unit whose route is void: the report says whether a large block covers it. */
@@ -116,9 +116,9 @@ PM_INLINE void pm_arena_tick(uint64_t now_ns)
         pm_purge_due(now_ns);
 }
 
-/* Called, without a lock, before a new arena is mapped: gives back what the layers above keep.
- * True: there was something. */
-void pm_arena_set_reclaim(bool (*reclaim)(void));
+/* Called, without a lock, before a new arena is mapped: gives back what the layers above keep, if
+ * that is much; and `all` of it when there is no memory else. True: there was something. */
+void pm_arena_set_reclaim(bool (*reclaim)(bool all));
 
 /* Who reserves and commits new arenas (poolmalloc/hooks.h); NULL: the system. False: too many
  * different ones. */

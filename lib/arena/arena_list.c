@@ -231,15 +231,19 @@ uint64_t pm_arena_claim(struct pm_arena *a, unsigned first, unsigned units, uint
 
 struct pm_arena *pm_arena_lock_with_run(unsigned units, uint64_t now_ns)
 {
-    for (bool reclaimed = false;;) {
+    for (unsigned reclaims = 0;;) {
         pm_lock_acquire(&pm_arena_lock);
         struct pm_arena *a = pm_arena_find(units);
         if (a != NULL)
             return a;
         pm_lock_release(&pm_arena_lock);
-        if (!reclaimed && pm_arena_reclaim())
-            reclaimed = true;
-        else if (!pm_arena_grow(1, 1, NULL, now_ns))
+        if (reclaims == 0 && pm_arena_reclaim(false))
+            reclaims = 1;
+        else if (pm_arena_grow(1, 1, NULL, now_ns))
+            continue;
+        else if (reclaims < 2 && pm_arena_reclaim(true))
+            reclaims = 2;
+        else
             break;
     }
     pm_lock_acquire(&pm_arena_lock);

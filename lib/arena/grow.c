@@ -226,17 +226,17 @@ bool pm_arena_grow(unsigned arenas, unsigned align, struct pm_arena **span, uint
 }
 
 /* Relaxed: set once, at process start. */
-static bool (*_Atomic reclaim)(void);
+static bool (*_Atomic reclaim)(bool all);
 
-void pm_arena_set_reclaim(bool (*function)(void))
+void pm_arena_set_reclaim(bool (*function)(bool all))
 {
     pm_store_relaxed(&reclaim, function);
 }
 
-bool pm_arena_reclaim(void)
+bool pm_arena_reclaim(bool all)
 {
-    bool (*function)(void) = pm_load_relaxed(&reclaim);
-    return function != NULL && function();
+    bool (*function)(bool) = pm_load_relaxed(&reclaim);
+    return function != NULL && function(all);
 }
 
 bool pm_arena_init(void)

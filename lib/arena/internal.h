@@ -116,9 +116,9 @@ struct pm_arena *pm_arena_cheapest_empty(void);
 /* A run of wholly free arenas, `arenas` long, starting at a multiple of `align` arenas; NULL: none.
  */
 struct pm_arena *pm_arena_find_empties(unsigned arenas, unsigned align);
-/* Before a new arena is mapped: asks the layers above to give back what they keep. No lock held.
- * True: something came back. */
-bool pm_arena_reclaim(void);
+/* Before a new arena is mapped: asks the layers above to give back what they keep, if that is much;
+ * `all`: however little, as there is nothing else. No lock held. True: something came back. */
+bool pm_arena_reclaim(bool all);
 
 /* Adds fresh arenas. `span` NULL: one, into the list (or none, when another thread was faster);
  * else `arenas` in a row, aligned, claimed, and returned through it. False: the system refuses. */

@@ -158,8 +158,10 @@ ISOLATED(a_limit_below_what_is_in_use_takes_nothing_away)
 
 static bool kept_back;
 
-static bool give_kept(void)
+static bool give_kept(bool all)
 {
+    if (!all)
+        return false; /* it was too little so far */
     bool some = kept_back;
     kept_back = false;
     return some;

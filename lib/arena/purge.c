@@ -83,7 +83,7 @@ bool pm_purge_wanted(uint64_t now_ns)
 bool pm_purge_lease(size_t from_units, size_t to_units)
 {
     pm_lock_acquire(&pm_arena_lock);
-    size_t leased = pm_load_relaxed(&pm_purge_leased_units) - from_units + to_units;
+    size_t leased = less(pm_load_relaxed(&pm_purge_leased_units), from_units) + to_units;
     bool done = to_units <= from_units ||
                 (!pm_group_is_heeded() && /* else what was granted could be too much tomorrow */
                  pm_arena_totals.dirty_units + leased <= keep_units(demand.allowance_units));
@@ -95,9 +95,9 @@ bool pm_purge_lease(size_t from_units, size_t to_units)
 
 /* Nobody else is there, and interrupted code of this thread may hold the lock: at worst it stores
  * what it read before. */
-void pm_purge_forget_leases_in_child(size_t units)
+void pm_purge_set_leases_in_child(size_t units)
 {
-    pm_store_relaxed(&pm_purge_leased_units, less(pm_load_relaxed(&pm_purge_leased_units), units));
+    pm_store_relaxed(&pm_purge_leased_units, units);
 }
 
 /* What the system does about huge pages where nothing else was said. */

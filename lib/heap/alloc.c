@@ -48,6 +48,12 @@ PM_INLINE bool is_rare(struct pm_heap *heap, unsigned class)
         return false;
     if (heap->next == NULL || heap->asked[class] >= pm_class_calls_before_pool(class))
         return false;
+    if (pm_sampling_on() && (int32_t)heap->until[class] <= 1) /* this one was chosen */
+        return false;
+    /* A signal handler, or one of a fork, that came while this thread had the cold heap. */
+    if (pm_lock_state(&pm_cold_lock) == PM_LOCK_INTERRUPTED ||
+        pm_lock_state(&pm_cold_lock) == PM_LOCK_FOR_FORK)
+        return false;
     heap->asked[class]++;
     return true;
 }
@@ -101,6 +107,8 @@ void *pm_thread_gc_slow(size_t n)
         self->gc_pause--;
         return NULL;
     }
+    if (pm_unlikely(pm_sampling_on()))
+        self->gc_asked = (unsigned)n;
     return alloc_class_slow(pm_class_gc(n), &zero);
 }
 

@@ -68,6 +68,7 @@ struct pm_heap {
     _Atomic bool in_use;        /* the same */
     /* See sample.h; counted down also while nothing is sampled. */
     uint64_t sample_epoch;
+    unsigned gc_asked;          /* bytes of the gc block that was asked for last in a slow path */
     uint32_t until[PM_CLASSES]; /* how many allocations of the class, and the last is sampled */
     void *traced; /* the owner's: what the tools layer knows of the thread; stays with the heap */
 } __attribute__((aligned(PM_LINE_BYTES)));

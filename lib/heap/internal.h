@@ -75,7 +75,7 @@ bool pm_heap_give_kept(struct pm_heap *heap);
  * large blocks that were not used for some time. */
 bool pm_heap_give_kept_of_all(bool idle);
 /* For pm_arena_set_reclaim. */
-bool pm_heap_reclaim(void);
+bool pm_heap_reclaim(bool all);
 uint64_t pm_heap_stash_bytes(const struct pm_heap *heap);
 /* Large blocks that the heap keeps (kept_spans.c): gives back all, or those that were not used for
  * as long as free memory is left alone. True: there was one. */
@@ -108,8 +108,7 @@ bool pm_heap_keep_span(struct pm_heap *heap, void *block, size_t units);
 bool pm_heap_check_spans(const struct pm_heap *heap);
 /* No slot is for large blocks any more. */
 void pm_heap_end_leases(struct pm_heap *heap);
-/* In the child of a fork: the owner is gone. Takes no lock. */
-void pm_heap_forget_leases_in_child(struct pm_heap *heap);
+size_t pm_heap_leased_units(const struct pm_heap *heap);
 /* Units that were not cut yet. False: out of memory. */
 bool pm_heap_take_units(struct pm_heap *heap, unsigned units, struct pm_run *run);
 /* Looks at the clock, each so many times, and gives back what is due / does it at once. */

@@ -267,8 +267,10 @@ bool pm_heap_give_kept_of_all(bool idle)
 }
 
 /* Not for a little: the heaps would have to take it back one by one. */
-bool pm_heap_reclaim(void)
+bool pm_heap_reclaim(bool all)
 {
+    if (all)
+        return pm_heap_give_kept_of_all(false);
     bool some =
         pm_load_relaxed(&pm_purge_leased_units) >= PM_ARENA_UNITS && pm_heap_give_spans_of_all();
     return some || (pm_load_relaxed(&kept_of_all.bytes) >= PM_ARENA_BYTES &&

@@ -53,7 +53,7 @@ static unsigned slot_for(const struct pm_heap *heap, size_t units, bool full)
 void *pm_heap_take_span(struct pm_heap *heap, size_t units)
 {
     void *block = NULL;
-    unsigned slot = slot_for(heap, units, true);
+    unsigned slot = units != 0 ? slot_for(heap, units, true) : PM_KEPT_SPANS; /* 0: overflow */
     if (slot < PM_KEPT_SPANS)
         block = take_slot(heap, slot);
     if (block == NULL) {
@@ -134,28 +134,22 @@ bool pm_heap_give_unused_spans(struct pm_heap *heap, uint64_t now_ns)
     return some;
 }
 
-/* How many units they were for. */
-static size_t clear_slots(struct pm_heap *heap)
+size_t pm_heap_leased_units(const struct pm_heap *heap)
 {
     size_t units = 0;
-    for (unsigned slot = 0; slot < PM_KEPT_SPANS; slot++) {
+    for (unsigned slot = 0; slot < PM_KEPT_SPANS; slot++)
         units += pm_load_relaxed(&heap->span_units[slot]);
-        pm_store_relaxed(&heap->span_units[slot], 0);
-    }
-    heap->span_given = heap->span_missed = 0;
     return units;
 }
 
 void pm_heap_end_leases(struct pm_heap *heap)
 {
-    size_t units = clear_slots(heap);
+    size_t units = pm_heap_leased_units(heap);
+    for (unsigned slot = 0; slot < PM_KEPT_SPANS; slot++)
+        pm_store_relaxed(&heap->span_units[slot], 0);
+    heap->span_given = heap->span_missed = 0;
     if (units != 0)
         pm_purge_lease(units, 0);
-}
-
-void pm_heap_forget_leases_in_child(struct pm_heap *heap)
-{
-    pm_purge_forget_leases_in_child(clear_slots(heap));
 }
 
 bool pm_heap_check_spans(const struct pm_heap *heap)
@@ -163,7 +157,10 @@ bool pm_heap_check_spans(const struct pm_heap *heap)
     for (unsigned slot = 0; slot < PM_KEPT_SPANS; slot++) {
         void *block = (void *)(uintptr_t)pm_load_relaxed(&heap->spans[slot]);
         uint32_t units = pm_load_relaxed(&heap->span_units[slot]);
-        if (block != NULL && (units == 0 || pm_arena_owns(block))) {
+        if (block == NULL || (units != 0 && !pm_arena_owns(block)))
+            continue;
+        /* Else another thread took it, and somebody has the place already. */
+        if (pm_load_relaxed(&heap->spans[slot]) == (uintptr_t)block) {
             pm_warn("heap check: a large block that waits is in use, or in a slot for none "
                     "(block %p, slot for %u units)",
                     block, (unsigned)units);

@@ -5,6 +5,7 @@
 #include "heap/testing.h"
 #include "os/os.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -220,16 +221,30 @@ ISOLATED(what_waits_is_taken_before_a_new_arena_is_mapped)
     require(pm_heap_check() && pm_arena_check());
 }
 
+ISOLATED(memory_is_refused_only_when_nothing_waits_however_little)
+{
+    test_heap_start(WINDOW_ARENAS);
+    pm_options.limit_bytes = PM_ARENA_BYTES;
+    learn(SIZE);
+    require(leased() < PM_ARENA_UNITS);
+    while (test_told(pm_thread_malloc(SIZE + PM_UNIT_BYTES)) != NULL)
+        continue;
+    require(errno == ENOMEM && test_heap_stats().kept_span_bytes == 0);
+    require(pm_heap_check() && pm_arena_check());
+}
+
 ISOLATED(the_child_of_a_fork_can_take_it_and_owes_no_lease)
 {
     test_heap_start(WINDOW_ARENAS);
     pthread_t sleeper = start_sleeper();
+    uint64_t waiting = test_heap_stats().kept_span_bytes; /* of no thread's, there */
+    require(waiting != 0);
     pm_heap_fork_prepare();
     pid_t child = fork();
     require(child >= 0);
     if (child == 0) {
         pm_heap_fork_child();
-        require(leased() == 0 && test_heap_stats().kept_span_bytes == 0);
+        require(leased() == 0 && test_heap_stats().kept_span_bytes == waiting);
         _exit(test_nothing_is_lost() ? 0 : 1);
     }
     pm_heap_fork_parent();
@@ -283,6 +298,7 @@ int main(void)
         cmocka_unit_test(what_was_not_used_for_the_delay_goes_and_what_was_stays),
         cmocka_unit_test(what_a_sleeping_thread_has_waiting_is_purged_by_another),
         cmocka_unit_test(what_waits_is_taken_before_a_new_arena_is_mapped),
+        cmocka_unit_test(memory_is_refused_only_when_nothing_waits_however_little),
         cmocka_unit_test(the_child_of_a_fork_can_take_it_and_owes_no_lease),
         cmocka_unit_test(taking_away_while_owners_keep_and_take_loses_nothing),
     };

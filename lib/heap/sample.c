@@ -230,11 +230,10 @@ static void put_back(struct pm_heap *heap, unsigned class, void *block)
 }
 
 /* A gc block is in a gc pool, or is none. The caller gets none, and asks for a plain one of that
- * size in its place: that is the sample. (With a granule of 8, one of the size class below may be
- * asked for; the next one of this class is it then.) */
-static void choose_in_its_place(struct pm_heap *heap, unsigned gc_class)
+ * size in its place: that is the sample. */
+static void choose_in_its_place(struct pm_heap *heap)
 {
-    unsigned class = pm_class_of(pm_class_bytes(gc_class));
+    unsigned class = pm_class_of(heap->gc_asked);
     struct pm_pool *pool = heap->current[class];
     if (pool != &pm_pool_none)
         pm_heap_account(heap, pool, pm_pool_count_local(pool));
@@ -252,7 +251,7 @@ static void *exchange(struct pm_heap *heap, unsigned class, void *block)
         return block;
     put_back(heap, class, block);
     if (gc)
-        choose_in_its_place(heap, class);
+        choose_in_its_place(heap);
     return sample;
 }
 

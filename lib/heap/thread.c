@@ -321,9 +321,8 @@ void pm_heap_forget_threads_in_child(void)
     for (; heap != NULL; heap = heap->next) { /* a store of ours that was interrupted may find it */
         heap->thread = heap == own ? thread : 0;
         pm_store_relaxed(&heap->thread_id, heap == own ? pm_os_thread_id() : 0);
-        if (heap != own)
-            pm_heap_forget_leases_in_child(heap);
     }
+    pm_purge_set_leases_in_child(own != NULL ? pm_heap_leased_units(own) : 0);
     for (unsigned i = 0; i < THREAD_BUCKETS; i++)
         heaps_of_threads[i] = NULL;
     if (own != NULL) {

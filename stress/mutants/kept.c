@@ -35,7 +35,7 @@ enum {
     fill_blocks = 100,
     theirs_max = 40000,
     unit_rounds = 3,
-    moment_ns = 10 * 1000 * 1000,
+    moment_ns = 200 * 1000 * 1000, /* for a thread that others keep from running, too */
     alarm_seconds = 100,
     skip_status = 77,
 };
