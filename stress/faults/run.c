@@ -75,8 +75,9 @@ static void warm_up(void)
     pm_purge();
 }
 
-/* How many arenas a fixed sequence of allocations takes, starting from nothing in use. The same
- * in every process, whatever happened before: no free is between them, so that no time matters. */
+/* How many arenas a fixed sequence of allocations takes, starting from nothing in use. The same,
+ * but for one, in every process, whatever happened before: no free is between them, so that no time
+ * matters. */
 static uint64_t probe(void)
 {
     static void *blocks[probe_blocks];
@@ -122,8 +123,12 @@ struct finding run_all(const struct run *run)
           "%llu arenas, where processes without a fault need at most %llu", number(found.arenas),
           number(run->arenas_at_most));
     found.probe_arenas = probe();
-    CHECK(found.probe_arenas == expected, "the probe takes %llu arenas, %llu in a fresh process",
-          number(found.probe_arenas), number(expected));
+    /* The first heap of a process has all blocks of its own; another one shares the first of each
+     * class, so that there may be two pools of it. Which one the main thread has depends on the
+     * faults. What is lost at each fault would be more than that in the end. */
+    CHECK(found.probe_arenas <= expected + 1 && expected <= found.probe_arenas + 1,
+          "the probe takes %llu arenas, %llu in a fresh process", number(found.probe_arenas),
+          number(expected));
     check_all_came_back();
     return found;
 }
