@@ -396,7 +396,8 @@ void pm_object_thread_resume(void)
         pm_object_fatal_state("pm_object_thread_resume", "the thread is not paused");
     pm_qsbr_go_online();
     thread->paused = false;
-    pm_slot_let_nobody(thread->slot);
+    enter_running(thread->slot);
+    pthread_mutex_unlock(&thread->slot->lock);
     pm_object_self.mine = thread->slot->number << 16 | 1;
     pm_deferred_resume();
 }
