@@ -112,9 +112,10 @@ PM_API void pm_type_ready(struct pm_type *type);
  * A new object of the type, all zero beyond the header, with one reference, which the caller owns.
  * NULL with errno ENOMEM: out of memory. pm_object_new_var is for types with items: `count` of
  * them follow the first `size` bytes, which begin with struct pm_var_object. The object is aligned
- * to 16 bytes if all of it is a multiple of 16 bytes, as it is where a field needs that; to 8 at
- * least. Of a type flagged PM_TYPE_GC: before it allocates there may be a collection
- * (poolmalloc/gc.h), or the thread stops for that of another one.
+ * to 16 bytes if all of it is a multiple of 16 bytes, or if it has items and `size` is 48 or more:
+ * so it is where a field needs that; to 8 at least. Of a type flagged PM_TYPE_GC: before it
+ * allocates there may be a collection (poolmalloc/gc.h), or the thread stops for that of another
+ * one.
  */
 PM_API struct pm_object *pm_object_new(struct pm_type *type);
 PM_API struct pm_var_object *pm_object_new_var(struct pm_type *type, size_t count);

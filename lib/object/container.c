@@ -156,6 +156,11 @@ void pm_nesting_leave(void)
     nesting.depth--;
 }
 
+void pm_nesting_forget(void)
+{
+    nesting.depth = 0;
+}
+
 unsigned pm_nesting_failures(void)
 {
     return nesting.failures;

@@ -98,6 +98,8 @@ size_t pm_slice_count(ptrdiff_t *start, ptrdiff_t stop, ptrdiff_t step, size_t c
 /* Around what goes down into the items. False with errno ELOOP: it is nested too deep. */
 bool pm_nesting_enter(void);
 void pm_nesting_leave(void);
+/* By a thread that ends, perhaps down there: it is at the top. */
+void pm_nesting_forget(void);
 /* How often that was false in this thread: who calls what may go down compares. */
 unsigned pm_nesting_failures(void);
 

@@ -126,17 +126,15 @@ struct pm_deferred_entry *pm_deferred_take(bool (*is_garbage)(struct pm_object *
     return taken;
 }
 
-size_t pm_deferred_drop(struct pm_deferred_entry **list)
+void pm_deferred_drop(struct pm_deferred_entry **list)
 {
-    size_t count = 0;
-    for (; *list != NULL; count++) {
+    while (*list != NULL) {
         struct pm_deferred_entry *entry = *list;
         struct pm_object *object = entry->object;
         *list = entry->next;
         pm_raw_free(entry);
         pm_decref(object);
     }
-    return count;
 }
 
 /* ---- frames ---- */
@@ -248,6 +246,28 @@ static bool is_the_registers_alone(struct pm_object *object, void *arg)
     return pm_refcount(object) == 1;
 }
 
+/* What the thread has taken out of the register, and is to drop: not on its stack, as a finalizer
+ * may end the thread. */
+static __thread struct pm_deferred_entry *dropping;
+
+/* They come last. How many. */
+static size_t append(struct pm_deferred_entry *taken)
+{
+    size_t count = 0;
+    struct pm_deferred_entry **link = &dropping;
+    while (*link != NULL)
+        link = &(*link)->next;
+    *link = taken;
+    for (; taken != NULL; taken = taken->next)
+        count++;
+    return count;
+}
+
+void pm_deferred_drop_rest(void)
+{
+    pm_deferred_drop(&dropping);
+}
+
 size_t pm_deferred_reclaim(void)
 {
     if (pm_object_self.mine == PM_MINE_NOBODY)
@@ -260,7 +280,9 @@ size_t pm_deferred_reclaim(void)
     pthread_mutex_lock(&lock);
     figures.reclaims++;
     pthread_mutex_unlock(&lock);
-    return pm_deferred_drop(&taken);
+    size_t reclaimed = append(taken); /* a sweep within this one may drop some of them */
+    pm_deferred_drop(&dropping);
+    return reclaimed;
 }
 
 void pm_deferred_get_stats(struct pm_deferred_stats *stats)

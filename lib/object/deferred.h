@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a collection needs of deferred references (poolmalloc/deferred.h). All of it with the world
- * stopped, but for the last.
+ * stopped, but where it says otherwise.
  *
  * The count of an object flagged PM_OBJECT_DEFERRED has one reference too many, the register's, and
  * lacks those of frames. So a collection takes one from what it has counted, and adds one for each
@@ -39,8 +39,10 @@ bool pm_deferred_check(void);
 struct pm_deferred_entry *pm_deferred_take(bool (*is_garbage)(struct pm_object *object, void *arg),
                                            void *arg);
 
-/* With the world running: drops the list's references. How many. Of each, after it has left the
- * list, so that who goes on in its place, when the thread is gone, finds the others. */
-size_t pm_deferred_drop(struct pm_deferred_entry **list);
+/* With the world running: drops the list's references. Of each, after it has left the list, so that
+ * who goes on in its place, when the thread is gone, finds the others. */
+void pm_deferred_drop(struct pm_deferred_entry **list);
+/* By a thread that ends, perhaps within a sweep: drops what that had still to drop. */
+void pm_deferred_drop_rest(void);
 
 #endif

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The last moments of a thread: finalizers that run while it detaches, and attach it again; frames
- * of deferred references on a stack that is gone; objects whose turn to die had not come.
+ * of deferred references on a stack that is gone; objects whose turn to die had not come; what was
+ * being described.
  */
+#include "object/container.h"
 #include "object/testing.h"
 #include "poolmalloc/deferred.h"
 #include "poolmalloc/domains.h"
 #include "poolmalloc/gc.h"
+#include "poolmalloc/values.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -159,6 +162,89 @@ static void what_a_safepoint_has_begun_with_is_dropped_when_its_thread_ends(void
     require(pthread_join(thread, NULL) == 0);
     pthread_barrier_destroy(&barrier);
     assert_int_equal(finals, QUEUED);
+}
+
+/* ---- deferred references that a sweep gives up ---- */
+
+static void *end_in_a_sweep(void *unused)
+{
+    require(pm_object_thread_attach());
+    for (unsigned i = 0; i < QUEUED; i++) {
+        struct pm_object *object = pm_object_new(&final_type);
+        require(object != NULL && pm_object_set_deferred(object));
+        pm_decref(object);
+    }
+    pm_deferred_reclaim();
+    require(false);
+    return unused;
+}
+
+static void what_a_sweep_has_begun_with_is_dropped_when_its_thread_ends(void **state)
+{
+    pthread_t thread;
+    (void)state;
+    finals = 0;
+    finalizer = end_at_the_seventh;
+    pm_object_thread_pause(); /* the sweep does not wait for this thread */
+    require(pthread_create(&thread, NULL, end_in_a_sweep, NULL) == 0);
+    require(pthread_join(thread, NULL) == 0);
+    pm_object_thread_resume();
+    assert_int_equal(finals, QUEUED);
+}
+
+/* ---- what was described, on a stack that is gone ---- */
+
+static struct pm_object *queue_one_and_end(struct pm_object *object)
+{
+    (void)object;
+    pthread_barrier_wait(&barrier); /* its last reference is dropped by another thread */
+    pthread_barrier_wait(&barrier);
+    pthread_exit(NULL);
+}
+
+static struct pm_type ending_type = {
+    .name = "ending", .size = sizeof(struct pm_object), .repr = queue_one_and_end};
+static struct pm_object *queued, *described;
+
+static void *end_in_a_repr(void *unused)
+{
+    require(pm_object_thread_attach());
+    queued = pm_object_new(&final_type);
+    described = pm_object_new(&ending_type);
+    require(queued != NULL && described != NULL);
+    pm_repr(described);
+    require(false);
+    return unused;
+}
+
+static void show_and_nest(void)
+{
+    unsigned depth = 0;
+    struct pm_object *list = pm_list_new(NULL, 0), *text = pm_repr(list);
+    require(text != NULL && strcmp(pm_str_text(text), "[]") == 0);
+    while (pm_nesting_enter())
+        depth++;
+    require(depth == PM_NESTING_MAX);
+    pm_nesting_forget();
+    pm_decref(text);
+    pm_decref(list);
+}
+
+static void a_repr_in_which_its_thread_ended_is_forgotten(void **state)
+{
+    pthread_t thread;
+    (void)state;
+    finals = 0;
+    finalizer = show_and_nest;
+    pthread_barrier_init(&barrier, NULL, 2);
+    require(pthread_create(&thread, NULL, end_in_a_repr, NULL) == 0);
+    pthread_barrier_wait(&barrier);
+    pm_decref(queued);
+    pthread_barrier_wait(&barrier);
+    require(pthread_join(thread, NULL) == 0);
+    pthread_barrier_destroy(&barrier);
+    assert_int_equal(finals, 1);
+    pm_decref(described);
 }
 
 /* ---- objects that die by each other, deeper than they nest ---- */
@@ -320,6 +406,8 @@ int main(void)
         cmocka_unit_test(or_attach_it_once_more),
         cmocka_unit_test(or_end_it_while_its_end_detaches_it),
         cmocka_unit_test(what_a_safepoint_has_begun_with_is_dropped_when_its_thread_ends),
+        cmocka_unit_test(what_a_sweep_has_begun_with_is_dropped_when_its_thread_ends),
+        cmocka_unit_test(a_repr_in_which_its_thread_ended_is_forgotten),
         cmocka_unit_test(what_was_put_by_dies_when_its_thread_ends),
         cmocka_unit_test(frames_of_a_thread_that_ends_paused_are_not_looked_at),
         cmocka_unit_test(without_memory_for_a_copy_they_are_counted),

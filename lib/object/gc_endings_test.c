@@ -243,6 +243,40 @@ static void what_was_cleared_dies_and_the_rest_is_found_again(void **state)
     assert_int_equal(deaths(), 2 * RING);
 }
 
+/* They were released, and have each other: nothing of them could be cleared. */
+static void *collect_a_young_ring_and_a_loop(void *type)
+{
+    require(pm_object_thread_attach());
+    pm_decref(node_ring(NODE_UNCLEARED, 2));
+    struct pm_object *object = pm_object_new(type);
+    require(object != NULL);
+    node_set(object, 0, object);
+    pm_decref(object);
+    frees = ENDS_AT - 1;
+    pm_gc_collect(0, NULL);
+    require(false);
+    return NULL;
+}
+
+static void what_was_released_and_lives_is_found_again(void **state)
+{
+    struct pm_gc_result result;
+    struct pm_object *found[2];
+    (void)state;
+    node_collect();
+    in_a_thread_that_ends(collect_a_young_ring_and_a_loop,
+                          &ending_types[1][test_gc_place == TOO_LARGE]);
+    assert_int_equal(deaths(), 1);
+    assert_true(pm_gc_collect(0, &result));
+    assert_int_equal(result.uncollectable, 2);
+    assert_int_equal(pm_gc_get_garbage(found, 2), 2);
+    pm_gc_clear_garbage();
+    node_clear(found[0]); /* the ring is open */
+    for (unsigned i = 0; i < 2; i++)
+        pm_decref(found[i]);
+    assert_int_equal(deaths(), 3);
+}
+
 /* ---- by hand: all that may be held when a thread goes ---- */
 
 static void note_call(struct pm_object *weakref, struct pm_object *arg)
@@ -400,6 +434,7 @@ int main(void)
                                begin),
         cmocka_unit_test_setup(so_may_the_callbacks_of_collections, begin),
         cmocka_unit_test_setup(what_was_cleared_dies_and_the_rest_is_found_again, begin),
+        cmocka_unit_test_setup(what_was_released_and_lives_is_found_again, begin),
         cmocka_unit_test_setup(whatever_is_held_is_let_go, begin),
     };
     const struct CMUnitTest named[] = {

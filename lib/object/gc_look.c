@@ -7,11 +7,21 @@
 
 /* ---- single objects ---- */
 
+/* It is no object that was allocated, but a static one, as the empty tuple is: it cannot be part of
+ * a cycle, and there is nothing of it beside the pools. */
+static bool is_elsewhere(const struct pm_object *object)
+{
+    return (pm_gc_flags_of(object) & PM_OBJECT_REGISTERED) == 0 &&
+           pm_gc_offset(object) >= pm_gc_table.bytes;
+}
+
 void pm_gc_track(struct pm_object *object)
 {
     pm_object_require_thread("pm_gc_track", object);
     if (!pm_gc_is_type_gc(object))
         pm_object_fatal_type(pm_object_type(object), "tracked, and not flagged PM_TYPE_GC");
+    if (is_elsewhere(object))
+        return;
     pm_schedule_point();
     /* Relaxed: the world orders it. */
     atomic_fetch_and_explicit((_Atomic uint8_t *)&object->flags, (uint8_t)~PM_OBJECT_UNTRACKED,

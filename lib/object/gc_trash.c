@@ -197,10 +197,20 @@ static void let_go(struct pm_object *object, _Atomic uint32_t *word, void *arg)
     pm_decref(object);
 }
 
+/* Trash that was released and still lives, in a cycle in which nothing could be cleared, is as
+ * young as it was, and its unit has lost the marks that say so. It may die at this moment: nothing
+ * is looked at but where it lies, which is no node's: those have left the list. */
+static void mark_unit(struct pm_object *object, _Atomic uint32_t *word, void *arg)
+{
+    (void)word, (void)arg;
+    pm_gc_set_mark(pm_gc_unit_of(pm_gc_offset(object)), GC_HAS_YOUNG | GC_HAS_MIDDLE);
+}
+
 void pm_gc_let_go_of_trash(struct pm_gc_search *search)
 {
     pm_deferred_drop(&search->deferred);
     pm_weak_run_callbacks(&search->callbacks);
     pm_gc_take_marked(search, GC_CANDIDATE, let_go, NULL);
     pm_gc_take_marked(search, GC_RESURRECTED, let_live, NULL);
+    pm_gc_each_marked(search, GC_RELEASED, mark_unit, NULL);
 }

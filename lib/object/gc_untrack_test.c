@@ -87,6 +87,16 @@ static void a_tuple_that_leads_to_anything_else_stays(void **state)
     pm_decref(node);
 }
 
+static void the_empty_tuple_stays_left_out(void **state)
+{
+    (void)state;
+    struct pm_object *empty = pm_tuple_new(NULL, 0);
+    pm_gc_track(empty);
+    assert_false(pm_gc_is_tracked(empty));
+    assert_int_equal(collect(2), 0);
+    pm_decref(empty);
+}
+
 /* dict -> list -> dict */
 static struct pm_object *list_around(struct pm_object *dict)
 {
@@ -243,6 +253,7 @@ int main(void)
         cmocka_unit_test(a_tuple_of_atoms_is_left_out_after_a_collection),
         cmocka_unit_test(so_is_one_of_such_tuples_from_the_inside_outwards),
         cmocka_unit_test(a_tuple_that_leads_to_anything_else_stays),
+        cmocka_unit_test(the_empty_tuple_stays_left_out),
         cmocka_unit_test(a_dictionary_of_atoms_is_left_out_after_a_collection_of_all),
         cmocka_unit_test(with_the_first_thing_that_may_lead_back_it_is_tracked_again),
         cmocka_unit_test(its_cycle_is_found_by_the_next_collection),

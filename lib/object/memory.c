@@ -14,10 +14,23 @@
 
 #include <errno.h>
 
+/* The least size of a type with items that has a field which has to be on 16 bytes. */
+#define ALIGNED_MIN 48
+
+/* With its items the object may be no multiple of 16, and blocks of what is none are on multiples
+ * of 8. What is too much stays so. */
+static inline size_t with_items(const struct pm_type *type, size_t bytes)
+{
+    if (type->item_size != 0 && type->size >= ALIGNED_MIN && bytes <= PTRDIFF_MAX)
+        return pm_align_up(bytes, 16);
+    return bytes;
+}
+
 /* A gc pool serves it, or has none of it now. */
-static PM_NOINLINE struct pm_object *take_for_collector(size_t bytes)
+static PM_NOINLINE struct pm_object *take_for_collector(const struct pm_type *type, size_t bytes)
 {
     pm_gc_before_birth();
+    bytes = with_items(type, bytes);
     size_t least = bytes < PM_GC_OBJECT_MIN ? PM_GC_OBJECT_MIN : bytes;
     struct pm_object *object = pm_gc_has_pools() ? pm_gc_calloc(least) : NULL;
     if (__builtin_expect(object != NULL, 1)) {
@@ -38,8 +51,8 @@ static PM_NOINLINE struct pm_object *take_for_collector(size_t bytes)
 struct pm_object *pm_object_memory_take(const struct pm_type *type, size_t bytes)
 {
     if ((type->flags & PM_TYPE_GC) != 0)
-        return take_for_collector(bytes);
-    return pm_object_calloc(1, bytes);
+        return take_for_collector(type, bytes);
+    return pm_object_calloc(1, PM_GRANULE_SHIFT < 4 ? with_items(type, bytes) : bytes);
 }
 
 static PM_NOINLINE void give_probed(struct pm_object *object)

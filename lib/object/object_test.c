@@ -83,6 +83,48 @@ static void hook_free(void *context, void *ptr)
     below.free(below.context, ptr);
 }
 
+struct aligned_row {
+    struct pm_var_object var;
+    struct {
+        char bytes[16];
+    } __attribute__((aligned(16))) field;
+    void *items[];
+};
+
+static int visit_none(struct pm_object *object, pm_visit visit, void *arg)
+{
+    (void)object, (void)visit, (void)arg;
+    return 0;
+}
+
+static struct pm_type aligned_rows[] = {
+    {.name = "aligned row", .size = sizeof(struct aligned_row), .item_size = sizeof(void *)},
+    {.name = "aligned row of a cycle",
+     .size = sizeof(struct aligned_row),
+     .item_size = sizeof(void *),
+     .flags = PM_TYPE_GC,
+     .traverse = visit_none},
+};
+
+static void a_field_before_items_is_aligned_as_it_needs_to_be(void **state)
+{
+    enum { SIZES = 80, EACH = 3 };
+    struct pm_var_object *rows[SIZES][EACH];
+    (void)state;
+    for (size_t type = 0; type < 2; type++) {
+        for (size_t i = 0; i < SIZES * EACH; i++) {
+            struct pm_var_object *row = pm_object_new_var(&aligned_rows[type], i / EACH);
+            assert_non_null(row);
+            assert_int_equal((uintptr_t)row % 16, 0);
+            rows[i / EACH][i % EACH] = row;
+        }
+        for (size_t i = 0; i < SIZES * EACH; i++)
+            pm_decref(&rows[i / EACH][i % EACH]->object);
+        size_t too_many = (SIZE_MAX - sizeof(struct aligned_row)) / sizeof(void *);
+        assert_null(pm_object_new_var(&aligned_rows[type], too_many));
+    }
+}
+
 ISOLATED(objects_live_in_the_object_domain)
 {
     const struct pm_allocator hook = {NULL, hook_malloc, hook_calloc, hook_realloc, hook_free};
@@ -348,6 +390,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_header_has_16_bytes_and_names_its_type),
         cmocka_unit_test(an_object_with_items_has_room_for_all_of_them_and_they_are_zero),
+        cmocka_unit_test(a_field_before_items_is_aligned_as_it_needs_to_be),
         cmocka_unit_test(objects_live_in_the_object_domain),
         cmocka_unit_test(what_may_be_part_of_a_cycle_lies_in_a_gc_pool_unless_it_is_large),
         cmocka_unit_test(where_a_hook_sees_them_it_sees_those_too),

@@ -22,6 +22,11 @@ struct turn {
 
 static __thread const struct turn *innermost;
 
+void pm_repr_forget(void)
+{
+    innermost = NULL;
+}
+
 static bool is_within_itself(const struct pm_object *object)
 {
     const struct turn *turn = innermost;

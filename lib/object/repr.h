@@ -33,6 +33,9 @@ struct pm_object *pm_list_repr(struct pm_object *object);
 struct pm_object *pm_tuple_repr(struct pm_object *object);
 struct pm_object *pm_dict_repr(struct pm_object *object);
 
+/* By a thread that ends, perhaps within a repr: nothing is being described any more. */
+void pm_repr_forget(void);
+
 /* Whether repr() of a string has the code point as it is. */
 bool pm_is_printable(uint32_t point);
 

@@ -7,10 +7,12 @@
  * The registry's lock is taken before a slot's, and never the other way round.
  */
 #define _GNU_SOURCE /* gettid */
+#include "object/container.h"
 #include "object/deferred.h"
 #include "object/gc.h"
 #include "object/lock.h"
 #include "object/qsbr_internal.h"
+#include "object/repr.h"
 #include "object/value.h"
 #include "object/weak.h"
 #include "object/world.h"
@@ -198,13 +200,16 @@ static void detach_all(void *arg)
         return;
     pthread_setspecific(at_exit, arg);
     pm_world_thread_ends();
-    pm_deferred_forget_frames(); /* their stack is gone */
+    pm_deferred_forget_frames(); /* the stack with them is gone, here and below */
+    pm_repr_forget();
+    pm_nesting_forget();
     if (thread->paused)
         pm_object_thread_resume();
     pm_gc_thread_ends();
     thread->attached = 1;
     thread->draining = false;
     pm_object_die_put_by();
+    pm_deferred_drop_rest();
     pm_queue_drain(thread->slot); /* what it had begun with */
     pm_object_thread_detach();
 }
@@ -396,7 +401,8 @@ void pm_object_thread_resume(void)
         pm_object_fatal_state("pm_object_thread_resume", "the thread is not paused");
     pm_qsbr_go_online();
     thread->paused = false;
-    pm_slot_let_nobody(thread->slot);
+    enter_running(thread->slot);
+    pthread_mutex_unlock(&thread->slot->lock);
     pm_object_self.mine = thread->slot->number << 16 | 1;
     pm_deferred_resume();
 }

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* Slots are inherited by the threads that come next, with the objects of those before. */
+/* Slots are inherited by the threads that come next, with the objects of those before; and what a
+ * pause does to cancellation. */
 #include "object/testing.h"
+#include "object/world.h"
 #include "poolmalloc/gc.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
+
+#include <unistd.h>
 
 static void count_as_owner(void *arg)
 {
@@ -49,10 +53,56 @@ static void objects_of_a_hundred_thousand_threads_are_all_reclaimed(void **state
     pm_free(objects);
 }
 
+static void a_pause_leaves_the_cancel_state_as_it_is(void **state)
+{
+    int before, after;
+    (void)state;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+    pm_object_thread_pause();
+    pm_object_thread_resume();
+    pthread_setcancelstate(before, &after);
+    assert_int_equal(after, PTHREAD_CANCEL_DISABLE);
+}
+
+static pthread_barrier_t barrier;
+
+static void *resume_in_a_stopped_world(void *unused)
+{
+    require(pm_object_thread_attach());
+    pm_object_thread_pause();
+    pthread_barrier_wait(&barrier);
+    pthread_barrier_wait(&barrier);
+    pm_object_thread_resume();
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+    pm_object_thread_detach();
+    return unused;
+}
+
+/* It would end with the lock of the world. */
+static void who_waits_to_resume_is_not_cancelled_in_it(void **state)
+{
+    pthread_t thread;
+    void *result;
+    (void)state;
+    pthread_barrier_init(&barrier, NULL, 2);
+    require(pthread_create(&thread, NULL, resume_in_a_stopped_world, NULL) == 0);
+    pthread_barrier_wait(&barrier);
+    pm_world_stop("test", true);
+    require(pthread_cancel(thread) == 0);
+    pthread_barrier_wait(&barrier);
+    usleep(10000);
+    pm_world_start();
+    require(pthread_join(thread, &result) == 0);
+    assert_null(result);
+    pthread_barrier_destroy(&barrier);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_next_thread_in_a_slot_owns_what_the_last_one_left),
+        cmocka_unit_test(a_pause_leaves_the_cancel_state_as_it_is),
+        cmocka_unit_test(who_waits_to_resume_is_not_cancelled_in_it),
         cmocka_unit_test(objects_of_a_hundred_thousand_threads_are_all_reclaimed),
     };
     require(pm_object_thread_attach());

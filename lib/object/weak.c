@@ -87,7 +87,8 @@ static uint64_t weakref_hash(struct pm_object *object)
         return PM_NO_HASH;
     }
     hash = hash_of_referent(referent);
-    pm_store_relaxed(&weakref->hash, hash);
+    if (hash != PM_NO_HASH) /* over what another thread may have stored */
+        pm_store_relaxed(&weakref->hash, hash);
     drop(referent);
     return hash;
 }

@@ -34,7 +34,7 @@ struct pm_weak_callbacks {
 void pm_weak_let_go(struct pm_weakref *weakref);
 
 /* By death, for an object that is dead and flagged PM_OBJECT_WEAK: clears its weak references and
- * calls their callbacks. */
+ * calls their callbacks. If one of them ends its thread, those after it are lost. */
 void pm_weak_dying(struct pm_object *object);
 
 /*

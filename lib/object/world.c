@@ -172,12 +172,16 @@ void pm_world_thread_ends(void)
         pm_object_fatal_in_traverse("ends the thread (it has to return)");
 }
 
+/* The wait is no point of cancellation: the thread would end with the lock. */
 void pm_world_hold(void)
 {
+    int state;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
     pthread_mutex_lock(&lock);
     require_another();
     while (stopper != NULL)
         pthread_cond_wait(&started, &lock);
+    pthread_setcancelstate(state, NULL);
 }
 
 void pm_world_let_go(void)
