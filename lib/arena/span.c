@@ -162,8 +162,7 @@ static size_t decommitted_of(const struct pm_arena *a, size_t arenas)
 
 /* Wholly free arenas, within the limit. None: the layers above gave something back, or free arenas
  * elsewhere did, so that to try again makes sense, or *last. */
-static struct claim find_arenas(uint32_t arenas, unsigned align, uint64_t now_ns, bool all,
-                                bool *last)
+static struct claim find_arenas(uint32_t arenas, unsigned align, uint64_t now_ns, bool *last)
 {
     struct claim claim = {0};
     pm_lock_acquire(&pm_arena_lock);
@@ -173,17 +172,16 @@ static struct claim find_arenas(uint32_t arenas, unsigned align, uint64_t now_ns
         claim = claim_empties(a, arenas, now_ns);
     pm_lock_release(&pm_arena_lock);
     if (claim.arenas == NULL)
-        *last = !(a != NULL && pm_limit_make_room(decommitted, now_ns)) && !pm_arena_reclaim(all);
+        *last = !(a != NULL && pm_limit_make_room(decommitted, now_ns)) && !pm_arena_reclaim(false);
     return claim;
 }
 
-/* What is free, or, `all`, can be made so by taking all that heaps keep; else new ones. */
-static struct claim find_or_grow(uint32_t arenas, unsigned align, uint64_t now_ns, bool all)
+static struct claim find_or_grow(uint32_t arenas, unsigned align, uint64_t now_ns)
 {
     struct claim claim = {0};
     bool last = false;
     for (unsigned tries = 0; tries < 2 && claim.arenas == NULL && !last; tries++)
-        claim = find_arenas(arenas, align, now_ns, all, &last);
+        claim = find_arenas(arenas, align, now_ns, &last);
     if (claim.arenas != NULL && !commit_claim(&claim, arenas, now_ns))
         claim.arenas = NULL;
     else if (claim.arenas == NULL && !pm_arena_grow(arenas, align, &claim.arenas, now_ns))
@@ -194,8 +192,10 @@ static struct claim find_or_grow(uint32_t arenas, unsigned align, uint64_t now_n
 static struct claim take_arenas(uint32_t arenas, unsigned align)
 {
     uint64_t now = pm_os_now_ns();
-    struct claim claim = find_or_grow(arenas, align, now, false);
-    return claim.arenas != NULL ? claim : find_or_grow(arenas, align, now, true);
+    struct claim claim = find_or_grow(arenas, align, now);
+    if (claim.arenas == NULL && pm_arena_reclaim(true)) /* with what heaps kept, however little */
+        claim = find_or_grow(arenas, align, now);
+    return claim;
 }
 
 static void *alloc_arenas(size_t units, unsigned align, bool *zero)
