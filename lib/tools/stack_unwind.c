@@ -225,6 +225,6 @@ PM_NOINLINE unsigned pm_stack_chain_by_unwinder(uintptr_t *frames, unsigned most
                                                 struct pm_stack_chain *chain)
 {
     chain->count = 0;
-    chain->whole = unwinder.walk != NULL;
+    chain->whole = pm_load_acquire(&state) == READY && unwinder.walk != NULL;
     return take((struct pm_stack_walk){frames, 0, most, chain}, false);
 }
