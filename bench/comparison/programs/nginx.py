@@ -121,7 +121,7 @@ class NginxRow(ServerRow):
     def load(self, server, scale):
         said = server.run_tool(
             [tools.program("wrk", "wrk"), "-t", "1", "-c", str(CONNECTIONS), "-d",
-             "%ds" % WRK_SECONDS, "-s", tools.load("requests.lua"),
+             "%ds" % WRK_SECONDS, "--timeout", "%ds" % WRK_SECONDS, "-s", tools.load("requests.lua"),
              "http://127.0.0.1:%d" % self.port, "--", str(tools.times(self.count, scale))],
             environment(None))
         return parse_wrk(said)
