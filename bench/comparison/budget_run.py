@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The instruction budgets of the fast paths, as the test of the build counts them (stress/budget.py,
-ctest budget.instructions)."""
+"""The instruction budgets of the fast paths, as the test of the build counts them: ctest
+budget.instructions, by stress/budget.py."""
 
 import os
 import subprocess

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What is measured besides the rounds: instrumented runs for latencies and memory over time, the
-events that poolmalloc counts, instructions of the fast paths; and, in a thorough run, what only bars
+events that poolmalloc counts, instructions of the fast paths. In a thorough run also what only bars
 need: shares of instructions, instruction budgets, slow paths of other allocators."""
 
 import os

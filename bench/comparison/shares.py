@@ -4,9 +4,9 @@
 The allocator's are those of its own library, and what it calls in others, as the C library's memset
 for calloc and memmove for realloc. Of a workload two runs are subtracted that differ in the number
 of operations only, as in instructions.py, so that its start does not count; of a program that runs
-once and ends, all its processes count, and its start. Threads run in turns there: what they wait
-for each other is not like it is outside. Servers are not counted, nor is g++, which would take a
-minute.
+once and ends, all its processes count, and its start. Threads run in turns there: how long they
+wait for each other is not as it is outside. Servers are not counted, nor is g++, which would take
+a minute.
 """
 
 import glob

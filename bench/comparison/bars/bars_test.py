@@ -147,6 +147,7 @@ class EventsTest(unittest.TestCase):
     def test_what_the_spread_or_the_step_of_the_clock_explains_is_not(self):
         self.assertIs(self.tails([100, 40, 70], [60, 60, 60]).met, True)
         self.assertIs(self.tails([14.0, 14.1, 14.2], [6, 6, 6]).met, True)
+        self.assertIs(self.tails([2048, 2048, 2048], [2000, 2000, 2000]).met, True)
 
     def test_one_run_decides_nothing(self):
         found = self.tails([100], [50])

@@ -14,6 +14,7 @@ from comparison.bars.bar import Bar, of_count
 LATENCY, EVENTS = "p99.9", "rare events"
 # A clock of this step cannot tell calls apart that differ by less (docs/benchmarks.md).
 CLOCK_STEP_NS = 10
+BUCKET = 1 / 32  # of a power of two: the histogram of the calls has none that are narrower
 # Allocators other than these keep no count of the calls that leave their fast paths.
 COUNTS_SLOW_PATHS = ("jemalloc",)
 UNCOUNTED = tuple(peer for peer in peers.PEERS if peer not in COUNTS_SLOW_PATHS)
@@ -53,7 +54,8 @@ def tail_bar(results, name, call):
     if found and not known:
         bar.why = "one run of each has no spread"
     over = sorted(((row, peer, ratio) for row, (peer, ratio, more_ns) in known.items()
-                   if ratio.low > 1 and more_ns > CLOCK_STEP_NS), key=lambda one: -one[2].median)
+                   if ratio.low > 1 and ratio.median > 1 + BUCKET and more_ns > CLOCK_STEP_NS),
+                  key=lambda one: -one[2].median)
     of_count(bar, ["%s %s (%s)" % (row, ratio, peer) for row, peer, ratio in over], len(known))
     if found:
         mean = stats.geometric_mean([ratio.median for _, ratio, _ in found.values()])

@@ -37,8 +37,8 @@ def growth_ratio(results, row, name, base, start_of):
 
 
 def programs(results, name, base="glibc"):
-    """Each one's own start is its baseline. Beside it stands what it is when glibc's is everybody's,
-    so that what an allocator takes to start counts."""
+    """Each one's own start is its baseline. Beside it stands what it is when glibc's is that of
+    both, so that what an allocator takes to start counts."""
     def ratios(start_of):
         found = {(row.family, row.name): growth_ratio(results, row, name, base, start_of)
                  for row in results.rows if row.kind == "program"}
