@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Slow paths of another allocator than poolmalloc, where it counts them: jemalloc does, of Debian's.
+"""Slow paths of an allocator other than poolmalloc, where it counts them, as jemalloc does.
 
 Its statistics have, for small blocks, how often a thread's cache had to be filled and flushed, and
 for large ones how many came from an arena and went back. Each is a call of malloc or free that left

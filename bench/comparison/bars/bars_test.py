@@ -127,7 +127,7 @@ class MemoryTest(unittest.TestCase):
         results.add_details(work, US, {"kept_kib": 3})
         results.add_details(work, "jemalloc", {"kept_kib": 2})
         found = bar(results, "when all is freed")
-        self.assertEqual((found.met, found.above), (False, ("a/1 3 KiB for 2",)))
+        self.assertEqual((found.met, found.above), (False, ("a/1 3 KiB for 2 KiB",)))
 
 
 class EventsTest(unittest.TestCase):
@@ -164,12 +164,12 @@ class EventsTest(unittest.TestCase):
             self.assertIs(bar(results, text).met, met)
 
     def test_page_faults_may_be_none_but_not_more_than_the_best_peers(self):
-        for ours, theirs, met in ((0, 0, True), (5, 5, True), (6, 5, False), ([4] + [9] * 6, 5,
-                                                                              True)):
+        for ours, theirs, met in ((0, 0, True), (5, 5, True), (0.4, 0, True), (6, 5, False),
+                                  ([4] + [9] * 6, 5, True)):
             results = made_up.results({row("a/1"): {US: ours, **same(9), "glibc": theirs}},
                                       field="faults_per_million")
             found = bar(results, "page faults, rows above")
-            self.assertIs(found.met, met)
+            self.assertIs(found.met, met, ours)
         self.assertEqual(found.notes[0], "of 1 rows")
 
 

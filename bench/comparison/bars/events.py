@@ -88,10 +88,11 @@ FAULTS = "faults_per_million"
 
 
 def faults_of(results, row, name):
-    """All values of a row; empty when it failed."""
+    """All values of a row, in whole faults: less than one in a million operations is none. Empty
+    when it failed."""
     if results.has_failed(row, name):
         return []
-    return list(results.values(row, name, FAULTS).values())
+    return [round(value) for value in results.values(row, name, FAULTS).values()]
 
 
 def faults_bar(results, name):

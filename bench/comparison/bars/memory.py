@@ -4,6 +4,7 @@
 from comparison import stats
 from comparison.bars import peers
 from comparison.bars.bar import Bar, mean_of, of_mean
+from comparison.words import size_words
 
 GROUP = "peak RSS"
 LEAN_PEERS = ("jemalloc", "mimalloc", "tcmalloc")
@@ -78,9 +79,10 @@ def workloads_kept(results, name, base="jemalloc"):
     if theirs > 0:
         bar.measured = ours / theirs
         more = sorted(known.items(), key=lambda one: one[1][1] - one[1][0])
-        bar.above = tuple("%s %d KiB for %d" % (row, own, other) for row, (own, other) in more
-                          if own > other)
-        bar.notes += ("%d MiB for %d, over %d rows" % (ours >> 10, theirs >> 10, len(known)),)
+        bar.above = tuple("%s %s for %s" % (row, size_words(own), size_words(other))
+                          for row, (own, other) in more if own > other)
+        bar.notes += ("%s for %s, over %d rows" % (size_words(ours), size_words(theirs),
+                                                   len(known)),)
     return bar
 
 
