@@ -9,7 +9,8 @@
  *              [Google Benchmark's options]
  *
  * A row becomes a benchmark whose iterations are its operations, so that the reported time is the
- * time per operation. The report also says who provided malloc and the peak resident set.
+ * time per operation. The report also says who provided malloc, the peak resident set, and the page
+ * faults, of the process so far and of the row alone.
  */
 #include "cases.h"
 
@@ -17,7 +18,10 @@
 
 static void run_case(struct gbench_state *state, void *context)
 {
+    uint64_t faults_before = bench_page_faults();
     bench_run_case(state, context);
+    gbench_counter(state, "row_page_faults", (double)(bench_page_faults() - faults_before),
+                   GBENCH_VALUE);
     gbench_items(state, gbench_iterations_done(state));
     gbench_counter(state, "peak_rss_kib", (double)bench_peak_rss_kib(), GBENCH_VALUE);
     gbench_counter(state, "page_faults", (double)bench_page_faults(), GBENCH_VALUE);

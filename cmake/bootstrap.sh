@@ -22,8 +22,9 @@ group_test="libcmocka-dev valgrind git perl sqlite3 redis-server redis-tools spi
 group_real="git perl sqlite3 redis-server redis-tools memcached nginx-light postgresql lua5.4 ruby
     nodejs ghostscript imagemagick rustc golang-go mariadb-server-core mariadb-client-core gcc g++
     librocksdb-dev curl make procps python3-dev"
-group_bench="libbenchmark-dev libjemalloc2 valgrind gnuplot-nox redis-server redis-tools memcached
-    nginx-light wrk postgresql lua5.4 ruby sqlite3 libglib2.0-dev libgc-dev"
+group_bench="libbenchmark-dev libjemalloc2 libmimalloc2.0 libtcmalloc-minimal4 libtbbmalloc2
+    valgrind gnuplot-nox redis-server redis-tools memcached nginx-light wrk postgresql lua5.4 ruby
+    sqlite3 libglib2.0-dev libgc-dev"
 group_platforms="clang musl-tools musl-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
 
 # Where invoke-rc.d asks whether a service may start; tests put it elsewhere.

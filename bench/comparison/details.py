@@ -87,6 +87,7 @@ def combine_latency(runs):
     combined = {key: median_of([one[key] for one in runs])
                 for key in ("p50", "p99", "p999", "max")}
     combined.update({key: sum(one[key] for one in runs) for key in ("samples", "dropped")})
+    combined["p999_runs"] = [one["p999"] for one in runs]
     curves = [dict(one["curve"]) for one in runs]
     combined["curve"] = [[quantile, median_of([curve.get(quantile) for curve in curves])]
                          for quantile in sorted(set().union(*curves))]

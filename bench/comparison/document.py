@@ -9,7 +9,8 @@ import platform
 import re
 import subprocess
 
-from comparison import allocators, requirements, stats
+from comparison import allocators, stats
+from comparison.bars import all_bars, lines as bars
 from comparison.options import ROOT
 
 FORMAT = 2
@@ -150,9 +151,7 @@ def summary(results):
 def requirements_as_json(results):
     if allocators.SUBJECT not in results.names:
         return []
-    return [{"text": n.text, "limit": n.limit, "at_least": n.at_least, "measured": n.measured,
-             "met": n.met, "detail": n.detail}
-            for n in requirements.all_requirements(results, allocators.SUBJECT)]
+    return [bars.as_json(bar) for bar in all_bars(results, allocators.SUBJECT)]
 
 
 def make(results, served, skipped, mode, seconds):
@@ -172,6 +171,7 @@ def make(results, served, skipped, mode, seconds):
         "rows": [row_as_json(results, row) for row in results.rows],
         "summary": summary(results),
         "requirements": requirements_as_json(results),
+        "budgets": results.budgets,
         "notes": results.notes,
     }
 

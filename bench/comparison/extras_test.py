@@ -2,6 +2,7 @@
 """Tests of failures of what is measured besides the rounds."""
 
 import unittest
+from unittest import mock
 
 from comparison import modes, table
 from comparison.extras import Extras
@@ -43,6 +44,32 @@ class FailureTest(unittest.TestCase):
     def test_folders_are_dropped(self):
         self.measure("instructions", failing)
         self.assertEqual(self.made.folders.open, set())
+
+
+class TurnsTest(unittest.TestCase):
+    def test_allocators_take_turns_and_rows_of_many_threads_have_one_run(self):
+        for threads, runs in ((1, 3), (100000, 1)):
+            row = MadeUp("pairs/8", steady)
+            row.threads = threads
+            made = measuring([row])
+            made.mode.detail_runs = 3
+            extra, order = Extras(made, "/nonexistent"), []
+            extra.instrumented_once = lambda row, one, folder, order=order: order.append(
+                one.name) or {"fragmentation": None, "kept_kib": 1, "latency_ns": None,
+                              "counters_per_million": None}
+            extra.instrumented(row, made.served)
+            self.assertEqual(order, [one.name for one in made.served] * runs)
+            self.assertEqual(set(made.results.details["pairs/8"]),
+                             {one.name for one in made.served})
+
+    def test_a_thorough_run_counts_what_bars_need(self):
+        for thorough, chores in ((False, 1), (True, 3)):
+            made = measuring([MadeUp("pairs/8", steady)], thorough=thorough)
+            made.mode.instructions = True
+            with mock.patch("comparison.instructions.available", lambda: True):
+                Extras(made, "/nonexistent").add_chores()
+            # The instructions of the row; its share, and the budgets.
+            self.assertEqual(len(made.chores.waiting), chores)
 
 
 if __name__ == "__main__":

@@ -20,8 +20,11 @@ class Mode:
     detail_runs: int  # instrumented runs of a row
     instructions: bool  # count those of the fast paths by callgrind
     optional_every: int  # of the base rounds optional allocators have one in so many; 0: none
+    # The row's best peer is decided too; and what only bars need is counted: the allocator's share
+    # of instructions, the instruction budgets, slow paths of other allocators.
+    thorough: bool = False
 
 
 QUICK = Mode("quick", 0.25, 2, 1, 2, 210, 1, False, 0)
 DEFAULT = Mode("default", 1.0, 6, 4, 60, 26 * 60, 1, True, 3)
-FULL = Mode("full", 1.0, 6, 5, 150, 45 * 60, 1, True, 3)
+FULL = Mode("full", 1.0, 6, 5, 150, 55 * 60, 3, True, 1, True)

@@ -76,6 +76,11 @@ def exit_words(code):
 
 def run(argv, env, timeout_seconds):
     """What the program wrote to stdout. Raises Failure unless it ended with status 0 in time."""
+    return run_whole(argv, env, timeout_seconds)[0]
+
+
+def run_whole(argv, env, timeout_seconds):
+    """The same, and what it wrote to stderr."""
     child = subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                              stderr=subprocess.PIPE, text=True, errors="replace")
     try:
@@ -90,4 +95,4 @@ def run(argv, env, timeout_seconds):
         raise
     if child.returncode != 0:
         raise Failure(exit_words(child.returncode), last_lines(err))
-    return out
+    return out, err

@@ -6,6 +6,7 @@ import itertools
 import time
 
 from comparison import allocators, modes
+from comparison.bars import peers
 from comparison.chores import Chores
 from comparison.process import Failure, as_failure
 from comparison.stats import SLOWDOWN
@@ -175,10 +176,19 @@ class Measuring:
             self.progress.expect(self.expected_seconds(round_number + 1, reserve_seconds()))
 
     def pairs_of(self, row):
+        """The ratios of the row that rounds are added for."""
         names = {allocator.name for allocator in self.contestants(row)}
-        return [(name, base) for name, base in self.decided
+        return [(name, base) for name, base in self.decided + self.best_pair(row)
                 if {name, base} <= names and (row.name, name) not in self.results.failures
                 and (row.name, base) not in self.results.failures]
+
+    def best_pair(self, row):
+        """In a thorough run that to the row's best peer, where it is none of the others."""
+        if not self.mode.thorough:
+            return []
+        best = peers.best_of(self.results, row, allocators.SUBJECT, "time_ns")
+        pair = best and (allocators.SUBJECT, best[0])
+        return [pair] if pair and pair not in self.decided else []
 
     def is_known(self, ratio, rounds):
         """Close to 1, on whichever side of it the interval ends: were it enough that 1 has just

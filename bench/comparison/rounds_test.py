@@ -195,6 +195,14 @@ class MoreRoundsTest(unittest.TestCase):
         self.assertEqual(row.ran.count("jemalloc"), 6)
         self.assertEqual(row.ran.count("poolmalloc"), 30)
 
+    def test_a_thorough_run_decides_the_rows_best_peer_too(self):
+        row = MadeUp("a/1", lambda n, b: noisy(n, b) if n in NAMES else {"mimalloc": 6}.get(n, 9))
+        made = measuring([row], names=NAMES + ["mimalloc", "tcmalloc"], thorough=True)
+        made.base_rounds()
+        made.more_rounds()
+        self.assertEqual(made.pairs_of(row)[2:], [("poolmalloc", "mimalloc")])
+        self.assertEqual((row.ran.count("tcmalloc"), row.ran.count("mimalloc")), (6, 30))
+
     def test_the_time_ends_them_with_a_note(self):
         row = MadeUp("a/1", noisy)
         made = measuring([row])

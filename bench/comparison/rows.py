@@ -8,6 +8,7 @@ from comparison import allocators
 from comparison.process import Failure, environment, run
 
 ROWS_SECONDS = 60  # for the list of rows
+MILLION = 1e6
 
 
 @dataclasses.dataclass
@@ -35,6 +36,7 @@ class Row:
         self.unit = unit
         self.repeatable = kind != "program"  # A run that was slowed may be run again at once.
         self.one_core = threads == 1 and self.repeatable
+        self.has_share = self.repeatable  # Is the allocator's share of instructions counted?
 
     def contestants(self, served):
         """Those that this row is run under, of the allocators of the comparison or besides."""
@@ -76,7 +78,9 @@ def parse(out, allocator):
         elapsed = result["name"].endswith(("/real_time", "/manual_time"))
         time_ns = result["real_time" if elapsed else "cpu_time"]
         sample = Sample({"time_ns": time_ns, "peak_rss_kib": result["peak_rss_kib"],
-                         "page_faults": result["page_faults"]})
+                         "page_faults": result["page_faults"],
+                         "faults_per_million":
+                             result["row_page_faults"] / result["iterations"] * MILLION})
     except (ValueError, KeyError, TypeError) as error:
         raise Failure("the report could not be read: %r" % error) from None
     if not allocators.is_provider(allocator, provider):

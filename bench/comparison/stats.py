@@ -27,6 +27,8 @@ FIELDS = {
     "time_ns": Field("time", "ns", ("faster", "slower"), timed=True),
     "peak_rss_kib": Field("peak resident memory", "KiB", ("less", "more")),
     "page_faults": Field("page faults", "", ("less", "more")),
+    "faults_per_million": Field("page faults of the row, per million operations", "",
+                                ("less", "more")),
     "throughput_per_s": Field("throughput", "1/s", ("lower", "higher"), better="higher",
                               timed=True),
     "p99_us": Field("99th percentile of the latency", "µs", ("faster", "slower"), timed=True),
@@ -134,6 +136,7 @@ class Results:
         self.samples = {}  # row name: {allocator name: {round: {field: value}}}
         self.details = {}  # row name: {allocator name: {key: value}}
         self.failures = {}  # (row name, allocator name): Failure
+        self.budgets = {}  # scenario: (budget, instructions)
         self.partial = False  # not every row was run in full
         self.notes = []
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Tests of the ratios, means and requirements, on made-up samples."""
+"""Tests of the ratios and means, on made-up samples."""
 
 import json
 import os
@@ -7,7 +7,7 @@ import random
 import tempfile
 import unittest
 
-from comparison import document, modes, requirements, stats, table
+from comparison import document, modes, stats, table
 from comparison.process import Failure, mallocs_counted, with_stats_file
 from comparison.rows import Row
 from comparison.words import size_words, time_words
@@ -112,48 +112,6 @@ class VerdictTest(unittest.TestCase):
 
     def test_a_single_round_decides_nothing(self):
         self.assertEqual(stats.ratio_of([0.1]).verdict("time_ns"), "one round")
-
-
-class RequirementsTest(unittest.TestCase):
-    def find(self, results, text):
-        (found,) = [n for n in requirements.all_requirements(results, "poolmalloc")
-                    if text in n.text]
-        return found
-
-    def test_the_worst_row_is_held_against_the_better_baseline(self):
-        results = results_of({"a/1": even((10, 20, 10)), "b/1": even((40, 10, 12))})
-        needed = self.find(results, "worst row")
-        self.assertAlmostEqual(needed.measured, 1.2)
-        self.assertFalse(needed.met)
-        self.assertEqual(needed.detail, "b/1 1.20")
-
-    def test_throughput_is_the_inverse_of_time(self):
-        results = results_of({"prodcons/64": even((100, 60, 50))})
-        self.assertAlmostEqual(self.find(results, "consumer, of glibc").measured, 2)
-        self.assertTrue(self.find(results, "consumer, of glibc").met)
-        self.assertTrue(self.find(results, "consumer, of jemalloc").met)
-
-    def test_many_threads_are_held_against_few(self):
-        results = results_of({"threads/2": even((1, 1, 10)), "threads/256": even((1, 1, 13))})
-        needed = self.find(results, "256 threads")
-        self.assertAlmostEqual(needed.measured, 1.3)
-        self.assertFalse(needed.met)
-
-    def test_memory_is_compared_as_time_is(self):
-        results = results_of({"a/1": even((1, 1, 1), (50000, 100000, 90000))})
-        needed = self.find(results, "peak RSS")
-        self.assertAlmostEqual(needed.measured, 0.9)
-        self.assertTrue(needed.met)
-
-    def test_rows_with_little_memory_are_in_no_mean_of_memory(self):
-        results = results_of({"a/1": even((1, 1, 1), (50000, 100000, 90000)),
-                              "a/2": even((1, 1, 1), (4000, 4000, 8000))})
-        self.assertAlmostEqual(self.find(results, "peak RSS").measured, 0.9)
-
-    def test_what_was_not_run_is_neither_met_nor_missed(self):
-        results = results_of({"a/1": even((1, 1, 1))})
-        self.assertIsNone(self.find(results, "256 threads").met)
-        self.assertIsNone(self.find(results, "consumer, of glibc").met)
 
 
 class CountersTest(unittest.TestCase):

@@ -4,7 +4,8 @@
 import datetime
 import os
 
-from comparison import allocators, requirements, stats
+from comparison import allocators, stats
+from comparison.bars import lines as bars
 from comparison.document import cpu_model
 from comparison.words import size_words, time_words
 
@@ -121,21 +122,6 @@ def extra_lines(results):
     return [""] + lines if lines else []
 
 
-def requirement_lines(results, name, mode):
-    whole = not results.partial and mode.scale >= 1
-    lines = ["", "%s must reach%s" % (name, "" if whole else ", in a whole run; this one was not")]
-    for needed in requirements.all_requirements(results, name):
-        words = {True: "met", False: "MISSED", None: "not measured"}[needed.met]
-        measured = "-" if needed.measured is None else "%.2f" % needed.measured
-        lines.append("  %-52s %s %.2f   %6s   %s" % (needed.text, ">=" if needed.at_least else "<=",
-                                                   needed.limit, measured, words))
-        if needed.detail:
-            lines.append("      above: " + needed.detail)
-        if needed.failed:
-            lines.append("      failed: " + ", ".join(needed.failed))
-    return lines
-
-
 def failure_lines(results):
     lines = []
     for (row, name), failure in results.failures.items():
@@ -156,5 +142,5 @@ def text(results, mode):
         lines += table(results, name)
     lines += extra_lines(results) + instruction_lines(results)
     if allocators.SUBJECT in results.names:
-        lines += requirement_lines(results, allocators.SUBJECT, mode)
+        lines += bars.of_results(results, allocators.SUBJECT, mode)
     return "\n".join(lines + failure_lines(results)) + "\n"

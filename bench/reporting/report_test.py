@@ -135,7 +135,12 @@ class ReportTest(unittest.TestCase):
         _, _, page, markdown = self.made(testing.full(testing.ALL[:3]), without_gnuplot=True)
         for text in (page, markdown):
             self.assertLess(text.index("✗ missed"), text.index("By family"))
-            self.assertIn("? not measured", text)
+            for words in ("? not measured", "≤ 0.85", "? not decided"):
+                self.assertIn(words, text)
+        self.assertIn('title="Above: pairs/8 7 for 5, pairs/64 6 for 5"', page)
+        self.assertIn("| ✗ missed | 2 | ≤ 0 |", markdown)
+        self.assertIn("| 0.90 | \\< 1.00 |", markdown)
+        self.assertIn('title="without redis/churn"', page)
 
     def test_verdicts_have_words_and_symbols_and_throughput_counts_the_other_way(self):
         document = testing.one_row()

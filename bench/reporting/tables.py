@@ -143,13 +143,23 @@ def kinds_table(document, titles):
                                       for base, _, title in columns], rows) if rows else None
 
 
+def bar_words(value):
+    """A ratio; or a number of rows, which is whole."""
+    return str(value) if isinstance(value, int) else words.ratio(words.number(value))
+
+
 def requirement_cells(one):
     met = ("✓ met", "word better") if one.get("met") is True else (
         "✗ missed", "word worse") if one.get("met") is False else ("? not measured", "word unsure")
-    limit, measured = words.number(one.get("limit")), words.number(one.get("measured"))
-    return [Cell(str(one.get("text", "")), css="name wide"), Cell(met[0], css=met[1]),
-            Cell(words.ratio(measured), measured),
-            Cell("%s %s" % ("≥" if one.get("at_least") else "≤", words.ratio(limit)), limit)]
+    if one.get("met") is None and one.get("measured") is not None:
+        met = ("? not decided", "word unsure")
+    limit, measured = one.get("limit"), one.get("measured")
+    sign = "≥" if one.get("at_least") else "<" if one.get("below") else "≤"
+    title = ". ".join(part for part in (
+        one.get("why"), one.get("detail") and "Above: %s" % one["detail"]) if part)
+    return [Cell(str(one.get("text", "")), css="name wide", title=title),
+            Cell(met[0], css=met[1]), Cell(bar_words(measured), words.number(measured)),
+            Cell("%s %s" % (sign, bar_words(limit)), words.number(limit))]
 
 
 def requirements_table(document):

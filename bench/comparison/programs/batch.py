@@ -86,7 +86,7 @@ class BatchRow(Row):
 
     def __init__(self, name, what, program, package, count):
         super().__init__(name, "program", "cpu", 1, what, "run")
-        self.repeatable = self.one_core = True
+        self.repeatable = self.one_core = self.has_share = True
         self.program = program
         self.package = package
         self.count = count

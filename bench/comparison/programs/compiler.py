@@ -9,6 +9,10 @@ OPTIONS = ["-std=c++17", "-O1", "-S", "-o", "-"]
 
 
 class CompilerRow(BatchRow):
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.has_share = False  # callgrind would take a minute
+
     def command(self, scale):
         return ["g++", *OPTIONS, "-DCOPIES=%d" % tools.times(self.count, scale),
                 tools.load("templates.cc")]

@@ -14,7 +14,8 @@ from comparison.programs import tools
 from comparison.programs.server import Load, Server, ServerRow
 
 CONNECTIONS = 16
-# wrk ends by itself after its count; this only bounds one that does not.
+# wrk ends by itself after its count; this only bounds one that does not, and a reply: of itself wrk
+# takes one for failed that a busy machine delays for two seconds.
 WRK_SECONDS = 100
 REPLY_SECONDS = 5
 
@@ -121,7 +122,8 @@ class NginxRow(ServerRow):
     def load(self, server, scale):
         said = server.run_tool(
             [tools.program("wrk", "wrk"), "-t", "1", "-c", str(CONNECTIONS), "-d",
-             "%ds" % WRK_SECONDS, "-s", tools.load("requests.lua"),
+             "%ds" % WRK_SECONDS, "--timeout", "%ds" % WRK_SECONDS,
+             "-s", tools.load("requests.lua"),
              "http://127.0.0.1:%d" % self.port, "--", str(tools.times(self.count, scale))],
             environment(None))
         return parse_wrk(said)

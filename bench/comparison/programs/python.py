@@ -44,6 +44,12 @@ def all_rows():
                   "objects.py", 3),
         PythonRow("python/json", "python3: documents written as JSON and read back",
                   "documents.py", 10),
+        PythonRow("python/containers", "python3: lists, dicts, sets in each other, copied, sorted",
+                  "containers.py", 6),
+        PythonRow("python/text", "python3: lines split, searched, counted, pages rendered",
+                  "text.py", 8),
+        PythonRow("python/threads", "python3: four threads that drop each other's objects",
+                  "threads.py", 6),
         PythonRow("python/compile", "python3: modules of its library parsed and compiled",
                   "sources.py", 7),
     ]
