@@ -15,6 +15,7 @@ enum {
             : PM_TSAN             ? 2000
             : PM_ASAN || PM_CHECK ? 4000
                                   : 10000,
+    YIELD_EVERY = STEPS / 40,
 };
 
 static void a_lock_is_taken_once(void **state)
@@ -43,8 +44,8 @@ static void *count_up(void *arg)
         unsigned i = (unsigned)test_random_below(&seed, OBJECTS);
         pm_object_lock(objects[i]);
         uint64_t before = figures[i];
-        if (step % 8 == 0)
-            sched_yield(); /* so that others come and wait */
+        if (step % YIELD_EVERY == 0)
+            sched_yield(); /* so that others come and wait; it takes long on a busy machine */
         figures[i] = before + 1;
         pm_object_unlock(objects[i]);
     }

@@ -5,7 +5,8 @@
  * the other comes. Stands for: a thread that purges memory in turn while others work. Modes:
  *
  *   pools  the owner is stopped before each (stride-th) instruction of the malloc that takes a
- *          kept pool; meanwhile another thread purges
+ *          kept pool, and before each one around those that take it; meanwhile another thread
+ *          purges
  *   units  who purges is stopped before each (stride-th) instruction; meanwhile another thread
  *          takes units
  *
@@ -28,41 +29,54 @@
 #include <time.h>
 
 enum {
-    size = 2000,        /* of which a pool of one unit has 16 */
-    own_blocks = 33,    /* of two pools and more */
-    refill_steps = 150, /* more than the fast path takes */
-    unit_blocks = 16,   /* make the other take a unit */
-    fill_blocks = 100,
+    size = 2000,       /* of which a pool of one unit has 16 */
+    their_size = 1500, /* of another class: no pool has blocks of both */
+    own_blocks = 33,   /* of two pools and more */
+    unit_blocks = 32,  /* make the other take a unit */
+    fill_blocks = 60,  /* of more pools than one of its own, after those of the cold heap */
     theirs_max = 40000,
     unit_rounds = 3,
-    moment_ns = 200 * 1000 * 1000, /* for a thread that others keep from running, too */
+    unit_moment_ms = 200,   /* who purges holds locks */
+    pool_moment_ms = 10000, /* no lock: however long others keep the thread from running */
+    until_counted = 40,     /* instructions */
     alarm_seconds = 100,
     skip_status = 77,
 };
 
+enum moment { over, not_taken, taken };
+
 static char *own[own_blocks], *theirs[theirs_max], *fill[fill_blocks];
-static size_t theirs_count, stride, stop_at, refill_at;
+static size_t theirs_count, stride, stop_at, refill_at, moment_ms;
+static unsigned long long kept_then; /* when it was purged */
 static sem_t act, acted;
 static bool ending, pending;
 static void (*action)(void);
 
-static char *make(size_t mark)
+static char *make(size_t bytes, size_t mark)
 {
-    char *block = api_malloc(size);
-    CHECK(block, "no %d bytes", size);
-    memset(block, (int)(mark % 251), size);
+    char *block = api_malloc(bytes);
+    CHECK(block, "no %zu bytes", bytes);
+    memset(block, (int)(mark % 251), bytes);
     return block;
 }
 
-static void check_and_free(char *block, size_t mark)
+static void check_and_free(char *block, size_t bytes, size_t mark)
 {
-    CHECK((unsigned char)block[0] == mark % 251 && memcmp(block, block + 1, size - 1) == 0,
+    CHECK((unsigned char)block[0] == mark % 251 && memcmp(block, block + 1, bytes - 1) == 0,
           "two blocks lie in the same memory");
     api_free(block);
 }
 
+static unsigned long long kept_bytes(void)
+{
+    struct pm_stats s;
+    CHECK(pm_stats_get(&s), "no statistics");
+    return s.kept_bytes;
+}
+
 static void purge(void)
 {
+    kept_then = kept_bytes();
     pm_purge();
 }
 
@@ -71,15 +85,16 @@ static void take_unit(void)
     if (theirs_count + unit_blocks > theirs_max)
         return; /* these were moments enough */
     for (int i = 0; i < unit_blocks; i++, theirs_count++)
-        theirs[theirs_count] = make(theirs_count);
+        theirs[theirs_count] = make(their_size, theirs_count);
 }
 
-/* Has a heap of its own, in which it keeps something. */
+/* Has a heap of its own, the first, in which it keeps something. */
 static void *act_on_demand(void *argument)
 {
     take_unit();
     take_unit();
     take_unit();
+    sem_post(&acted);
     for (;;) {
         while (sem_wait(&act) != 0)
             continue;
@@ -95,8 +110,8 @@ static bool wait_a_moment(void)
     struct timespec until;
     int code;
     clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += moment_ns;
-    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec += (long)(moment_ms % 1000) * 1000000;
+    until.tv_sec += (time_t)(moment_ms / 1000) + until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;
     while ((code = sem_timedwait(&acted, &until)) != 0 && errno == EINTR)
         continue;
@@ -133,9 +148,9 @@ static void nothing_is_twice(void)
 static void make_and_free_some(void)
 {
     for (size_t i = 0; i < fill_blocks; i++)
-        fill[i] = make(i);
+        fill[i] = make(size, i);
     for (size_t i = 0; i < fill_blocks; i++)
-        check_and_free(fill[i], i);
+        check_and_free(fill[i], size, i);
 }
 
 static void make_one(void *block)
@@ -147,30 +162,26 @@ static void free_own(void)
 {
     for (size_t i = 0; i < own_blocks; i++) {
         memset(own[i], (int)i, size);
-        check_and_free(own[i], i);
+        check_and_free(own[i], size, i);
     }
 }
 
-static bool only_count(size_t number, void *argument)
-{
-    (void)number;
-    (void)argument;
-    return true;
-}
-
-/* Which malloc finds the current pool used up, and takes a kept one. */
+/* Which malloc finds the current pool used up, and takes a kept one: the current pool is free when
+ * it begins, so that it is the same one each time. */
 static void find_refill(void)
 {
     for (int round = 0; round < 3; round++) {
         make_and_free_some();
         refill_at = own_blocks;
         for (size_t i = 0; i < own_blocks; i++) {
-            size_t steps = step_through(make_one, only_count, &own[i]);
-            refill_at = refill_at == own_blocks && steps > refill_steps ? i : refill_at;
+            unsigned long long kept = kept_bytes();
+            make_one(&own[i]);
+            if (refill_at == own_blocks && kept_bytes() < kept)
+                refill_at = i;
         }
         free_own();
     }
-    CHECK(refill_at > 0 && refill_at < own_blocks, "no pool was used up");
+    CHECK(refill_at > 0 && refill_at < own_blocks, "no kept pool was taken");
 }
 
 static bool act_once(size_t number, void *argument)
@@ -182,26 +193,57 @@ static bool act_once(size_t number, void *argument)
     return false;
 }
 
+/* What a purge at this instruction comes to; over: the malloc has not as many. */
+static enum moment purge_at_stop(void)
+{
+    enum moment moment = over;
+    make_and_free_some(); /* leaves kept pools */
+    for (size_t i = 0; i < own_blocks; i++) {
+        if (i != refill_at) {
+            make_one(&own[i]);
+            continue;
+        }
+        unsigned long long kept = kept_bytes();
+        if (step_through(make_one, act_once, &own[i]) > stop_at) {
+            wait_for_other();
+            moment = kept_then < kept ? taken : not_taken;
+        }
+    }
+    nothing_is_twice();
+    free_own();
+    return moment;
+}
+
+/* Heaps look at the clock now and then, before they take a pool: a malloc that does so has more
+ * instructions. Of two in a row one does not: so its moments come, whichever it is. */
+static enum moment purge_in_turns(size_t number)
+{
+    stop_at = number;
+    enum moment one = purge_at_stop(), other = purge_at_stop();
+    return one == taken || other == over ? one : other;
+}
+
+/* Looks where the pool is taken, and then at each instruction there. What was taken is counted a
+ * few instructions later. */
 static void stop_owner(void)
 {
-    bool reached = true;
+    size_t first_taken = 0, moments = 0, not_yet = 0;
+    enum moment moment;
     find_refill();
     action = purge;
-    for (stop_at = 0; reached; stop_at += stride) {
-        make_and_free_some(); /* leaves kept pools */
-        for (size_t i = 0; i < own_blocks; i++) {
-            if (i == refill_at)
-                reached = step_through(make_one, act_once, &own[i]) > stop_at;
-            else
-                make_one(&own[i]);
-            CHECK(own[i], "no %d bytes", size);
-        }
-        wait_for_other();
-        nothing_is_twice();
-        free_own();
+    while ((moment = purge_in_turns(moments * stride)) != over) {
+        if (moment == taken && first_taken == 0)
+            first_taken = moments * stride;
+        moments++;
     }
-    CHECK(stop_at > refill_steps, "a pool was taken in %zu instructions", stop_at);
-    printf("purged at %zu moments of an owner\n", stop_at / stride);
+    CHECK(first_taken > stride + until_counted, "taken at instruction %zu", first_taken);
+    size_t start = first_taken - stride - until_counted;
+    for (size_t number = start; number <= first_taken; number++, moments++)
+        not_yet += purge_in_turns(number) == not_taken;
+    CHECK(not_yet > until_counted && not_yet <= first_taken - start,
+          "taken at instruction %zu, and not at %zu before it", first_taken, not_yet);
+    printf("purged at %zu moments of an owner, which takes a pool until instruction %zu\n", moments,
+           start + not_yet);
 }
 
 static void purge_step_by_step(void *argument)
@@ -228,7 +270,7 @@ static void stop_purger(void)
         make_and_free_some();
         while (theirs_count > 0) {
             theirs_count--;
-            check_and_free(theirs[theirs_count], theirs_count);
+            check_and_free(theirs[theirs_count], their_size, theirs_count);
         }
     }
     CHECK(steps > 1000, "only %zu instructions", steps);
@@ -247,6 +289,9 @@ int main(int count, char **arguments)
     alarm_guard(alarm_seconds);
     prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0); /* it takes long to clear them, again and again */
     CHECK(pthread_create(&other, NULL, act_on_demand, NULL) == 0, "pthread_create");
+    pending = true;
+    wait_for_other();
+    moment_ms = strcmp(mode, "units") == 0 ? unit_moment_ms : pool_moment_ms;
     if (strcmp(mode, "units") == 0)
         stop_purger();
     else
@@ -256,7 +301,7 @@ int main(int count, char **arguments)
     pthread_join(other, NULL);
     while (theirs_count > 0) {
         theirs_count--;
-        check_and_free(theirs[theirs_count], theirs_count);
+        check_and_free(theirs[theirs_count], their_size, theirs_count);
     }
     CHECK(pm_check(), "the structures are not sound");
     return 0;
