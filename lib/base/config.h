@@ -92,6 +92,11 @@
 #define PM_CARVE_BATCH_MAX 1024
 #define PM_CARVE_BATCH_BLOCKS 64
 
+/* In memory that was all used before no page is saved by carving late: there so many are carved at
+ * once at least, of blocks up to this size. */
+#define PM_CARVE_WORN_BLOCKS 4
+#define PM_CARVE_WORN_MAX 4096
+
 /* Remote batches of a heap. */
 #define PM_BATCH_SLOTS 8
 #define PM_BATCH_BLOCKS 32

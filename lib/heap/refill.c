@@ -158,7 +158,7 @@ static struct pm_pool *next_pool(struct pm_heap *heap, unsigned class)
 /* A block from a pool whose list is empty, or NULL. */
 static void *carve(struct pm_pool *pool, bool *zero)
 {
-    if (pool->block_bytes > PM_CARVE_BATCH_MAX) {
+    if (pool->block_bytes > (pool->worn ? PM_CARVE_WORN_MAX : PM_CARVE_BATCH_MAX)) {
         void *block = pm_pool_carve_one(pool);
         *zero = block != NULL && pool->zero;
         return block;

@@ -67,6 +67,7 @@ static void cut_descriptor(struct pm_pool *pool, const struct pm_run *run, unsig
     pool->units = (uint8_t)run->units;
     pool->place = PM_PLACE_NONE;
     pool->zero = run->dirty == 0;
+    pool->worn = (pm_bits_run(0, run->units) & ~run->dirty) == 0;
     pool->first = (uint16_t)pm_class_first(class);
     pool->start = 0;
     pool->waiting = 0;
@@ -130,7 +131,8 @@ PM_INLINE_UNWATCHED void clear_headers(char *block, unsigned n, size_t block_byt
         ((uint64_t *)(void *)block)[1] = 0;
 }
 
-/* Not beyond the page, so that no further one is touched before it is needed. */
+/* Not beyond the page, so that no further one is touched before it is needed; unless that saves
+ * none. */
 bool pm_pool_carve(struct pm_pool *pool)
 {
     unsigned n = (unsigned)(pool->capacity - pool->carved);
@@ -139,6 +141,8 @@ bool pm_pool_carve(struct pm_pool *pool)
     size_t block_bytes = pool->block_bytes;
     char *first = pool->base + pool->first + pool->carved * block_bytes;
     unsigned in_page = blocks_in_page(first, pool->block_bytes);
+    if (pool->worn && in_page < PM_CARVE_WORN_BLOCKS)
+        in_page = PM_CARVE_WORN_BLOCKS;
     n = n < in_page ? n : in_page;
     n = n < PM_CARVE_BATCH_BLOCKS ? n : PM_CARVE_BATCH_BLOCKS;
     link_blocks(first, n, block_bytes);

@@ -68,7 +68,8 @@ struct pm_pool {
     uint16_t first;   /* where the first block starts, in bytes from the base */
     uint16_t start;   /* current: what `count` was when it was looked at last */
     uint16_t waiting; /* of a hardened heap: freed blocks that wait in no list of the pool */
-    uint8_t padding[PM_LINE_BYTES - 62];
+    uint8_t worn;     /* all of it may be resident: it held something before */
+    uint8_t padding[PM_LINE_BYTES - 63];
 };
 
 /* The remote line. All but the word and `user` is constant while a block of the pool is live. */

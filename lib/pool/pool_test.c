@@ -91,6 +91,35 @@ ISOLATED(a_carved_list_stays_within_one_page)
     }
 }
 
+/* Of the run's units all but `clean` of them were used before. */
+static struct pm_pool *worn_pool(unsigned class, unsigned clean)
+{
+    struct pm_run run;
+    require(pm_arena_take_run(pm_class_units(class), &run));
+    run.dirty = pm_bits_run(clean, run.units - clean);
+    return pm_pool_cut(&run, class, TEST_OWNER);
+}
+
+ISOLATED(only_where_all_was_used_before_are_blocks_carved_several_at_once_whatever_their_size)
+{
+    test_arena_start(WINDOW_ARENAS);
+    unsigned class = pm_class_of(2 * PM_CARVE_BATCH_MAX), carved = 0;
+    struct pm_pool *pool = worn_pool(class, 0);
+    while (pm_pool_carve(pool)) {
+        unsigned n = pm_pool_count_local(pool), left = pool->capacity - carved;
+        require(n == (left < PM_CARVE_WORN_BLOCKS ? left : PM_CARVE_WORN_BLOCKS));
+        require((char *)pool->free == pool->base + pool->first + carved * pool->block_bytes);
+        carved += n;
+        require(pm_pool_check(pool) && pool->carved == carved);
+    }
+    require(carved == pool->capacity);
+    for (unsigned clean = 1; clean <= pm_class_units(class); clean++) {
+        pool = worn_pool(class, clean);
+        require(!pool->worn && pm_pool_carve(pool));
+        require(pm_pool_count_local(pool) <= pm_os_page_bytes() / pool->block_bytes);
+    }
+}
+
 ISOLATED(what_others_freed_comes_before_the_local_list_last_freed_first)
 {
     test_arena_start(WINDOW_ARENAS);
@@ -289,6 +318,8 @@ int main(void)
             every_block_of_the_pool_is_carved_once_inside_it_and_apart_from_the_others),
         cmocka_unit_test(no_page_is_touched_before_a_block_that_starts_in_it_is_handed_out),
         cmocka_unit_test(a_carved_list_stays_within_one_page),
+        cmocka_unit_test(
+            only_where_all_was_used_before_are_blocks_carved_several_at_once_whatever_their_size),
         cmocka_unit_test(what_others_freed_comes_before_the_local_list_last_freed_first),
         cmocka_unit_test(a_full_pool_floats_with_all_its_blocks_live),
         cmocka_unit_test(a_full_pool_into_which_something_was_freed_stays_with_its_owner),
