@@ -105,12 +105,86 @@ ISOLATED(small_changes_of_what_has_room_move_nothing)
     free_all(&array, 1);
 }
 
+/* From a small array to one that a pool's block would hold still; by half at a time. */
+static void grow_to(struct array *array, size_t size)
+{
+    for (size_t at = 1000; at < size; at += at / 2)
+        grow(array, at);
+    grow(array, size);
+}
+
+static bool is_early(const struct array *array)
+{
+    return pm_malloc_usable_size(array->bytes) >= PM_UNIT_BYTES;
+}
+
+enum { EARLY_BYTES = PM_EARLY_MIN_BYTES + PM_EARLY_MIN_BYTES / 8 };
+
+/* Where pools have blocks of such sizes, and realloc asks them first. */
+static bool some_grow_early(void)
+{
+    return PM_BLOCK_MAX > 2 * PM_EARLY_MIN_BYTES && !PM_VALGRIND;
+}
+
+ISOLATED(an_array_that_grows_step_by_step_is_large_early_and_moves_no_more)
+{
+    struct array array = {0};
+    start();
+    if (!some_grow_early())
+        return;
+    grow_to(&array, EARLY_BYTES);
+    require(is_early(&array));
+    unsigned moves = array.moves;
+    for (size_t size = EARLY_BYTES; size < LAST_BYTES; size += size / 2)
+        grow(&array, size);
+    require(array.moves == moves);
+    free_all(&array, 1);
+}
+
+ISOLATED(no_more_than_a_few_arrays_are_large_early_at_a_time)
+{
+    struct array arrays[PM_EARLY_SPANS + 1] = {0};
+    start();
+    if (!some_grow_early())
+        return;
+    for (int i = 0; i <= PM_EARLY_SPANS; i++) {
+        grow_to(&arrays[i], EARLY_BYTES);
+        require(is_early(&arrays[i]) == (i < PM_EARLY_SPANS));
+    }
+    pm_free(arrays[1].bytes);
+    arrays[1] = (struct array){0};
+    grow_to(&arrays[1], EARLY_BYTES); /* in place of the one that is gone */
+    require(is_early(&arrays[1]));
+    grow(&arrays[0], 2 * PM_BLOCK_MAX); /* no more early */
+    pm_free(arrays[2].bytes);
+    arrays[2] = (struct array){0};
+    grow_to(&arrays[2], EARLY_BYTES);
+    require(is_early(&arrays[2]));
+    free_all(arrays, PM_EARLY_SPANS + 1);
+}
+
+ISOLATED(what_was_large_early_and_shrinks_goes_back_to_a_pool)
+{
+    struct array array = {0};
+    start();
+    if (!some_grow_early())
+        return;
+    grow_to(&array, EARLY_BYTES);
+    array.size = 3000;
+    grow(&array, 3000);
+    require(!is_early(&array));
+    free_all(&array, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_array_that_grows_alone_moves_once),
         cmocka_unit_test(arrays_that_grow_in_turn_leave_each_other_room),
         cmocka_unit_test(small_changes_of_what_has_room_move_nothing),
+        cmocka_unit_test(an_array_that_grows_step_by_step_is_large_early_and_moves_no_more),
+        cmocka_unit_test(no_more_than_a_few_arrays_are_large_early_at_a_time),
+        cmocka_unit_test(what_was_large_early_and_shrinks_goes_back_to_a_pool),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -49,7 +49,8 @@ static void *alloc_beside(const void *ptr, size_t have, size_t size, const char 
 {
     struct pm_user_heap *heap = pm_user_of(ptr, function);
     if (pm_likely(heap == NULL))
-        return size > have ? told(pm_thread_malloc_to_grow(padded(size)), size) : pm_malloc(size);
+        return size > have ? told(pm_thread_malloc_to_grow(ptr, padded(size)), size)
+                           : pm_malloc(size);
     return told(pm_user_alloc(heap, padded(size), 1, false, function), size);
 }
 
@@ -84,7 +85,11 @@ static PM_NOINLINE void *move(void *ptr, size_t have, size_t size, const char *f
 static PM_NOINLINE void *move_pooled(void *ptr, size_t have, size_t size, const char *function)
 {
     have -= PM_ASAN_REDZONE_BYTES;
-    void *block = pm_thread_malloc_at_hand(padded(size));
+    void *block = NULL;
+    if (pm_unlikely(padded(size) > PM_DIRECT_MAX && size > have))
+        block = pm_thread_malloc_to_grow(ptr, padded(size));
+    else
+        block = pm_thread_malloc_at_hand(padded(size));
     if (pm_unlikely(block == NULL))
         return move(ptr, have, size, function);
     return replace(ptr, have, told(block, size), size, function);

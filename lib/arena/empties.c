@@ -2,10 +2,15 @@
 /* Runs of wholly free arenas, for large blocks. Under the arena lock. */
 #include "arena/piece.h"
 
+/* Once there are some that will do, no more arenas are looked at than these. */
+enum { LOOKS_MAX = 512 };
+
 struct search {
     unsigned arenas, align;
     enum pm_arena_place last; /* the dearest place that will do: they are in that order */
+    unsigned looks;
     struct pm_arena *found;
+    uint32_t found_run, found_dirty; /* how long the run is they lie in, how many are dirty */
 };
 
 _Static_assert(PM_DIRTY_EMPTY < PM_CLEAN_EMPTY && PM_CLEAN_EMPTY < PM_DECOMMITTED,
@@ -28,26 +33,61 @@ static uint32_t next_empty(const struct pm_window *w, uint32_t i)
     return w->next_arena;
 }
 
+static bool is_dirty(const struct pm_window *w, uint32_t i)
+{
+    return w->arenas[i].place == PM_DIRTY_EMPTY;
+}
+
+static bool is_aligned(const struct search *s, const struct pm_window *w, uint32_t i)
+{
+    return (((pm_window_base(w) >> PM_ARENA_SHIFT) + i) & (s->align - 1)) == 0;
+}
+
+static bool looked_enough(const struct search *s)
+{
+    return s->found != NULL && s->looks >= LOOKS_MAX;
+}
+
+/* Of the run [start, end) those most of which are dirty, if these are more than found before. As
+ * many in a shorter run are better, too: they leave less that is good for nothing. */
+static void look_at_run(struct search *s, const struct pm_window *w, uint32_t start, uint32_t end)
+{
+    uint32_t dirty = 0, run = end - start, first = start;
+    for (uint32_t i = start; i < end && !looked_enough(s); i++, s->looks++) {
+        dirty += is_dirty(w, i);
+        if (i + 1 - first < s->arenas)
+            continue;
+        bool better = s->found == NULL || dirty > s->found_dirty ||
+                      (dirty == s->found_dirty && run < s->found_run);
+        if (better && is_aligned(s, w, first)) {
+            s->found = &w->arenas[first];
+            s->found_run = run;
+            s->found_dirty = dirty;
+        }
+        dirty -= is_dirty(w, first++);
+    }
+}
+
+/* The end of the run that starts at i. */
+static uint32_t run_end(const struct search *s, const struct pm_window *w, uint32_t i)
+{
+    while (i < w->next_arena && fits(w, i, s->last))
+        i++;
+    return i;
+}
+
 static void search_window(struct pm_window *w, void *arg)
 {
     struct search *s = arg;
-    uint32_t run = 0;
-    uintptr_t first_number = pm_window_base(w) >> PM_ARENA_SHIFT;
     if (s->found != NULL)
         return;
     for (uint32_t i = next_empty(w, w->first_arena); i < w->next_arena;) {
-        bool starts_aligned = ((first_number + i) & (s->align - 1)) == 0;
-        if (!fits(w, i, s->last)) {
-            run = 0;
-            i = next_empty(w, i + 1);
-            continue;
-        }
-        run = run > 0 || starts_aligned ? run + 1 : 0;
-        if (run == s->arenas) {
-            s->found = &w->arenas[i + 1 - run];
+        uint32_t end = run_end(s, w, i);
+        if (end - i >= s->arenas)
+            look_at_run(s, w, i, end);
+        if (looked_enough(s))
             return;
-        }
-        i++;
+        i = next_empty(w, end + 1);
     }
 }
 

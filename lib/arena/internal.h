@@ -123,6 +123,9 @@ bool pm_arena_reclaim(bool all);
 /* Adds fresh arenas. `span` NULL: one, into the list (or none, when another thread was faster);
  * else `arenas` in a row, aligned, claimed, and returned through it. False: the system refuses. */
 bool pm_arena_grow(unsigned arenas, unsigned align, struct pm_arena **span, uint64_t now_ns);
+/* Adds what free arenas at the end of the first window lack to be `arenas` in a row, if that is no
+ * more than there are: of those some may be dirty, so that the row is not known to be zero. */
+bool pm_arena_lengthen(unsigned arenas, uint64_t now_ns);
 
 /* Commits whole arenas, with the advice about huge pages that the options ask for. */
 bool pm_arena_commit(const struct pm_window *w, void *start, size_t bytes);
@@ -131,6 +134,7 @@ bool pm_arena_recommit(const struct pm_arena *first, size_t arenas);
 
 /* Option limit_bytes. Under the arena lock: whether so many arenas more may be committed. */
 bool pm_limit_allows(size_t arenas);
+bool pm_limit_is_set(void); /* any lock or none */
 /* Without the arena lock. The same, after free arenas were decommitted as far as that helps. */
 bool pm_limit_make_room(size_t arenas, uint64_t now_ns);
 /* The same under the grow lock; and they count from now on, until they are added, or 0 is promised
@@ -168,8 +172,9 @@ bool pm_window_commit_tables(struct pm_window *w, uint32_t arenas_end);
 
 /* Under the arena lock, when units are taken that cost page faults. */
 void pm_demand_note(size_t units, uint64_t now_ns);
-/* Under the arena lock: whether more than the bound is free and dirty. */
-bool pm_purge_wanted(uint64_t now_ns);
+/* Under the arena lock, when units came back, `large_units` of them from a large block: whether
+ * more than the bound is free and dirty. */
+bool pm_purge_wanted(size_t large_units, uint64_t now_ns);
 /* Purges what is beyond the bound; `given` units came back by this call. Takes the arena lock. */
 void pm_purge_excess(size_t given, uint64_t now_ns);
 /* Decommits one wholly free arena. False: there is none, or the system refuses. */

@@ -24,6 +24,11 @@ static size_t limit_bytes(void)
     return limit == 0 || group < limit ? group : limit;
 }
 
+bool pm_limit_is_set(void)
+{
+    return limit_bytes() != SIZE_MAX;
+}
+
 /* Whether the limit, if there is one, leaves room for `arenas` beside `others`. */
 static bool is_within(size_t others, size_t arenas)
 {
@@ -63,10 +68,10 @@ static bool make_room(size_t arenas, bool promise, uint64_t now_ns)
     return true;
 }
 
+/* The usual case takes no lock. */
 bool pm_limit_make_room(size_t arenas, uint64_t now_ns)
 {
-    bool limited = limit_bytes() != SIZE_MAX; /* the usual case takes no lock */
-    return !limited || make_room(arenas, false, now_ns);
+    return !pm_limit_is_set() || make_room(arenas, false, now_ns);
 }
 
 bool pm_limit_promise(size_t arenas, uint64_t now_ns)

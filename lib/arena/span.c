@@ -89,7 +89,9 @@ void *pm_span_alloc_roomy(size_t bytes)
     if (units * ROOM_LEAST > PM_ARENA_UNITS)
         return pm_span_alloc(bytes, 1, &zero);
     pm_lock_acquire(&pm_arena_lock);
-    struct pm_arena *a = pm_arena_find(ROOM_UNITS);
+    struct pm_arena *a = NULL;
+    for (size_t room = ROOM_UNITS; a == NULL && room > units * ROOM_LEAST; room /= 2)
+        a = pm_arena_find((unsigned)room);
     if (a == NULL)
         a = pm_arena_find((unsigned)units * ROOM_LEAST);
     if (a != NULL)
@@ -182,6 +184,8 @@ static struct claim find_or_grow(uint32_t arenas, unsigned align, uint64_t now_n
     bool last = false;
     for (unsigned tries = 0; tries < 2 && claim.arenas == NULL && !last; tries++)
         claim = find_arenas(arenas, align, now_ns, &last);
+    if (claim.arenas == NULL && align == 1 && pm_arena_lengthen(arenas, now_ns))
+        claim = find_arenas(arenas, align, now_ns, &last);
     if (claim.arenas != NULL && !commit_claim(&claim, arenas, now_ns))
         claim.arenas = NULL;
     else if (claim.arenas == NULL && !pm_arena_grow(arenas, align, &claim.arenas, now_ns))
@@ -266,7 +270,7 @@ static void give_tail(struct pm_window *w, size_t head, struct pm_span *span, si
     pm_arena_totals.span_units -= span->units - left;
     pm_arena_totals.span_held_units -= end - from;
     span->units = left; /* under the lock, as pm_span says */
-    bool excess = pm_purge_wanted(now);
+    bool excess = pm_purge_wanted(end - from, now);
     if (pm_unlikely(pm_window_is_piece(w)))
         memory = pm_piece_take_empty(w, false);
     pm_lock_release(&pm_arena_lock);

@@ -59,9 +59,9 @@ static inline uint64_t pm_bits_run_starts(uint64_t word, unsigned n)
     return word;
 }
 
-/* The length of the longest run of set bits, 0..64: first the powers of two, then what fits on
- * top. */
-static inline unsigned pm_bits_longest_run(uint64_t word)
+/* The length of the longest run of set bits, 0..64, of a word with many: first the powers of two,
+ * then what fits on top. */
+static inline unsigned pm_bits_longest_of_many(uint64_t word)
 {
     uint64_t starts[7] = {word}; /* of runs of 1, 2, 4... */
     unsigned power = 0;
@@ -82,6 +82,25 @@ static inline unsigned pm_bits_longest_run(uint64_t word)
         }
     }
     return n;
+}
+
+/* The same of any word. Mostly there are few runs, which are quicker to look at one by one. */
+static inline unsigned pm_bits_longest_run(uint64_t word)
+{
+    unsigned longest = 0;
+    for (unsigned runs = 0; word != 0; runs++) {
+        if (runs == 4) {
+            unsigned rest = pm_bits_longest_of_many(word);
+            return rest > longest ? rest : longest;
+        }
+        word >>= __builtin_ctzll(word);
+        if (~word == 0)
+            return 64;
+        unsigned run = (unsigned)__builtin_ctzll(~word);
+        longest = run > longest ? run : longest;
+        word >>= run;
+    }
+    return longest;
 }
 
 /* How many bits are set, of each byte in its place. Without the instruction for it, which not every

@@ -145,13 +145,16 @@
 
 /* Bounds on what is kept (defaults of the run-time options). */
 #define PM_KEEP_BYTES_DEFAULT ((size_t)2 << 20)
-#define PM_KEEP_PART 8 /* and one part in so many of what is in use */
+#define PM_KEEP_PART 8   /* and one part in so many of what is in use */
+#define PM_KEEP_LARGE 16 /* or the largest block freed lately, up to so many times the amount */
 #define PM_HEAP_KEEP_BYTES_DEFAULT ((size_t)1 << 20)
 #define PM_HEAPS_KEEP_BYTES_DEFAULT ((size_t)16 << 20)
 #define PM_KEPT_SLOTS 32           /* empty pools that a heap can keep */
 #define PM_RETURNS_MAX 32          /* pools that go back to the arena list together */
 #define PM_KEPT_SPANS 8            /* large blocks that a heap can keep */
 #define PM_SPAN_CLOCK_EVERY 4      /* its time is read each so many times that one comes */
+#define PM_EARLY_SPANS 4           /* large blocks that a heap makes early, for growth, at a time */
+#define PM_EARLY_MIN_BYTES 8192    /* and of more bytes than these */
 #define PM_DEMAND_NS 1000000000ull /* how long demand is remembered */
 
 /* Purging by deadline: free memory that was not touched for so long goes back to the system, some

@@ -150,12 +150,30 @@ static void *alloc_span(size_t n, size_t align, bool *zero)
     return block != NULL ? count_span(block, n) : out_of_memory();
 }
 
-void *pm_thread_malloc_to_grow(size_t n)
+static PM_NOINLINE void *alloc_roomy(struct pm_heap *heap, const void *ptr, size_t n)
 {
     void *block = NULL;
-    if (n > PM_BLOCK_MAX && pm_heap_self->real && pm_hook_depth == 0)
+    if (pm_unlikely(pm_hook_depth != 0)) /* we are in the middle of something */
+        return NULL;
+    if (n > PM_BLOCK_MAX)
         block = pm_span_alloc_roomy(n);
-    return block != NULL ? count_span(block, n) : pm_thread_malloc(n);
+    else if (ptr == heap->grown)
+        block = pm_heap_early_span(heap, n);
+    return block != NULL ? count_span(block, n) : NULL;
+}
+
+void *pm_thread_malloc_to_grow(const void *ptr, size_t n)
+{
+    struct pm_heap *heap = pm_heap_self;
+    void *block = NULL;
+    if (pm_unlikely(!heap->real))
+        return pm_thread_malloc(n);
+    if (n > PM_EARLY_MIN_BYTES)
+        block = alloc_roomy(heap, ptr, n);
+    if (block == NULL)
+        block = pm_thread_malloc(n);
+    heap->grown = block;
+    return block;
 }
 
 /* A block that the current pool of the class has at hand, or NULL. */
@@ -358,29 +376,49 @@ bool pm_heap_in_gc_pool(const void *ptr)
     return remote != NULL && pm_class_is_gc(pm_load_relaxed(&remote->class));
 }
 
+/* Whether a block that has so many bytes may stay as it is: else at least half of a pool's block,
+ * or a quarter of a larger one is to be gained. */
+static bool fits(size_t have, size_t n)
+{
+    return have <= PM_BLOCK_MAX ? pm_heap_stays(have, n) : n <= have && n > have - have / 4;
+}
+
+/* One that was given room early is still to fill it: it may be less than half full. */
+static bool fits_early(size_t have, size_t n)
+{
+    return have <= PM_BLOCK_MAX && n <= have && n > have / 4;
+}
+
+static bool resize_span(struct found found, void *ptr, size_t n, const char *function)
+{
+    bool users = pm_user_of_run(found.window, found.unit) != NULL;
+    if (users && n <= PM_BLOCK_MAX)
+        return false;
+    if (users ? !pm_user_resize_span(found.window, found.unit, ptr, n, function)
+              : !pm_span_resize(found.window, ptr, n, function))
+        return false;
+    pm_asan_unpoison(ptr, pm_align_up(n, PM_UNIT_BYTES));
+    if (!users)
+        pm_sample_resized(ptr, pm_span_good_bytes(n));
+    return true;
+}
+
 bool pm_heap_resize(void *ptr, size_t n, const char *function)
 {
     if (pm_unlikely(pm_watch_asked() != NULL)) /* realloc asks the watch itself */
         return false;
-    size_t have = pm_heap_usable(ptr, function);
-    if (have <= PM_BLOCK_MAX)
-        return pm_heap_stays(have, n);
-    if (n <= have && n > have - have / 4) /* less than a quarter to gain */
-        return true;
-    if (pm_unlikely(pm_guests_at(ptr) != NULL))
-        return false;
+    const struct pm_guests *guests = pm_guests_at(ptr);
+    if (pm_unlikely(guests != NULL))
+        return fits(guests->usable(pm_untagged(ptr), function), n);
     struct found found = find(ptr, function);
     ptr = pm_untagged(ptr);
-    if (!found.span || n <= PM_BLOCK_MAX || PM_VALGRIND) /* what it was made for is at its end */
+    size_t have = usable(found, ptr, function);
+    if (fits(have, n) || (found.span && fits_early(have, n)))
+        return true;
+    /* What it was made for is at its end if it fits into a pool now. */
+    if (!found.span || PM_VALGRIND || (n <= PM_BLOCK_MAX && n < have))
         return false;
-    if (pm_user_of_run(found.window, found.unit) != NULL
-            ? !pm_user_resize_span(found.window, found.unit, ptr, n, function)
-            : !pm_span_resize(found.window, ptr, n, function))
-        return false;
-    pm_asan_unpoison(ptr, pm_align_up(n, PM_UNIT_BYTES));
-    if (pm_user_of_run(found.window, found.unit) == NULL)
-        pm_sample_resized(ptr, pm_span_good_bytes(n));
-    return true;
+    return resize_span(found, ptr, n, function);
 }
 
 bool pm_heap_expand(void *ptr, size_t n, const char *function)

@@ -54,9 +54,12 @@ struct pm_heap {
     uint32_t span_ticks, span_fills;            /* the time, not long ago; how often filled */
     unsigned span_last, span_next;              /* slot that was used last, that changes next */
     size_t span_given, span_missed; /* units of the large block given back last; missed last */
-    unsigned kept_last;             /* slot that was filled last */
-    unsigned slow_calls;            /* since the start; for looking at the clock */
-    uint8_t asked[PM_CLASSES];      /* blocks of the class that the cold heap served */
+    const void *grown;              /* the block that realloc moved last for growth, or made */
+    void *early[PM_EARLY_SPANS];    /* large blocks of early growth (see early.c), or what was */
+    unsigned early_next;
+    unsigned kept_last;        /* slot that was filled last */
+    unsigned slow_calls;       /* since the start; for looking at the clock */
+    uint8_t asked[PM_CLASSES]; /* blocks of the class that the cold heap served */
     unsigned gc_pause; /* so many times no gc pool is looked for: memory was outside the window */
     /* Statistics: written by the owner, read by anybody. */
     _Atomic uint64_t mallocs, frees, remote_frees, remote_batches, refills, adopted;
@@ -85,8 +88,9 @@ void *pm_thread_malloc_slow(size_t n);
 void *pm_thread_malloc_large(size_t n); /* any size */
 void *pm_thread_malloc_aligned(size_t n, size_t align);
 void *pm_thread_calloc_medium(size_t n); /* any size */
-/* For what grows and had to move: a large block has room to grow in place if there is any. */
-void *pm_thread_malloc_to_grow(size_t n);
+/* For what grows and had to move from ptr: a large block has room to grow in place if there is any;
+ * and who grew just before gets one early. */
+void *pm_thread_malloc_to_grow(const void *ptr, size_t n);
 
 /* A block of a gc pool, 1..PM_SMALL_MAX bytes, when the current pool of the class has none to pop.
  * NULL: there is none now, for whatever reason; another kind of block may be had. */

@@ -104,6 +104,8 @@ struct pm_pool *pm_heap_take_kept(struct pm_heap *heap, unsigned class);
 void *pm_heap_take_span(struct pm_heap *heap, size_t units);
 /* Takes a retired large block. False: it is too much, or not likely to be missed. */
 bool pm_heap_keep_span(struct pm_heap *heap, void *block, size_t units);
+/* A large block with room behind it in place of a pool's. NULL: there are enough, or no memory. */
+void *pm_heap_early_span(struct pm_heap *heap, size_t n);
 /* Prints the first violation and returns false. Takes the arena lock. */
 bool pm_heap_check_spans(const struct pm_heap *heap);
 /* No slot is for large blocks any more. */
