@@ -28,13 +28,13 @@ MANY_ROUNDS = 60000
 
 # name, workload, size, function counted ("" = everything), budget
 INSIDE = [("malloc(%d)" % size, "pairs", size, "malloc", 16) for size in (16, 64, 512, 1024)] + [
-    ("free of %d bytes" % size, "pairs", size, "free", 20) for size in (64, 3000, 16000)] + [
+    ("free of %d bytes" % size, "pairs", size, "free", 19) for size in (64, 3000, 16000)] + [
     # Those of malloc and free, and a test whether any domain is hooked: load, test, branch.
     ("object_malloc(64)", "object", 64, "pm_object_malloc", 16 + 3),
-    ("object_free of 64 bytes", "object", 64, "pm_object_free", 20 + 3)] + [
+    ("object_free of 64 bytes", "object", 64, "pm_object_free", 19 + 3)] + [
     ("operator new(%d)" % size, "new", size, "_Znwm", 16) for size in (64, 1024)]
 WITH_LOOP = [
-    ("pair of 64 bytes", "pairs", 64, "", 44),
+    ("pair of 64 bytes", "pairs", 64, "", 43),
     ("new and sized delete of 64 bytes", "new", 64, "", 44),
     ("calloc(64) + free", "calloc", 64, "", 60),
     # The test of the alignment, what is rounded up, the pointer; with malloc's bound for a pair.
@@ -44,7 +44,7 @@ WITH_LOOP = [
     ("realloc of 64 bytes in place", "in_place", 64, "", 90),
     # And whether a domain is hooked, and the number of the class.
     ("gc_calloc(64) + gc_free", "gc", 64, "", 60),
-    ("pair of 3000 bytes", "pairs", 3000, "", 46),
+    ("pair of 3000 bytes", "pairs", 3000, "", 45),
     ("64 bytes, in batches of 100", "batches", 64, "", 24),
     ("64 bytes, freed by another thread", "handed", 64, "", 95),
 ]

@@ -11,7 +11,7 @@
 
 enum { WINDOW_ARENAS = 16, POOL_UNITS = 3, HEADS_MAX = 64 };
 
-#define TEST_OWNER ((uint64_t)PM_LINE_BYTES * 1000)
+#define TEST_OWNER ((uint64_t)PM_ROUTE_ALIGN * 1000)
 
 struct seen {
     char *heads[HEADS_MAX];

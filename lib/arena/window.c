@@ -57,8 +57,9 @@ void pm_window_each(void (*visit)(struct pm_window *, void *), void *arg)
 
 void pm_window_set_routes(const struct pm_window *w, size_t unit, unsigned units, uint64_t owner)
 {
+    unsigned step = owner == PM_ROUTE_VOID ? 0 : PM_ROUTE_STEP;
     for (unsigned i = 0; i < units; i++) /* relaxed: see docs/memory-order.md, routes */
-        pm_store_relaxed(pm_window_route(w, unit + i), owner == PM_ROUTE_VOID ? owner : owner + i);
+        pm_store_relaxed(pm_window_route(w, unit + i), owner + i * step);
 }
 
 /* Sizes of the tables for a number of arenas, each a whole number of pages. */

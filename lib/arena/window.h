@@ -50,18 +50,28 @@ struct pm_window {
 extern struct pm_window pm_window PM_HIDDEN;
 
 /*
- * A route is the owner in the high bits and the distance in units to the head unit of the run in
- * the low ones. Owners are addresses of thread heaps, which are line-aligned, or one of these. Of
- * what lies below PM_ROUTE_FLOATING, no thread may push on a remote word.
+ * A route is the owner in the high bits and the distance to the head unit of the run in the low
+ * ones, in steps of 8: so an address of the form base + index * 8 leads a free from its unit's
+ * descriptor line to the head's (docs/decisions/038-a-free-finds-its-pool-in-fewer-cycles.md).
+ * Owners are addresses of thread heaps, aligned to PM_ROUTE_ALIGN, or one of these. Of what lies
+ * below PM_ROUTE_FLOATING, no thread may push on a remote word.
  */
-#define PM_ROUTE_DISTANCE_MASK ((uint64_t)PM_LINE_BYTES - 1)
-#define PM_ROUTE_VOID ((uint64_t)0)             /* nothing allocated here */
-#define PM_ROUTE_SPAN ((uint64_t)PM_LINE_BYTES) /* head unit of a large block */
+#define PM_ROUTE_STEP 8
+#define PM_ROUTE_ALIGN (PM_POOL_UNITS_MAX * PM_ROUTE_STEP)
+#define PM_ROUTE_DISTANCE_MASK ((uint64_t)PM_ROUTE_ALIGN - 1)
+#define PM_ROUTE_VOID ((uint64_t)0)              /* nothing allocated here */
+#define PM_ROUTE_SPAN ((uint64_t)PM_ROUTE_ALIGN) /* head unit of a large block */
 #define PM_ROUTE_USER                                                                              \
-    ((uint64_t)2 * PM_LINE_BYTES) /* a user heap's pool; the remote line says whose */
-#define PM_ROUTE_FLOATING ((uint64_t)3 * PM_LINE_BYTES) /* a pool without an owner */
+    ((uint64_t)2 * PM_ROUTE_ALIGN) /* a user heap's pool; the remote line says whose */
+#define PM_ROUTE_FLOATING ((uint64_t)3 * PM_ROUTE_ALIGN) /* a pool without an owner */
 
-_Static_assert(PM_POOL_UNITS_MAX <= PM_LINE_BYTES, "distances fit below the owner");
+_Static_assert((PM_ROUTE_ALIGN & (PM_ROUTE_ALIGN - 1)) == 0, "a mask takes the distance apart");
+
+/* In units. */
+PM_INLINE size_t pm_route_distance(uint64_t route)
+{
+    return (route & PM_ROUTE_DISTANCE_MASK) / PM_ROUTE_STEP;
+}
 
 PM_INLINE uintptr_t pm_window_base(const struct pm_window *w)
 {

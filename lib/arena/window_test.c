@@ -220,12 +220,12 @@ ISOLATED(routes_of_a_run_count_the_distance_to_its_head)
 {
     test_arena_start(2);
     size_t unit = pm_window_index(&pm_window, take_arenas(2)) + 5;
-    uint64_t owner = (uint64_t)PM_LINE_BYTES * 1000;
+    uint64_t owner = (uint64_t)PM_ROUTE_ALIGN * 1000;
     pm_window_set_routes(&pm_window, unit, PM_POOL_UNITS_MAX, owner);
     for (unsigned i = 0; i < PM_POOL_UNITS_MAX; i++) {
         uint64_t route = pm_load_relaxed(pm_window_route(&pm_window, unit + i));
         require((route & ~PM_ROUTE_DISTANCE_MASK) == owner);
-        require((route & PM_ROUTE_DISTANCE_MASK) == i);
+        require(pm_route_distance(route) == i);
     }
     require(pm_load_relaxed(pm_window_route(&pm_window, unit + PM_POOL_UNITS_MAX)) == 0);
     pm_window_set_routes(&pm_window, unit, PM_POOL_UNITS_MAX, PM_ROUTE_VOID);

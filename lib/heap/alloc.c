@@ -303,7 +303,7 @@ static struct found find(const void *ptr, const char *function)
     if (pm_unlikely(owner == PM_ROUTE_VOID))
         pm_harden_fatal_void(found.window, plain, function);
     found.span = owner == PM_ROUTE_SPAN;
-    found.unit -= found.span ? 0 : route & PM_ROUTE_DISTANCE_MASK;
+    found.unit -= found.span ? 0 : pm_route_distance(route);
     return found;
 }
 
@@ -343,7 +343,7 @@ size_t pm_heap_pooled_bytes(const void *ptr)
     if (!pm_below_relaxed(unit, &pm_window.units))
         return 0;
     uint64_t route = pm_load_relaxed(pm_window_route(&pm_window, unit));
-    uint64_t distance = route & PM_ROUTE_DISTANCE_MASK;
+    uint64_t distance = pm_route_distance(route);
     if (route < PM_ROUTE_FLOATING)
         return 0;
     const struct pm_remote *remote = pm_remote_at(&pm_window, unit - distance);
@@ -361,7 +361,7 @@ static struct pm_remote *remote_around(const void *plain)
     uint64_t owner = route & ~PM_ROUTE_DISTANCE_MASK;
     if (owner == PM_ROUTE_VOID || owner == PM_ROUTE_SPAN)
         return NULL;
-    return pm_remote_at(w, unit - (route & PM_ROUTE_DISTANCE_MASK));
+    return pm_remote_at(w, unit - pm_route_distance(route));
 }
 
 bool pm_heap_in_small_pool(const void *ptr)

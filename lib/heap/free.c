@@ -21,7 +21,7 @@ PM_INLINE struct pm_place_of pool_of(struct pm_window *w, const void *ptr)
 {
     size_t unit = pm_window_index(w, ptr);
     uint64_t route = pm_load_relaxed(pm_window_route(w, unit));
-    return (struct pm_place_of){w, unit - (route & PM_ROUTE_DISTANCE_MASK)};
+    return (struct pm_place_of){w, unit - pm_route_distance(route)};
 }
 
 PM_INLINE struct pm_remote *remote_of(struct pm_place_of at)
@@ -202,7 +202,7 @@ static PM_NOINLINE void free_direct(void *ptr, struct pm_place_of at, uint64_t d
 PM_INLINE void free_in_pool(struct pm_window *w, size_t unit, uint64_t route, void *ptr,
                             const char *function)
 {
-    uint64_t distance = route & PM_ROUTE_DISTANCE_MASK;
+    uint64_t distance = pm_route_distance(route);
     struct pm_place_of at = {w, unit - distance};
     struct pm_batch *batch = batch_of(pm_heap_self, remote_of(at));
     if (batch->remote == remote_of(at)) /* never in a sentinel */
@@ -246,7 +246,7 @@ static PM_NOINLINE void free_special(struct pm_window *w, void *ptr, const char 
     if (pm_unlikely(pm_sampling_was_on()))
         pm_sample_freed(ptr); /* before the block: somebody may get it again at once */
     if (owner == PM_ROUTE_USER)
-        return pm_user_free(w, unit - (route & PM_ROUTE_DISTANCE_MASK), ptr, function);
+        return pm_user_free(w, unit - pm_route_distance(route), ptr, function);
     if (pm_user_of_run(w, unit) != NULL)
         return pm_user_free_span(w, unit, ptr, function);
     free_span(w, ptr, function);
@@ -268,9 +268,9 @@ static void free_own(struct pm_place_of at, void *ptr, const char *function)
     pm_remote_check_block(remote_of(at), pool->base, ptr, function);
     pm_asan_block_back(ptr, pool->block_bytes);
     pm_block_set_next(ptr, pool->free);
-    pool->free = ptr;
     if (--pool->count == 0)
-        pm_heap_pool_emptied(ptr, pool);
+        return pm_heap_pool_emptied(ptr, pool);
+    pool->free = ptr;
 }
 
 /* In no window, unless a tag is taken off: one takes a pointer off the fast path, so that it costs
@@ -309,8 +309,7 @@ PM_NOINLINE void pm_thread_free_elsewhere(void *ptr, const char *function)
 
 PM_NOINLINE void pm_heap_pool_emptied(void *last, struct pm_pool *pool)
 {
-    pm_assert(pool->free == last);
-    (void)last;
+    pool->free = last;
     pm_count_event(PM_EVENT_SLOW_PATH);
     struct pm_heap *heap = pm_heap_self;
     if (pool->place == PM_PLACE_CURRENT) { /* as many frees as the counter can count */
@@ -341,38 +340,39 @@ PM_NOINLINE void pm_heap_pool_emptied(void *last, struct pm_pool *pool)
 }
 
 /* As pm_thread_free, of a block of our pool. True: the pool is ours still. */
-PM_INLINE bool push_own(struct pm_pool *pool, uint64_t distance, void *ptr, const char *function)
+PM_INLINE bool push_own(struct pm_pool *pool, uint64_t steps, void *ptr, const char *function)
 {
 #if PM_ASAN || PM_CHECK
-    if (!pm_pool_is_block(pool, pm_pool_offset(ptr, distance)))
+    if (!pm_pool_is_block(pool, pm_pool_offset(ptr, pm_route_distance(steps))))
         free_no_block(ptr, function);
     pm_asan_block_back(ptr, pool->block_bytes);
 #else
-    (void)distance, (void)function;
+    (void)steps, (void)function;
 #endif
     pm_block_set_next(ptr, pool->free);
+    if (pm_unlikely(--pool->count == 0)) {
+        pm_heap_pool_emptied(ptr, pool);
+        return false;
+    }
     pool->free = ptr;
-    if (pm_likely(--pool->count != 0))
-        return true;
-    pm_heap_pool_emptied(ptr, pool);
-    return false;
+    return true;
 }
 
-/* The pool of ours that the block lies in, and how far its unit is from the head; NULL: it is no
- * block of ours, and freed now. */
-PM_INLINE struct pm_pool *own_pool_or_free(void *ptr, size_t unit, uint64_t *distance,
+/* The pool of ours that the block lies in, and how far its unit is from the head, as a route says
+ * it; NULL: it is no block of ours, and freed now. */
+PM_INLINE struct pm_pool *own_pool_or_free(void *ptr, size_t unit, uint64_t *steps,
                                            const char *function)
 {
     if (pm_unlikely(!pm_below_relaxed(unit, &pm_window.units))) {
         pm_thread_free_elsewhere(ptr, function);
         return NULL;
     }
-    *distance = pm_load_relaxed(pm_window_route(&pm_window, unit)) - pm_heap_route(pm_heap_self);
-    if (pm_unlikely(*distance > PM_ROUTE_DISTANCE_MASK)) {
+    *steps = pm_load_relaxed(pm_window_route(&pm_window, unit)) - pm_heap_route(pm_heap_self);
+    if (pm_unlikely(*steps > PM_ROUTE_DISTANCE_MASK)) {
         pm_thread_free_remote(ptr, unit, function);
         return NULL;
     }
-    return pm_pool_at(&pm_window, unit - *distance);
+    return pm_pool_around(pm_window_line(&pm_window, unit), *steps);
 }
 
 /* What is known of a pool of ours holds for the next block, if it lies in the same unit. */
@@ -387,16 +387,16 @@ void pm_thread_free_batch(void *const *blocks, size_t count, const char *functio
     const uintptr_t base = pm_window_base(&pm_window);
     struct pm_pool *pool = NULL;
     size_t known_unit = no_unit;
-    uint64_t distance = 0;
+    uint64_t steps = 0;
     for (size_t i = 0; i < count; i++) {
         size_t unit = ((uintptr_t)blocks[i] - base) >> PM_UNIT_SHIFT;
         if (unit != known_unit) {
-            pool = own_pool_or_free(blocks[i], unit, &distance, function);
+            pool = own_pool_or_free(blocks[i], unit, &steps, function);
             known_unit = pool != NULL ? unit : no_unit;
             if (pool == NULL)
                 continue;
         }
-        if (pm_unlikely(!push_own(pool, distance, blocks[i], function)))
+        if (pm_unlikely(!push_own(pool, steps, blocks[i], function)))
             known_unit = no_unit;
     }
 }

@@ -142,7 +142,7 @@ static struct pm_pool *pool_at(const struct pm_user_heap *heap, const void *bloc
     uint64_t route = pm_load_relaxed(pm_window_route(w, unit));
     if ((route & ~PM_ROUTE_DISTANCE_MASK) != PM_ROUTE_USER)
         return NULL;
-    unit -= route & PM_ROUTE_DISTANCE_MASK;
+    unit -= pm_route_distance(route);
     struct pm_pool *pool = pm_pool_at(w, unit);
     return pm_user_of_run(w, unit) == heap && is_block_of(pool, block) ? pool : NULL;
 }
@@ -345,7 +345,7 @@ static bool find_place(const void *ptr, struct pm_place_of *at, bool *large)
     uint64_t route = pm_load_relaxed(pm_window_route(at->window, unit));
     uint64_t owner = route & ~PM_ROUTE_DISTANCE_MASK;
     *large = owner == PM_ROUTE_SPAN;
-    at->unit = unit - (*large ? 0 : route & PM_ROUTE_DISTANCE_MASK);
+    at->unit = unit - (*large ? 0 : pm_route_distance(route));
     return owner == PM_ROUTE_USER || *large;
 }
 

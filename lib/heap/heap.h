@@ -74,7 +74,7 @@ struct pm_heap {
     unsigned gc_asked;          /* bytes of the gc block that was asked for last in a slow path */
     uint32_t until[PM_CLASSES]; /* how many allocations of the class, and the last is sampled */
     void *traced; /* the owner's: what the tools layer knows of the thread; stays with the heap */
-} __attribute__((aligned(PM_LINE_BYTES)));
+} __attribute__((aligned(PM_ROUTE_ALIGN)));
 
 extern __thread struct pm_heap *pm_heap_self PM_HIDDEN __attribute__((tls_model("initial-exec")));
 extern struct pm_heap pm_heap_none PM_HIDDEN;
@@ -100,8 +100,8 @@ void *pm_thread_gc_slow(size_t n);
 void pm_thread_free_elsewhere(void *ptr, const char *function); /* outside the first window */
 /* In the first window, of a unit that is not the calling thread's. */
 void pm_thread_free_remote(void *ptr, size_t unit, const char *function);
-/* `last` was the last live block of the pool. (It is here so that the fast path can leave it in its
- * register.) */
+/* The pool has counted down to 0 with `last`, which leads on to its list and becomes the first of
+ * it here. */
 void pm_heap_pool_emptied(void *last, struct pm_pool *pool);
 
 /* The calling thread's heap, for a slow call; it is made if it is time for it. NULL: the cold heap

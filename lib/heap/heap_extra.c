@@ -219,7 +219,7 @@ enum pm_heap_where pm_heap_block_at(const void *ptr, char **start, size_t *bytes
     uint64_t owner = route & ~PM_ROUTE_DISTANCE_MASK;
     if (owner == PM_ROUTE_VOID || owner == PM_ROUTE_SPAN)
         return in_span(w, unit, owner == PM_ROUTE_SPAN, start, bytes);
-    unit -= route & PM_ROUTE_DISTANCE_MASK;
+    unit -= pm_route_distance(route);
     const struct pm_remote *remote = pm_remote_at(w, unit);
     char *first = (char *)pm_window_unit(w, unit) + remote->first;
     size_t number = ((uintptr_t)ptr - (uintptr_t)first) / remote->block_bytes;

@@ -195,7 +195,7 @@ ISOLATED(blocks_that_threads_swap_and_free_come_back_exactly_once)
     test_arena_start(4 * WINDOW_ARENAS);
     pm_options.keep_bytes = 0; /* pages of given pools vanish: who still wrote there is seen */
     for (unsigned i = 0; i <= THREADS; i++)
-        users[i] = (struct user){.route = TEST_OWNER + i * PM_LINE_BYTES, .seed = i + 1};
+        users[i] = (struct user){.route = TEST_OWNER + i * PM_ROUTE_ALIGN, .seed = i + 1};
     for (unsigned i = 0; i < THREADS; i++)
         require(pthread_create(&threads[i], NULL, user_run, &users[i]) == 0);
     for (unsigned i = 0; i < THREADS; i++)

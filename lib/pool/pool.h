@@ -126,6 +126,12 @@ PM_INLINE struct pm_pool *pm_pool_at(const struct pm_window *w, size_t unit)
     return pm_window_line(w, unit);
 }
 
+/* That of the pool which a unit is in, by the unit's line and the low bits of its route. */
+PM_INLINE struct pm_pool *pm_pool_around(void *line, uint64_t steps)
+{
+    return (struct pm_pool *)(void *)((char *)line + steps * (PM_LINE_BYTES / PM_ROUTE_STEP));
+}
+
 PM_INLINE struct pm_remote *pm_remote_at(const struct pm_window *w, size_t unit)
 {
     return pm_window_remote_line(w, unit);

@@ -7,8 +7,8 @@
 #include "pool/pool.h"
 
 /* Routes of owners that are no heaps. */
-#define TEST_OWNER ((uint64_t)PM_LINE_BYTES * 1000)
-#define TEST_OTHER ((uint64_t)PM_LINE_BYTES * 1001)
+#define TEST_OWNER ((uint64_t)PM_ROUTE_ALIGN * 1000)
+#define TEST_OTHER ((uint64_t)PM_ROUTE_ALIGN * 1001)
 
 static inline struct pm_pool *test_pool(unsigned class, uint64_t owner)
 {
@@ -51,7 +51,7 @@ static inline struct pm_place_of test_place(const void *ptr)
     require(w != NULL);
     size_t unit = pm_window_index(w, ptr);
     uint64_t route = pm_load_relaxed(pm_window_route(w, unit));
-    return (struct pm_place_of){w, unit - (route & PM_ROUTE_DISTANCE_MASK)};
+    return (struct pm_place_of){w, unit - pm_route_distance(route)};
 }
 
 /* One block comes back from a thread that is not the owner. */
@@ -72,7 +72,7 @@ static inline bool test_has_owner(const struct pm_pool *pool, uint64_t owner)
     size_t unit = pm_window_index(w, pool->base);
     for (unsigned i = 0; i < pool->units; i++) {
         uint64_t route = pm_load_relaxed(pm_window_route(w, unit + i));
-        if (route != (owner == PM_ROUTE_VOID ? owner : owner + i))
+        if (route != (owner == PM_ROUTE_VOID ? owner : owner + i * PM_ROUTE_STEP))
             return false;
     }
     return true;

@@ -144,7 +144,7 @@ static void *change_pools(void *arg)
 {
     static const size_t sizes[] = {16, 64, 512, 700, 3000, PM_BLOCK_MAX};
     void *popped[4];
-    uint64_t state = *(uint64_t *)arg, owner = TEST_OWNER + state * PM_LINE_BYTES;
+    uint64_t state = *(uint64_t *)arg, owner = TEST_OWNER + state * PM_ROUTE_ALIGN;
     for (int round = 0; round < ROUNDS; round++) {
         size_t size = sizes[test_random_below(&state, sizeof sizes / sizeof *sizes)];
         struct pm_pool *pool = test_pool(pm_class_of(size), owner);

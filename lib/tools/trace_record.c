@@ -276,13 +276,13 @@ static void short_free(void *ptr, const char *function)
 {
     struct pm_heap *heap = pm_watch_put_by;
     size_t unit = pm_window_index(&pm_window, ptr);
-    uint64_t distance = PM_ROUTE_DISTANCE_MASK + 1;
+    uint64_t steps = PM_ROUTE_DISTANCE_MASK + 1;
     if (pm_likely(pm_below_relaxed(unit, &pm_window.units)))
-        distance = pm_load_relaxed(pm_window_route(&pm_window, unit)) - (uintptr_t)heap;
+        steps = pm_load_relaxed(pm_window_route(&pm_window, unit)) - (uintptr_t)heap;
     unsigned epoch = pm_trace_epoch();
-    if (pm_unlikely(distance > PM_ROUTE_DISTANCE_MASK || !is_short(heap) || epoch == 0))
+    if (pm_unlikely(steps > PM_ROUTE_DISTANCE_MASK || !is_short(heap) || epoch == 0))
         return pm_watch_free(&pm_trace_watch, ptr, function);
-    struct pm_pool *pool = pm_pool_at(&pm_window, unit - distance);
+    struct pm_pool *pool = pm_pool_around(pm_window_line(&pm_window, unit), steps);
     _Atomic uint64_t *slot = pm_trace_slot_own(pool, ptr);
     if (pm_unlikely(pool->count == 1 || slot == NULL)) /* it is emptied, or no block */
         return pm_watch_free(&pm_trace_watch, ptr, function);

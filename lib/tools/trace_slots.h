@@ -97,9 +97,9 @@ PM_INLINE _Atomic uint64_t *pm_trace_slot_of(const void *ptr, bool make)
     if (pm_unlikely(!pm_below_relaxed(unit, &pm_window.units)))
         return pm_trace_slot_far(ptr, make);
     uint64_t route = pm_load_relaxed(pm_window_route(&pm_window, unit));
-    bool in_pool = route >= PM_ROUTE_SPAN + PM_LINE_BYTES;
+    bool in_pool = route >= PM_ROUTE_USER;
     if (pm_likely(in_pool))
-        number = pm_trace_slot_in_pool(unit, route & PM_ROUTE_DISTANCE_MASK, ptr);
+        number = pm_trace_slot_in_pool(unit, pm_route_distance(route), ptr);
     if (pm_unlikely(number == PM_SLOT_NONE)) {
         if (in_pool && !pm_trace_slots_interior)
             return NULL;
