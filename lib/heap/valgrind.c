@@ -54,10 +54,12 @@ void pm_valgrind_out(void *block, size_t size, bool zero)
         if (old != size)
             VALGRIND_RESIZEINPLACE_BLOCK(block, old, size, 0);
     } else {
+        old = 0;
         VALGRIND_MALLOCLIKE_BLOCK(block, size, 0, zero);
-        /* Who had the memory before did so long ago. */
-        VALGRIND_HG_CLEAN_MEMORY(block, size);
     }
+    /* Who had the memory before, or the part that realloc adds, did so long ago. */
+    if (size > old)
+        VALGRIND_HG_CLEAN_MEMORY((char *)block + old, size - old);
     pm_valgrind_no_access((char *)block + size, usable - size);
     write_label(block, usable, (struct label){size, check_of(block, size, usable)});
 }

@@ -14,22 +14,6 @@
 
 enum { RING = 5, ENDS_AT = 3 };
 
-static unsigned deaths_before, finals_before;
-
-static int begin(void **state)
-{
-    (void)state;
-    node_final = NULL;
-    deaths_before = node_deaths;
-    finals_before = node_finals;
-    return 0;
-}
-
-static unsigned deaths(void)
-{
-    return node_deaths - deaths_before;
-}
-
 /* The caller is paused meanwhile; the thread ends in `body`, attached. */
 static void in_a_thread_that_ends(void *(*body)(void *), void *arg)
 {
@@ -59,7 +43,7 @@ static void *collect_a_ring(void *arg)
 static void end_in_finalizer(struct pm_object *object)
 {
     (void)object;
-    if (node_finals - finals_before == ENDS_AT)
+    if (node_finals_since() == ENDS_AT)
         end_thread();
 }
 
@@ -68,17 +52,17 @@ static void a_finalizer_may_end_its_thread(void **state)
     (void)state;
     node_final = end_in_finalizer;
     in_a_thread_that_ends(collect_a_ring, NULL);
-    assert_int_equal(deaths(), 0);
+    assert_int_equal(node_deaths_since(), 0);
     assert_int_equal(node_collect(), RING);
-    assert_int_equal(deaths(), RING);
-    assert_int_equal(node_finals - finals_before, RING); /* each once */
+    assert_int_equal(node_deaths_since(), RING);
+    assert_int_equal(node_finals_since(), RING); /* each once */
     assert_int_equal(node_collect(), 0);
 }
 
 static void be_cancelled(struct pm_object *object)
 {
     (void)object;
-    if (node_finals - finals_before != ENDS_AT)
+    if (node_finals_since() != ENDS_AT)
         return;
     pthread_cancel(pthread_self());
     pthread_testcancel();
@@ -97,7 +81,7 @@ static void or_be_cancelled_in_it(void **state)
     require(pthread_join(thread, &result) == 0 && result == PTHREAD_CANCELED);
     pm_object_thread_resume();
     assert_int_equal(node_collect(), RING);
-    assert_int_equal(deaths(), RING);
+    assert_int_equal(node_deaths_since(), RING);
 }
 
 /* By itself, in a young generation: what was found is found again by such a one. */
@@ -119,7 +103,7 @@ static void what_was_young_is_found_by_a_collection_of_the_young(void **state)
     in_a_thread_that_ends(collect_a_young_ring, NULL);
     assert_true(pm_gc_collect(0, &result));
     assert_int_equal(result.collected, RING);
-    assert_int_equal(deaths(), RING);
+    assert_int_equal(node_deaths_since(), RING);
 }
 
 /* ---- callbacks of weak references, and of collections ---- */
@@ -154,7 +138,7 @@ static void the_callback_of_a_weak_reference_may_and_the_others_are_called(void 
     assert_int_equal(calls, 1);
     assert_int_equal(node_collect(), RING);
     assert_int_equal(calls, 2);
-    assert_int_equal(deaths(), RING);
+    assert_int_equal(node_deaths_since(), RING);
     for (unsigned i = 0; i < 2; i++) {
         assert_int_equal(pm_refcount(weakrefs[i]), 1);
         pm_decref(weakrefs[i]);
@@ -184,7 +168,7 @@ static void so_may_the_callbacks_of_collections(void **state)
     assert_int_equal(node_collect(), RING);
     assert_true(pm_gc_add_callback(end_at_stop, NULL));
     in_a_thread_that_ends(collect_a_ring, NULL);
-    assert_int_equal(deaths(), 2 * RING);
+    assert_int_equal(node_deaths_since(), 2 * RING);
     assert_int_equal(node_collect(), 0);
 }
 
@@ -233,14 +217,14 @@ static void what_was_cleared_dies_and_the_rest_is_found_again(void **state)
     (void)state;
     clears = 0;
     in_a_thread_that_ends(collect_loops, ending_types[0]);
-    assert_int_equal(deaths(), 0);
+    assert_int_equal(node_deaths_since(), 0);
     node_collect();
-    assert_int_equal(deaths(), RING);
+    assert_int_equal(node_deaths_since(), RING);
     frees = 0;
     in_a_thread_that_ends(collect_loops, ending_types[1]);
-    assert_int_equal(deaths(), RING + ENDS_AT);
+    assert_int_equal(node_deaths_since(), RING + ENDS_AT);
     assert_int_equal(node_collect(), 0); /* they were cleared, and are not referred to */
-    assert_int_equal(deaths(), 2 * RING);
+    assert_int_equal(node_deaths_since(), 2 * RING);
 }
 
 /* They were released, and have each other: nothing of them could be cleared. */
@@ -266,7 +250,7 @@ static void what_was_released_and_lives_is_found_again(void **state)
     node_collect();
     in_a_thread_that_ends(collect_a_young_ring_and_a_loop,
                           &ending_types[1][test_gc_place == TOO_LARGE]);
-    assert_int_equal(deaths(), 1);
+    assert_int_equal(node_deaths_since(), 1);
     assert_true(pm_gc_collect(0, &result));
     assert_int_equal(result.uncollectable, 2);
     assert_int_equal(pm_gc_get_garbage(found, 2), 2);
@@ -274,7 +258,7 @@ static void what_was_released_and_lives_is_found_again(void **state)
     node_clear(found[0]); /* the ring is open */
     for (unsigned i = 0; i < 2; i++)
         pm_decref(found[i]);
-    assert_int_equal(deaths(), 3);
+    assert_int_equal(node_deaths_since(), 3);
 }
 
 /* ---- by hand: all that may be held when a thread goes ---- */
@@ -311,7 +295,7 @@ static void whatever_is_held_is_let_go(void **state)
     assert_int_equal(pm_refcount(ring), 1);
     assert_int_equal(calls, 1);
     assert_int_equal(node_collect(), RING + 1);
-    assert_int_equal(deaths(), RING + 1);
+    assert_int_equal(node_deaths_since(), RING + 1);
     pm_decref(weakref);
 }
 
@@ -427,15 +411,15 @@ static void what_a_collection_cannot_go_on_from_is_named(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(a_finalizer_may_end_its_thread, begin),
-        cmocka_unit_test_setup(or_be_cancelled_in_it, begin),
-        cmocka_unit_test_setup(what_was_young_is_found_by_a_collection_of_the_young, begin),
+        cmocka_unit_test_setup(a_finalizer_may_end_its_thread, node_begin),
+        cmocka_unit_test_setup(or_be_cancelled_in_it, node_begin),
+        cmocka_unit_test_setup(what_was_young_is_found_by_a_collection_of_the_young, node_begin),
         cmocka_unit_test_setup(the_callback_of_a_weak_reference_may_and_the_others_are_called,
-                               begin),
-        cmocka_unit_test_setup(so_may_the_callbacks_of_collections, begin),
-        cmocka_unit_test_setup(what_was_cleared_dies_and_the_rest_is_found_again, begin),
-        cmocka_unit_test_setup(what_was_released_and_lives_is_found_again, begin),
-        cmocka_unit_test_setup(whatever_is_held_is_let_go, begin),
+                               node_begin),
+        cmocka_unit_test_setup(so_may_the_callbacks_of_collections, node_begin),
+        cmocka_unit_test_setup(what_was_cleared_dies_and_the_rest_is_found_again, node_begin),
+        cmocka_unit_test_setup(what_was_released_and_lives_is_found_again, node_begin),
+        cmocka_unit_test_setup(whatever_is_held_is_let_go, node_begin),
     };
     const struct CMUnitTest named[] = {
         cmocka_unit_test(what_a_collection_cannot_go_on_from_is_named),

@@ -11,16 +11,6 @@
 #include <stdarg.h>
 #include <cmocka.h>
 
-static unsigned deaths_before;
-
-static int begin(void **state)
-{
-    (void)state;
-    node_final = NULL;
-    deaths_before = node_deaths;
-    return 0;
-}
-
 /* What was just freed becomes other memory: nodes of the register first of all. */
 static void use_freed_memory(void)
 {
@@ -77,7 +67,7 @@ static void what_came_back_may_die_while_the_rest_is_cleared(void **state)
             node_drop_loop(NODE_FINAL);
     }
     assert_int_equal(node_collect(), 2 * OTHERS);
-    assert_int_equal(node_deaths - deaths_before, 2 * OTHERS + 1);
+    assert_int_equal(node_deaths_since(), 2 * OTHERS + 1);
     assert_null(saved);
 }
 
@@ -141,7 +131,7 @@ static void garbage_may_be_dropped_while_the_rest_is_cleared(void **state)
     assert_true(pm_set_allocator(PM_DOMAIN_RAW, &before));
     assert_int_equal(pm_gc_get_garbage(NULL, 0), 0);
     node_collect();
-    assert_int_equal(node_deaths - deaths_before, RINGS);
+    assert_int_equal(node_deaths_since(), RINGS);
 }
 
 /* ---- by another thread ---- */
@@ -179,15 +169,15 @@ static void or_by_another_thread_at_any_time(void **state)
     pm_object_thread_resume();
     drop_garbage();
     node_collect();
-    assert_int_equal(node_deaths - deaths_before, ROUNDS * 2 * (1 + 2 + 3 + 4));
+    assert_int_equal(node_deaths_since(), ROUNDS * 2 * (1 + 2 + 3 + 4));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(what_came_back_may_die_while_the_rest_is_cleared, begin),
-        cmocka_unit_test_setup(garbage_may_be_dropped_while_the_rest_is_cleared, begin),
-        cmocka_unit_test_setup(or_by_another_thread_at_any_time, begin),
+        cmocka_unit_test_setup(what_came_back_may_die_while_the_rest_is_cleared, node_begin),
+        cmocka_unit_test_setup(garbage_may_be_dropped_while_the_rest_is_cleared, node_begin),
+        cmocka_unit_test_setup(or_by_another_thread_at_any_time, node_begin),
     };
     int failed = 0;
     require(pm_object_thread_attach());

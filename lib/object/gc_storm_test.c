@@ -25,10 +25,7 @@ enum {
     FORK_EVERY = PM_TSAN || PM_ASAN || PM_SCHEDULE ? 50 : 400,
 };
 
-static struct cell {
-    pthread_mutex_t lock;
-    struct pm_object *object;
-} cells[CELLS];
+static struct test_cell cells[CELLS];
 
 /* Of a thread, and of those that go on when it has ended. */
 struct worker {
@@ -44,16 +41,6 @@ static pthread_mutex_t garbage_lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned below(unsigned bound)
 {
     return (unsigned)test_random_below(&self->seed, bound);
-}
-
-/* The reference that the cell had. */
-static struct pm_object *exchange(struct cell *cell, struct pm_object *object)
-{
-    pthread_mutex_lock(&cell->lock);
-    struct pm_object *old = cell->object;
-    cell->object = object;
-    pthread_mutex_unlock(&cell->lock);
-    return old;
 }
 
 static void drop(struct pm_object *object)
@@ -203,8 +190,8 @@ static void change_a_cell(void)
     struct pm_object *object = pm_object_new(&types[below(sizeof types / sizeof *types)]);
     require(object != NULL);
     atomic_fetch_add_explicit(&made, 1, memory_order_relaxed);
-    struct cell *cell = &cells[below(CELLS)];
-    struct pm_object *old = exchange(cell, NULL);
+    struct test_cell *cell = &cells[below(CELLS)];
+    struct pm_object *old = test_exchange(cell, NULL);
     if (old != NULL) {
         node_set(object, 1, old);
         node_set(old, 1 + below(NODE_REFS - 1), object);
@@ -212,7 +199,7 @@ static void change_a_cell(void)
     }
     if (below(40) == 0)
         refer(object);
-    drop(exchange(cell, below(3) == 0 ? NULL : (pm_incref(object), object)));
+    drop(test_exchange(cell, below(3) == 0 ? NULL : (pm_incref(object), object)));
     pm_decref(object);
 }
 
@@ -284,7 +271,7 @@ static void drop_all(void)
 {
     pm_gc_set_debug(0); /* the last one who set it may have ended */
     for (unsigned i = 0; i < CELLS; i++)
-        drop(exchange(&cells[i], NULL));
+        drop(test_exchange(&cells[i], NULL));
     drop_garbage();
     while (node_collect() > 0)
         continue;

@@ -11,28 +11,6 @@
 
 #include <errno.h>
 
-/* Every test starts and ends with no node alive. */
-static unsigned deaths_before, finals_before;
-
-static int begin(void **state)
-{
-    (void)state;
-    node_final = NULL;
-    deaths_before = node_deaths;
-    finals_before = node_finals;
-    return 0;
-}
-
-static unsigned deaths(void)
-{
-    return node_deaths - deaths_before;
-}
-
-static unsigned finals(void)
-{
-    return node_finals - finals_before;
-}
-
 /* ---- what is trash ---- */
 
 static void ten_that_refer_to_themselves_are_collected(void **state)
@@ -40,9 +18,9 @@ static void ten_that_refer_to_themselves_are_collected(void **state)
     (void)state;
     for (int i = 0; i < 10; i++)
         node_drop_loop(NODE_PLAIN);
-    assert_int_equal(deaths(), 0);
+    assert_int_equal(node_deaths_since(), 0);
     assert_int_equal(node_collect(), 10);
-    assert_int_equal(deaths(), 10);
+    assert_int_equal(node_deaths_since(), 10);
     assert_int_equal(node_collect(), 0);
 }
 
@@ -53,7 +31,7 @@ static void a_ring_is_trash_once_nobody_outside_refers_to_it(void **state)
     assert_int_equal(node_collect(), 0);
     pm_decref(first);
     assert_int_equal(node_collect(), 100);
-    assert_int_equal(deaths(), 100);
+    assert_int_equal(node_deaths_since(), 100);
 }
 
 static void what_a_live_object_leads_to_lives(void **state)
@@ -67,7 +45,7 @@ static void what_a_live_object_leads_to_lives(void **state)
     assert_int_equal(node_collect(), 0);
     pm_decref(root);
     assert_int_equal(node_collect(), 11);
-    assert_int_equal(deaths(), 11);
+    assert_int_equal(node_deaths_since(), 11);
 }
 
 static void what_only_trash_leads_to_is_trash(void **state)
@@ -78,7 +56,7 @@ static void what_only_trash_leads_to_is_trash(void **state)
     pm_decref(leaf);
     pm_decref(ring);
     assert_int_equal(node_collect(), 3);
-    assert_int_equal(deaths(), 3);
+    assert_int_equal(node_deaths_since(), 3);
 }
 
 static void what_trash_and_others_lead_to_lives(void **state)
@@ -90,7 +68,7 @@ static void what_trash_and_others_lead_to_lives(void **state)
     assert_int_equal(node_collect(), 2);
     assert_int_equal(pm_refcount(leaf), 1);
     pm_decref(leaf);
-    assert_int_equal(deaths(), 3);
+    assert_int_equal(node_deaths_since(), 3);
 }
 
 static void several_references_to_one_object_are_all_accounted_for(void **state)
@@ -105,7 +83,7 @@ static void several_references_to_one_object_are_all_accounted_for(void **state)
     assert_int_equal(node_collect(), 0);
     pm_decref(b);
     assert_int_equal(node_collect(), 2);
-    assert_int_equal(deaths(), 2);
+    assert_int_equal(node_deaths_since(), 2);
 }
 
 static void an_untracked_object_is_no_trash_nor_is_what_it_leads_to(void **state)
@@ -119,7 +97,7 @@ static void an_untracked_object_is_no_trash_nor_is_what_it_leads_to(void **state
     assert_int_equal(node_collect(), 0);
     pm_gc_track(ring);
     assert_int_equal(node_collect(), 3);
-    assert_int_equal(deaths(), 3);
+    assert_int_equal(node_deaths_since(), 3);
 }
 
 static void an_immortal_object_is_no_trash(void **state)
@@ -134,7 +112,7 @@ static void an_immortal_object_is_no_trash(void **state)
     pm_decref(leaf);
     assert_int_equal(node_collect(), 0);
     node_set(immortal, 1, NULL);
-    assert_int_equal(deaths(), 1);
+    assert_int_equal(node_deaths_since(), 1);
     pm_gc_untrack(immortal); /* the other tests count what there is */
 }
 
@@ -156,7 +134,7 @@ static void a_long_chain_is_followed_in_either_direction(void **state)
     assert_int_equal(node_collect(), 0);
     pm_decref(nodes[0]);
     assert_int_equal(node_collect(), MANY);
-    assert_int_equal(deaths(), MANY);
+    assert_int_equal(node_deaths_since(), MANY);
     pm_free(nodes);
 }
 
@@ -167,8 +145,8 @@ static void finalizers_are_called_once_and_before_anything_is_cleared(void **sta
     (void)state;
     pm_decref(node_ring(NODE_FINAL, 5));
     assert_int_equal(node_collect(), 5);
-    assert_int_equal(finals(), 5);
-    assert_int_equal(deaths(), 5);
+    assert_int_equal(node_finals_since(), 5);
+    assert_int_equal(node_deaths_since(), 5);
 }
 
 static struct pm_object *saved;
@@ -192,15 +170,15 @@ static void a_finalizer_brings_back_its_object_and_all_it_leads_to(void **state)
     pm_decref(leaf);
     pm_decref(ring);
     assert_int_equal(node_collect(), 0);
-    assert_int_equal(finals(), 3);
-    assert_int_equal(deaths(), 0);
+    assert_int_equal(node_finals_since(), 3);
+    assert_int_equal(node_deaths_since(), 0);
     assert_non_null(saved);
     node_final = NULL;
     assert_int_equal(node_collect(), 0);
     pm_decref(saved);
     assert_int_equal(node_collect(), 4);
-    assert_int_equal(finals(), 3); /* once in a life */
-    assert_int_equal(deaths(), 4);
+    assert_int_equal(node_finals_since(), 3); /* once in a life */
+    assert_int_equal(node_deaths_since(), 4);
 }
 
 static void other_trash_dies_when_some_comes_back(void **state)
@@ -212,10 +190,10 @@ static void other_trash_dies_when_some_comes_back(void **state)
     pm_decref(node_ring(NODE_PLAIN, 7));
     pm_decref(node_ring(NODE_FINAL, 2));
     assert_int_equal(node_collect(), 9);
-    assert_int_equal(deaths(), 9);
+    assert_int_equal(node_deaths_since(), 9);
     pm_decref(saved);
     assert_int_equal(node_collect(), 2);
-    assert_int_equal(deaths(), 11);
+    assert_int_equal(node_deaths_since(), 11);
 }
 
 static void make_more(struct pm_object *object)
@@ -233,9 +211,9 @@ static void a_finalizer_may_make_objects_and_trash(void **state)
     node_final = make_more;
     node_drop_loop(NODE_FINAL);
     assert_int_equal(node_collect(), 1);
-    assert_int_equal(deaths(), 1);
+    assert_int_equal(node_deaths_since(), 1);
     assert_int_equal(node_collect(), 100);
-    assert_int_equal(deaths(), 101);
+    assert_int_equal(node_deaths_since(), 101);
 }
 
 static void drop_neighbour(struct pm_object *object)
@@ -249,8 +227,8 @@ static void a_finalizer_may_take_its_cycle_apart(void **state)
     node_final = drop_neighbour;
     pm_decref(node_ring(NODE_FINAL, 4));
     assert_int_equal(node_collect(), 4);
-    assert_int_equal(finals(), 4);
-    assert_int_equal(deaths(), 4);
+    assert_int_equal(node_finals_since(), 4);
+    assert_int_equal(node_deaths_since(), 4);
 }
 
 /* ---- uncollectable, saved ---- */
@@ -278,7 +256,7 @@ static void a_cycle_without_clear_is_uncollectable_and_kept(void **state)
     assert_true(pm_gc_collect(2, &result));
     assert_int_equal(result.uncollectable, 3); /* what it leads to, too */
     assert_int_equal(result.collected, 0);
-    assert_int_equal(deaths(), 0);
+    assert_int_equal(node_deaths_since(), 0);
     assert_int_equal(node_collect(), 0); /* it is garbage, which is held */
     assert_int_equal(pm_gc_get_garbage(found, 3), 3);
     for (int i = 0; i < 3; i++) { /* the program knows better than the type */
@@ -286,7 +264,7 @@ static void a_cycle_without_clear_is_uncollectable_and_kept(void **state)
         pm_decref(found[i]);
     }
     pm_gc_clear_garbage();
-    assert_int_equal(deaths(), 3);
+    assert_int_equal(node_deaths_since(), 3);
 }
 
 static void one_object_with_clear_breaks_a_cycle(void **state)
@@ -299,7 +277,7 @@ static void one_object_with_clear_breaks_a_cycle(void **state)
     pm_decref(ring);
     assert_int_equal(node_collect(), 6);
     assert_int_equal(pm_gc_get_garbage(NULL, 0), 0);
-    assert_int_equal(deaths(), 6);
+    assert_int_equal(node_deaths_since(), 6);
 }
 
 static void what_is_saved_is_finalized_and_whole(void **state)
@@ -309,13 +287,13 @@ static void what_is_saved_is_finalized_and_whole(void **state)
     pm_decref(node_ring(NODE_FINAL, 10));
     assert_int_equal(node_collect(), 10);
     pm_gc_set_debug(0);
-    assert_int_equal(finals(), 10);
-    assert_int_equal(deaths(), 0);
+    assert_int_equal(node_finals_since(), 10);
+    assert_int_equal(node_deaths_since(), 0);
     assert_int_equal(node_collect(), 0);
     assert_int_equal(drop_garbage(), 10);
     assert_int_equal(node_collect(), 10);
-    assert_int_equal(finals(), 10);
-    assert_int_equal(deaths(), 10);
+    assert_int_equal(node_finals_since(), 10);
+    assert_int_equal(node_deaths_since(), 10);
 }
 
 /* ---- counts that other threads have ---- */
@@ -337,8 +315,8 @@ static void trash_of_a_thread_that_is_gone_is_collected(void **state)
     test_in_thread(make_ring, &ring);
     pm_decref(ring);
     assert_int_equal(node_collect(), 50);
-    assert_int_equal(finals(), 50);
-    assert_int_equal(deaths(), 50);
+    assert_int_equal(node_finals_since(), 50);
+    assert_int_equal(node_deaths_since(), 50);
 }
 
 static void references_that_wait_for_their_owner_are_merged_first(void **state)
@@ -349,32 +327,33 @@ static void references_that_wait_for_their_owner_are_merged_first(void **state)
     assert_int_equal(test_state(ring), PM_STATE_QUEUED);
     /* Without a safepoint of ours: by the collector. */
     assert_true(pm_gc_run(2, NULL, NULL));
-    assert_int_equal(deaths(), 20);
+    assert_int_equal(node_deaths_since(), 20);
     assert_true(pm_object_thread.slot->few_count == 0);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(ten_that_refer_to_themselves_are_collected, begin),
-        cmocka_unit_test_setup(a_ring_is_trash_once_nobody_outside_refers_to_it, begin),
-        cmocka_unit_test_setup(what_a_live_object_leads_to_lives, begin),
-        cmocka_unit_test_setup(what_only_trash_leads_to_is_trash, begin),
-        cmocka_unit_test_setup(what_trash_and_others_lead_to_lives, begin),
-        cmocka_unit_test_setup(several_references_to_one_object_are_all_accounted_for, begin),
-        cmocka_unit_test_setup(an_untracked_object_is_no_trash_nor_is_what_it_leads_to, begin),
-        cmocka_unit_test_setup(an_immortal_object_is_no_trash, begin),
-        cmocka_unit_test_setup(a_long_chain_is_followed_in_either_direction, begin),
-        cmocka_unit_test_setup(finalizers_are_called_once_and_before_anything_is_cleared, begin),
-        cmocka_unit_test_setup(a_finalizer_brings_back_its_object_and_all_it_leads_to, begin),
-        cmocka_unit_test_setup(other_trash_dies_when_some_comes_back, begin),
-        cmocka_unit_test_setup(a_finalizer_may_make_objects_and_trash, begin),
-        cmocka_unit_test_setup(a_finalizer_may_take_its_cycle_apart, begin),
-        cmocka_unit_test_setup(a_cycle_without_clear_is_uncollectable_and_kept, begin),
-        cmocka_unit_test_setup(one_object_with_clear_breaks_a_cycle, begin),
-        cmocka_unit_test_setup(what_is_saved_is_finalized_and_whole, begin),
-        cmocka_unit_test_setup(trash_of_a_thread_that_is_gone_is_collected, begin),
-        cmocka_unit_test_setup(references_that_wait_for_their_owner_are_merged_first, begin),
+        cmocka_unit_test_setup(ten_that_refer_to_themselves_are_collected, node_begin),
+        cmocka_unit_test_setup(a_ring_is_trash_once_nobody_outside_refers_to_it, node_begin),
+        cmocka_unit_test_setup(what_a_live_object_leads_to_lives, node_begin),
+        cmocka_unit_test_setup(what_only_trash_leads_to_is_trash, node_begin),
+        cmocka_unit_test_setup(what_trash_and_others_lead_to_lives, node_begin),
+        cmocka_unit_test_setup(several_references_to_one_object_are_all_accounted_for, node_begin),
+        cmocka_unit_test_setup(an_untracked_object_is_no_trash_nor_is_what_it_leads_to, node_begin),
+        cmocka_unit_test_setup(an_immortal_object_is_no_trash, node_begin),
+        cmocka_unit_test_setup(a_long_chain_is_followed_in_either_direction, node_begin),
+        cmocka_unit_test_setup(finalizers_are_called_once_and_before_anything_is_cleared,
+                               node_begin),
+        cmocka_unit_test_setup(a_finalizer_brings_back_its_object_and_all_it_leads_to, node_begin),
+        cmocka_unit_test_setup(other_trash_dies_when_some_comes_back, node_begin),
+        cmocka_unit_test_setup(a_finalizer_may_make_objects_and_trash, node_begin),
+        cmocka_unit_test_setup(a_finalizer_may_take_its_cycle_apart, node_begin),
+        cmocka_unit_test_setup(a_cycle_without_clear_is_uncollectable_and_kept, node_begin),
+        cmocka_unit_test_setup(one_object_with_clear_breaks_a_cycle, node_begin),
+        cmocka_unit_test_setup(what_is_saved_is_finalized_and_whole, node_begin),
+        cmocka_unit_test_setup(trash_of_a_thread_that_is_gone_is_collected, node_begin),
+        cmocka_unit_test_setup(references_that_wait_for_their_owner_are_merged_first, node_begin),
     };
     int failed = 0;
     require(pm_object_thread_attach());

@@ -130,6 +130,30 @@ static inline struct pm_object *node_ring(enum node_kind kind, unsigned count)
     return first;
 }
 
+/* ---- of one test ---- */
+
+static unsigned node_deaths_before, node_finals_before;
+
+/* The setup of a test: no finalizer, and deaths and finalizers count from here. */
+static inline int node_begin(void **state)
+{
+    (void)state;
+    node_final = NULL;
+    node_deaths_before = node_deaths;
+    node_finals_before = node_finals;
+    return 0;
+}
+
+static inline unsigned node_deaths_since(void)
+{
+    return node_deaths - node_deaths_before;
+}
+
+static inline unsigned node_finals_since(void)
+{
+    return node_finals - node_finals_before;
+}
+
 /* What a collection of everything finds. */
 static inline size_t node_collect(void)
 {

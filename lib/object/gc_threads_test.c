@@ -184,20 +184,7 @@ enum {
                                                     : 10000
 };
 
-static struct cell {
-    pthread_mutex_t lock;
-    struct pm_object *object;
-} cells[CELLS];
-
-/* The reference that the cell had. */
-static struct pm_object *exchange(struct cell *cell, struct pm_object *object)
-{
-    pthread_mutex_lock(&cell->lock);
-    struct pm_object *old = cell->object;
-    cell->object = object;
-    pthread_mutex_unlock(&cell->lock);
-    return old;
-}
+static struct test_cell cells[CELLS];
 
 static _Atomic unsigned shared_made, shared_died;
 
@@ -220,14 +207,15 @@ static void share_at_random(void *arg)
         struct pm_object *made = pm_object_new(&shared_types[test_random_below(&seed, 2)]);
         require(made != NULL);
         atomic_fetch_add_explicit(&shared_made, 1, memory_order_relaxed);
-        struct cell *cell = &cells[test_random_below(&seed, CELLS)];
-        struct pm_object *old = exchange(cell, NULL);
+        struct test_cell *cell = &cells[test_random_below(&seed, CELLS)];
+        struct pm_object *old = test_exchange(cell, NULL);
         if (old != NULL) {
             node_set(made, 0, old);
             node_set(old, (unsigned)test_random_below(&seed, NODE_REFS), made);
             pm_decref(old);
         }
-        old = exchange(cell, test_random_below(&seed, 3) == 0 ? NULL : (pm_incref(made), made));
+        old =
+            test_exchange(cell, test_random_below(&seed, 3) == 0 ? NULL : (pm_incref(made), made));
         if (old != NULL)
             pm_decref(old);
         pm_decref(made);
@@ -260,7 +248,7 @@ static void rings_that_threads_hand_to_each_other_all_die(void **state)
         require(pthread_join(threads[i], NULL) == 0);
     require(pm_object_thread_attach());
     for (unsigned i = 0; i < CELLS; i++) {
-        struct pm_object *old = exchange(&cells[i], NULL);
+        struct pm_object *old = test_exchange(&cells[i], NULL);
         if (old != NULL)
             pm_decref(old);
     }

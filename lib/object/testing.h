@@ -97,6 +97,23 @@ static inline void test_make(void *object)
     *(struct pm_object **)object = test_box_new();
 }
 
+/* ---- a place for one reference that threads exchange ---- */
+
+struct test_cell {
+    pthread_mutex_t lock;
+    struct pm_object *object;
+};
+
+/* The reference that the cell had. */
+static inline struct pm_object *test_exchange(struct test_cell *cell, struct pm_object *object)
+{
+    pthread_mutex_lock(&cell->lock);
+    struct pm_object *old = cell->object;
+    cell->object = object;
+    pthread_mutex_unlock(&cell->lock);
+    return old;
+}
+
 /* ---- the two counts, looked at from outside ---- */
 
 static inline enum pm_state test_state(const struct pm_object *object)

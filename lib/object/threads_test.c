@@ -63,12 +63,9 @@ static struct pm_object *make(void)
     return object;
 }
 
-static struct cell {
-    pthread_mutex_t lock;
-    struct pm_object *object;
-} cells[CELLS];
+static struct test_cell cells[CELLS];
 
-static struct pm_object *take_from(struct cell *cell)
+static struct pm_object *take_from(struct test_cell *cell)
 {
     pthread_mutex_lock(&cell->lock);
     struct pm_object *object = cell->object;
@@ -76,15 +73,6 @@ static struct pm_object *take_from(struct cell *cell)
         pm_incref(object);
     pthread_mutex_unlock(&cell->lock);
     return object;
-}
-
-static struct pm_object *swap_into(struct cell *cell, struct pm_object *object)
-{
-    pthread_mutex_lock(&cell->lock);
-    struct pm_object *old = cell->object;
-    cell->object = object;
-    pthread_mutex_unlock(&cell->lock);
-    return old;
 }
 
 static void drop(struct pm_object *object)
@@ -102,7 +90,7 @@ struct worker {
 
 static void step(struct worker *worker)
 {
-    struct cell *cell = &cells[test_random_below(&worker->seed, CELLS)];
+    struct test_cell *cell = &cells[test_random_below(&worker->seed, CELLS)];
     struct pm_object **held = &worker->held[test_random_below(&worker->seed, HELD)], *object;
     switch (test_random_below(&worker->seed, 8)) {
     case 0:
@@ -112,7 +100,7 @@ static void step(struct worker *worker)
     case 1: /* a new one that holds an old one */
         object = make();
         ((struct stamped *)object)->child = take_from(cell);
-        drop(swap_into(cell, object));
+        drop(test_exchange(cell, object));
         break;
     case 2:
     case 3:
@@ -120,7 +108,7 @@ static void step(struct worker *worker)
         *held = take_from(cell);
         break;
     case 4:
-        *held = swap_into(cell, *held);
+        *held = test_exchange(cell, *held);
         break;
     case 5:
         if (*held != NULL) {
@@ -177,7 +165,7 @@ static void run_threads(unsigned count)
         require(pthread_join(threads[i], NULL) == 0);
     require(pm_object_thread_attach());
     for (unsigned i = 0; i < CELLS; i++)
-        drop(swap_into(&cells[i], NULL));
+        drop(test_exchange(&cells[i], NULL));
     pm_object_thread_detach();
     require(made > before && made == died);
 }

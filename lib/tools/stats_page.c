@@ -173,8 +173,12 @@ static void update(uint64_t now_ns)
     /* Acquire pairs with the release: what the last updater wrote. */
     if (was == process || !pm_cas_acquire(&updating, &was, process))
         return;
-    bool done = update_page(process, now_ns);
-    pm_store_relaxed(&pm_heap_watch_due_ns, done ? now_ns + draft.rest_ns : UINT64_MAX);
+    /* It may have waited for its processor since it saw that an update is due, and another thread
+     * has made that update: the page's time never runs back. */
+    if (owner != process || now_ns >= draft.updated_ns + draft.rest_ns) {
+        bool done = update_page(process, now_ns);
+        pm_store_relaxed(&pm_heap_watch_due_ns, done ? now_ns + draft.rest_ns : UINT64_MAX);
+    }
     pm_store_release(&updating, 0);
 }
 

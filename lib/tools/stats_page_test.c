@@ -2,6 +2,8 @@
 /* The statistics page, read by another process while threads allocate; by whom it can be changed;
  * fork, exec. */
 #include "api/figures.h"
+#include "heap/internal.h"
+#include "os/os.h"
 #include "tools/testing.h"
 
 #include <errno.h>
@@ -138,6 +140,31 @@ ISOLATED(a_process_that_just_started_is_seen_soon)
     require(copy.updates >= 5 && copy.rest_ns < UINT64_C(3600000) * 1000000);
 }
 
+/* Looks at the page as a thread does that saw long ago that it is due. True: it was not due. */
+static bool looks_late(const struct pm_stats_page *page)
+{
+    require(test_read_page(page, &copy));
+    uint64_t updates = copy.updates, due_ns = copy.updated_ns + copy.rest_ns;
+    pm_store_relaxed(&pm_heap_watch_due_ns, 0);
+    pm_heap_tick_now();
+    require(test_read_page(page, &copy));
+    if (pm_os_now_ns() >= due_ns)
+        return false;
+    require(copy.updates == updates);
+    return true;
+}
+
+ISOLATED(who_comes_late_leaves_the_page_as_it_is)
+{
+    unsigned late = 0;
+    test_start_page();
+    require(pm_option_set("stats_page_ms", "3600000"));
+    const struct pm_stats_page *page = test_map_page(getpid());
+    require(page != NULL);
+    while (late < 3) /* each update doubles the rest at least */
+        late += looks_late(page);
+}
+
 ISOLATED(without_the_option_there_is_no_page)
 {
     pm_free(pm_malloc(100));
@@ -231,6 +258,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(another_process_reads_whole_updates_while_four_threads_work),
         cmocka_unit_test(a_process_that_just_started_is_seen_soon),
+        cmocka_unit_test(who_comes_late_leaves_the_page_as_it_is),
         cmocka_unit_test(without_the_option_there_is_no_page),
         cmocka_unit_test(the_page_is_closed_by_exec_and_nobody_else_can_change_it),
         cmocka_unit_test(a_child_gets_a_page_of_its_own_and_leaves_its_parents_alone),

@@ -33,12 +33,12 @@ static unsigned frames_of(const void *block, uintptr_t *frames)
     return pm_trace_of(PM_TRACE_MALLOC, block, frames, PM_TRACE_FRAMES_MAX, NULL);
 }
 
-/* Of the two functions that one whose start is nearest below. */
+/* Of the three functions that one whose start is nearest below. */
 static bool is_in(uintptr_t frame, void *(*function)(size_t bytes))
 {
     void *(*other)(size_t) = function == by_one_way ? by_another_way : by_one_way;
     uintptr_t behind = frame - (uintptr_t)function;
-    return behind < 200 && behind < frame - (uintptr_t)other;
+    return behind < 200 && behind < frame - (uintptr_t)other && behind < frame - (uintptr_t)below;
 }
 
 /* From the frame in that function on: this program sees frames of the library's, which it is linked

@@ -159,6 +159,52 @@ static void others(void)
     free(block);
 }
 
+enum { GROWING = 300, SHORT = 900, LONG = 940 }; /* of one size class */
+
+static struct {
+    int given[2], ended[2];
+} lender;
+
+/* Leaves memory that it wrote to whoever takes it, and stays. */
+static void *lend(void *arg)
+{
+    static unsigned char *blocks[GROWING];
+    char byte = 0;
+    for (int i = 0; i < GROWING; i++) {
+        blocks[i] = malloc(LONG);
+        fill(blocks[i], LONG);
+    }
+    for (int i = 0; i < GROWING; i++)
+        free(blocks[i]);
+    pm_purge();
+    CHECK(write(lender.given[1], &byte, 1) == 1 && read(lender.ended[0], &byte, 1) == 1, "pipe");
+    return arg;
+}
+
+/* What realloc adds was another thread's, and these tools know of no order between the two: a pipe
+ * is none to them, nor how the allocator hands on its pools. */
+static void grow_where_another_was(void)
+{
+    static unsigned char *blocks[GROWING];
+    pthread_t thread;
+    char byte = 0;
+    int grown = 0;
+    CHECK(pipe(lender.given) == 0 && pipe(lender.ended) == 0, "no pipe");
+    CHECK(pthread_create(&thread, NULL, lend, NULL) == 0, "no thread");
+    CHECK(read(lender.given[0], &byte, 1) == 1, "pipe");
+    for (int i = 0; i < GROWING; i++) {
+        unsigned char *block = malloc(SHORT);
+        fill(block, SHORT);
+        blocks[i] = change(block, SHORT, LONG);
+        grown += blocks[i] == block;
+    }
+    CHECK(grown == GROWING, "%d of %d grew where they were", grown, GROWING);
+    for (int i = 0; i < GROWING; i++)
+        free(blocks[i]);
+    CHECK(write(lender.ended[1], &byte, 1) == 1, "pipe");
+    pthread_join(thread, NULL);
+}
+
 static void child(void)
 {
     int status = 1;
@@ -175,6 +221,7 @@ int main(void)
     run_threads();
     large();
     others();
+    grow_where_another_was();
     child();
     CHECK(pm_check(), "pm_check");
     return 0;
