@@ -178,7 +178,7 @@ void bench_thread_join(pthread_t thread)
 
 struct member {
     const struct bench_team *team;
-    pthread_barrier_t *start;
+    pthread_barrier_t *together;
     size_t index;
     pthread_t thread;
     double started_seconds, ended_seconds;
@@ -192,7 +192,7 @@ static double now_seconds(void)
 }
 
 /* Each member takes its own times: with more threads than cores, the thread that would time them
- * from outside may itself wait for a core. */
+ * from outside may itself wait for a core. Nobody clears up or ends while another one works. */
 static void *run_member(void *argument)
 {
     struct member *member = argument;
@@ -200,10 +200,11 @@ static void *run_member(void *argument)
     bench_take_core(member->index, team->threads);
     if (team->prepare != NULL)
         team->prepare(team->context, member->index);
-    pthread_barrier_wait(member->start);
+    pthread_barrier_wait(member->together);
     member->started_seconds = now_seconds();
     team->work(team->context, member->index);
     member->ended_seconds = now_seconds();
+    pthread_barrier_wait(member->together);
     if (team->finish != NULL)
         team->finish(team->context, member->index);
     return NULL;
@@ -212,10 +213,10 @@ static void *run_member(void *argument)
 double bench_team_run(const struct bench_team *team)
 {
     struct member *members = bench_table(team->threads, sizeof(members[0]));
-    pthread_barrier_t start;
-    pthread_barrier_init(&start, NULL, (unsigned)team->threads);
+    pthread_barrier_t together;
+    pthread_barrier_init(&together, NULL, (unsigned)team->threads);
     for (size_t i = 0; i < team->threads; i++) {
-        members[i] = (struct member){.team = team, .start = &start, .index = i};
+        members[i] = (struct member){.team = team, .together = &together, .index = i};
         members[i].thread = bench_thread_start(run_member, &members[i]);
     }
     for (size_t i = 0; i < team->threads; i++)
@@ -225,7 +226,7 @@ double bench_team_run(const struct bench_team *team)
         first = fmin(first, members[i].started_seconds);
         last = fmax(last, members[i].ended_seconds);
     }
-    pthread_barrier_destroy(&start);
+    pthread_barrier_destroy(&together);
     bench_table_drop(members, team->threads, sizeof(members[0]));
     return last - first;
 }

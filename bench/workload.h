@@ -225,8 +225,8 @@ void bench_table_drop(void *table, size_t count, size_t size);
 
 /* A team runs `work(context, index)` in `threads` threads at once, each on a core of its own where
  * there are as many (workloads/cores.h says why). All of them start together and
- * the time is that from the first start to the last end: thread creation and what `prepare` and
- * `finish` do (either may be NULL) is outside. */
+ * the time is that from the first start to the last end: thread creation and end and what `prepare`
+ * and `finish` do (either may be NULL) is outside. Nobody goes on to `finish` while one works. */
 struct bench_team {
     size_t threads;
     void (*prepare)(void *context, size_t index);

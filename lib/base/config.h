@@ -120,6 +120,11 @@
 #define PM_CALLS_BEFORE_POOL_MIN 4
 #define PM_CALLS_BEFORE_POOL_MAX 32
 
+/* A cold heap more for so many heaps and so many cores, up to the most. docs/decisions/036-*. */
+#define PM_HEAPS_A_COLD_HEAP 4
+#define PM_CORES_A_COLD_HEAP 4
+#define PM_COLD_HEAPS_MAX 16
+
 /* Blocks from this size on are moved by the page tables when realloc cannot change them in place.
  */
 #define PM_MOVE_MIN_BYTES PM_ARENA_BYTES

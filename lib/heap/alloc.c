@@ -20,26 +20,6 @@ static void *out_of_memory(void)
     return NULL;
 }
 
-/* A thread that has no heap: not yet, no more, or there is no memory for one. */
-static PM_COLD void *alloc_cold(unsigned class, bool *zero)
-{
-    if (!pm_heap_process_init())
-        return NULL;
-    *zero = false;
-    void *block = pm_unlikely(pm_sampling_on()) ? pm_sample_cold(class) : NULL;
-    if (block != NULL)
-        return block;
-    pm_lock_acquire(&pm_cold_lock);
-    struct pm_pool *pool = pm_heap_cold->current[class];
-    block = pool->free;
-    if (block != NULL)
-        pm_heap_pop(pool, block);
-    else
-        block = pm_heap_refill(pm_heap_cold, class, zero);
-    pm_lock_release(&pm_cold_lock);
-    return block;
-}
-
 /* Whether the heap gets no pool of the class yet: the cold heap serves what few threads ask for, so
  * that not each of them has a pool of it. The first heap may be that of the only thread. */
 PM_INLINE bool is_rare(struct pm_heap *heap, unsigned class)
@@ -50,9 +30,7 @@ PM_INLINE bool is_rare(struct pm_heap *heap, unsigned class)
         return false;
     if (pm_sampling_on() && (int32_t)heap->until[class] <= 1) /* this one was chosen */
         return false;
-    /* A signal handler, or one of a fork, that came while this thread had the cold heap. */
-    if (pm_lock_state(&pm_cold_lock) == PM_LOCK_INTERRUPTED ||
-        pm_lock_state(&pm_cold_lock) == PM_LOCK_FOR_FORK)
+    if (pm_cold_is_held())
         return false;
     heap->asked[class]++;
     return true;
@@ -77,8 +55,8 @@ static void *alloc_class_slow(unsigned class, bool *zero)
                                                   : pm_heap_refill(heap, class, zero);
         pm_heap_leave(heap);
     }
-    if (pm_unlikely(heap == NULL || rare))
-        block = alloc_cold(class, zero);
+    if (pm_unlikely(heap == NULL || rare)) /* not yet, no more, or there is no memory for one */
+        block = pm_cold_alloc(class, zero);
     return block ? block : out_of_memory();
 }
 

@@ -75,7 +75,7 @@ static void mend(struct pm_lock *lock)
 {
     switch (lock->rank) {
     case PM_RANK_COLD:
-        pm_heap_replace_cold_in_child();
+        pm_cold_replace_in_child(lock);
         break;
     case PM_RANK_USER:
         pm_user_give_up_in_child(lock);

@@ -210,12 +210,12 @@ ISOLATED(a_child_of_such_a_child_has_a_cold_heap_of_its_own_again)
     test_heap_start(WINDOW_ARENAS);
     struct pm_heap *colds[3];
     for (int generation = 0; generation < 3; generation++) {
-        colds[generation] = pm_heap_cold;
+        colds[generation] = pm_cold_at(0)->heap;
         pm_heap_self = &pm_heap_dead; /* the cold heap serves this thread */
         use_heap();
-        pm_heap_replace_cold_in_child();
+        pm_cold_replace_in_child(&pm_cold_at(0)->lock);
     }
-    require(colds[0] != colds[1] && colds[1] != colds[2] && colds[2] != pm_heap_cold);
+    require(colds[0] != colds[1] && colds[1] != colds[2] && colds[2] != pm_cold_at(0)->heap);
     use_heap();
 }
 

@@ -79,7 +79,13 @@ static void account_thread(void)
     pm_watch_resume();
 }
 
-/* Acquire pairs with the release in new_shell: all heaps behind the first are complete. */
+static void add_lock(struct pm_heap_stats *stats, const struct pm_lock *lock)
+{
+    stats->lock_acquisitions += pm_load_relaxed(&lock->acquisitions);
+    stats->lock_contended += pm_load_relaxed(&lock->contended);
+}
+
+/* Acquire pairs with the release in pm_heap_new_shell: all heaps behind the first are complete. */
 static const struct pm_heap *all_heaps(void)
 {
     return pm_load_acquire(&pm_registry.heaps);
@@ -100,13 +106,13 @@ void pm_heap_stats_brief(struct pm_heap_stats *stats)
     add_heap(stats, &pm_heap_dead);
     add_heap(stats, &pm_heap_watched);
     for (unsigned i = 0; i < 2; i++) {
-        add_heap(stats, &pm_heap_colds[i]);
-        add_kept(stats, &pm_heap_colds[i]);
+        add_heap(stats, pm_cold_static(i));
+        add_kept(stats, pm_cold_static(i));
     }
-    stats->lock_acquisitions = pm_load_relaxed(&pm_registry_lock.acquisitions) +
-                               pm_load_relaxed(&pm_cold_lock.acquisitions);
-    stats->lock_contended =
-        pm_load_relaxed(&pm_registry_lock.contended) + pm_load_relaxed(&pm_cold_lock.contended);
+    add_lock(stats, &pm_registry_lock);
+    struct pm_cold *cold;
+    for (unsigned i = 0; (cold = pm_cold_at(i)) != NULL; i++)
+        add_lock(stats, &cold->lock);
     add_user_heaps(stats);
     add_guests(stats);
 }
@@ -114,9 +120,12 @@ void pm_heap_stats_brief(struct pm_heap_stats *stats)
 void pm_heap_stats(struct pm_heap_stats *stats)
 {
     account_thread();
-    pm_lock_acquire(&pm_cold_lock);
-    account_own(pm_heap_cold);
-    pm_lock_release(&pm_cold_lock);
+    struct pm_cold *cold;
+    for (unsigned i = 0; (cold = pm_cold_at(i)) != NULL; i++) {
+        pm_lock_acquire(&cold->lock);
+        account_own(cold->heap);
+        pm_lock_release(&cold->lock);
+    }
     pm_heap_stats_brief(stats);
 }
 
@@ -162,7 +171,14 @@ void pm_heap_each(void (*visit)(const struct pm_heap_view *view, void *arg), voi
         visit(&view, arg);
     }
     for (unsigned i = 0; i < 2; i++) {
-        view_heap(&pm_heap_colds[i], &view);
+        view_heap(pm_cold_static(i), &view);
+        visit(&view, arg);
+    }
+    struct pm_cold *cold;
+    for (unsigned i = 0; (cold = pm_cold_at(i)) != NULL; i++) {
+        if (cold->heap == pm_cold_static(0) || cold->heap == pm_cold_static(1))
+            continue;
+        view_heap(cold->heap, &view);
         visit(&view, arg);
     }
 }

@@ -77,11 +77,11 @@ ISOLATED(a_child_that_gets_no_memory_for_a_cold_heap_goes_on_with_the_old_one)
 {
     test_sweep_start();
     require(pm_heap_process_init());
-    pm_heap_replace_cold_in_child(); /* the spare one */
-    struct pm_heap *cold = pm_heap_cold;
+    pm_cold_replace_in_child(&pm_cold_at(0)->lock); /* the spare one */
+    struct pm_heap *cold = pm_cold_at(0)->heap;
     pm_os_fault_set(1, true);
-    pm_heap_replace_cold_in_child();
-    require(pm_heap_cold == cold && pm_os_fault_calls() > 0);
+    pm_cold_replace_in_child(&pm_cold_at(0)->lock);
+    require(pm_cold_at(0)->heap == cold && pm_os_fault_calls() > 0);
     pm_os_fault_set(0, false);
     require(scenario() == 0 && test_nothing_is_lost());
 }

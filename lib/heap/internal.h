@@ -6,10 +6,13 @@
 #include "base/lock.h"
 #include "heap/heap.h"
 
-/* The cold heap; under its lock. In the child of a fork it may be another than the first. */
-extern struct pm_heap *pm_heap_cold PM_HIDDEN;
-extern struct pm_heap pm_heap_colds[2] PM_HIDDEN; /* the first, and a spare one */
-extern struct pm_lock pm_cold_lock PM_HIDDEN;
+#define PM_HEAP_SENTINEL                                                                           \
+    {                                                                                              \
+        .direct = {[0 ... PM_DIRECT_SLOTS - 1] = &pm_pool_none}, .current = {                      \
+            [0 ... PM_CLASSES - 1] = &pm_pool_none                                                 \
+        }                                                                                          \
+    }
+
 extern struct pm_lock pm_init_lock PM_HIDDEN;
 extern struct pm_lock pm_registry_lock PM_HIDDEN;
 
@@ -55,8 +58,41 @@ void pm_heap_forget_threads_in_child(void);
 /* In the child of a fork, when the arena layer has counted its large blocks anew: those kept, too.
  */
 void pm_heap_recount_spans_in_child(void);
-/* In the child of a fork, when another thread that is gone now held the cold heap: a new one. */
-void pm_heap_replace_cold_in_child(void);
+/* A new heap, which no thread has. NULL: out of memory. Under the registry lock. */
+struct pm_heap *pm_heap_new_shell(void);
+
+/* ---- cold heaps (cold.c): any thread ---- */
+
+struct pm_cold {
+    struct pm_lock lock;
+    struct pm_heap *heap; /* in the child of a fork it may be another than before */
+};
+
+/* By name for the debugger (share/gdb) and counts (stress/scaling); others ask pm_cold_at. */
+extern struct pm_heap pm_cold_heap PM_HIDDEN, pm_cold_spare PM_HIDDEN;
+extern struct pm_cold pm_cold_first PM_HIDDEN, pm_colds_behind[PM_COLD_HEAPS_MAX - 1] PM_HIDDEN;
+
+void pm_cold_init(void);
+/* A block of the class, of the thread's cold heap; NULL: out of memory. *zero: as below. */
+void *pm_cold_alloc(unsigned class, bool *zero);
+/* The thread's cold heap; always the same, but for pm_cold_choose_again. */
+struct pm_cold *pm_cold_mine(void);
+void pm_cold_choose_again(void);
+/* The thread has it already, as this is a signal handler or one of a fork. */
+bool pm_cold_is_held(void);
+/* A thread has a heap that was not there before. Under the registry lock. */
+void pm_cold_grow(void);
+/* How many there may be; 0: it is to be found out. Tests set it, before the second thread. */
+extern unsigned pm_cold_most PM_HIDDEN;
+/* Those in use, 0 and on; NULL: there is none any more. */
+struct pm_cold *pm_cold_at(unsigned i);
+/* The two that are not on the list of all heaps, used or not: 0 and 1. */
+struct pm_heap *pm_cold_static(unsigned i);
+bool pm_cold_is(const struct pm_heap *heap);
+/* All of them let go of all pools and units. */
+void pm_cold_dissolve(void);
+/* In the child of a fork, when another thread that is gone now held that lock: a new one. */
+void pm_cold_replace_in_child(struct pm_lock *lock);
 
 /* ---- what heaps keep without using it: any thread ---- */
 

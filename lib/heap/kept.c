@@ -258,9 +258,9 @@ static bool give_kept_unless_busy(struct pm_heap *heap, bool idle)
 
 bool pm_heap_give_kept_of_all(bool idle)
 {
-    bool some = give_kept_unless_busy(&pm_heap_colds[0], idle);
-    some |= give_kept_unless_busy(&pm_heap_colds[1], idle);
-    /* Acquire pairs with the release in new_shell: the heap is complete. */
+    bool some = give_kept_unless_busy(pm_cold_static(0), idle);
+    some |= give_kept_unless_busy(pm_cold_static(1), idle);
+    /* Acquire pairs with the release in pm_heap_new_shell: the heap is complete. */
     for (struct pm_heap *heap = pm_load_acquire(&pm_registry.heaps); heap; heap = heap->next)
         some |= give_kept_unless_busy(heap, idle);
     return some;

@@ -115,7 +115,7 @@ bool pm_heap_give_spans(struct pm_heap *heap)
 bool pm_heap_give_spans_of_all(void)
 {
     bool some = false;
-    /* Acquire pairs with the release in new_shell: the heap is complete. */
+    /* Acquire pairs with the release in pm_heap_new_shell: the heap is complete. */
     for (struct pm_heap *heap = pm_load_acquire(&pm_registry.heaps); heap; heap = heap->next)
         some |= pm_heap_give_spans(heap);
     return some;

@@ -13,25 +13,15 @@
 
 struct pm_pool pm_pool_none;
 
-#define SENTINEL                                                                                   \
-    {                                                                                              \
-        .direct = {[0 ... PM_DIRECT_SLOTS - 1] = &pm_pool_none}, .current = {                      \
-            [0 ... PM_CLASSES - 1] = &pm_pool_none                                                 \
-        }                                                                                          \
-    }
-
-struct pm_heap pm_heap_none = SENTINEL;
-struct pm_heap pm_heap_making = SENTINEL;
-struct pm_heap pm_heap_dead = SENTINEL;
-struct pm_heap pm_heap_watched = SENTINEL;
-struct pm_heap pm_heap_colds[2] = {SENTINEL, SENTINEL};
-struct pm_heap *pm_heap_cold = &pm_heap_colds[0];
+struct pm_heap pm_heap_none = PM_HEAP_SENTINEL;
+struct pm_heap pm_heap_making = PM_HEAP_SENTINEL;
+struct pm_heap pm_heap_dead = PM_HEAP_SENTINEL;
+struct pm_heap pm_heap_watched = PM_HEAP_SENTINEL;
 
 __thread struct pm_heap *pm_heap_self = &pm_heap_none;
 /* Slow calls of a thread that has no heap yet. */
 static __thread unsigned calls_without_heap;
 
-struct pm_lock pm_cold_lock = PM_LOCK_INIT(PM_RANK_COLD);
 struct pm_lock pm_init_lock = PM_LOCK_INIT(PM_RANK_INIT);
 static _Atomic bool initialised;
 static pthread_key_t exit_key;
@@ -96,7 +86,7 @@ static bool init_once(void)
     pm_os_options_init();
     pm_lock_register(&pm_init_lock);
     pm_lock_register(&pm_registry_lock);
-    pm_lock_register(&pm_cold_lock);
+    pm_cold_init();
     pm_floating_init();
     pm_gc_init();
     pm_arena_set_reclaim(pm_heap_reclaim);
@@ -145,7 +135,7 @@ static bool more_shells(void)
     return true;
 }
 
-static struct pm_heap *new_shell(void)
+struct pm_heap *pm_heap_new_shell(void)
 {
     if ((size_t)(shells_end - shells) < sizeof(struct pm_heap) && !more_shells())
         return NULL;
@@ -178,8 +168,8 @@ static struct pm_heap *take_shell(uintptr_t thread)
     struct pm_heap *heap = free_heaps;
     if (heap != NULL)
         free_heaps = heap->next_free;
-    else
-        heap = new_shell();
+    else if ((heap = pm_heap_new_shell()) != NULL)
+        pm_cold_grow();
     if (heap == NULL)
         return NULL;
     pm_store_relaxed(&heap->in_use, true); /* statistics alone look at it */
@@ -204,6 +194,7 @@ static PM_COLD struct pm_heap *heap_make(void)
     pm_store_relaxed(&heap->thread_id, pm_os_thread_id());
     if (leaked != NULL)
         pm_heap_dissolve(leaked);
+    pm_cold_choose_again();
     if (pthread_setspecific(exit_key, heap) == 0)
         return heap;
     pm_heap_self = &pm_heap_dead; /* without the exit call the heap would leak */
@@ -304,9 +295,7 @@ bool pm_heap_idle(void)
 void pm_heap_trim(void)
 {
     pm_heap_idle();
-    pm_lock_acquire(&pm_cold_lock);
-    pm_heap_dissolve(pm_heap_cold);
-    pm_lock_release(&pm_cold_lock);
+    pm_cold_dissolve();
     pm_user_trim();
     pm_heap_give_kept_of_all(false);
 }
@@ -329,16 +318,4 @@ void pm_heap_forget_threads_in_child(void)
         own->next_of_thread = NULL;
         *bucket_of(thread) = own;
     }
-}
-
-/* The spare one, whatever else was going on; in the child of such a child, a shell. */
-void pm_heap_replace_cold_in_child(void)
-{
-    struct pm_heap *heap = &pm_heap_colds[1];
-    if (pm_heap_cold != &pm_heap_colds[0])
-        heap = new_shell();
-    if (heap == NULL)
-        return; /* no memory: the child keeps what the thread that is gone left */
-    heap->real = false;
-    pm_heap_cold = heap;
 }

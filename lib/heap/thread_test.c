@@ -172,7 +172,7 @@ static void *leave_block_of_cold_heap(void *block)
 {
     pm_heap_self = &pm_heap_dead; /* as after the heap's destructor */
     *(void **)block = test_alloc(SIZE);
-    require(test_has_owner(test_pool_of(*(void **)block), pm_heap_route(pm_heap_cold)));
+    require(test_has_owner(test_pool_of(*(void **)block), pm_heap_route(pm_cold_mine()->heap)));
     require(test_alloc(SIZE) != *(void **)block);
     require(pm_heap_self == &pm_heap_dead);
     return NULL;
@@ -221,9 +221,9 @@ ISOLATED(a_thread_has_a_pool_of_a_class_after_the_cold_heap_served_some_blocks_o
     test_heap_start(WINDOW_ARENAS);
     test_get_heap();
     require(is_of_heap(test_alloc(SIZE), pm_heap_self)); /* the first thread at once */
-    uint64_t before = pm_load_relaxed(&pm_heap_cold->refills);
+    uint64_t before = pm_load_relaxed(&pm_cold_mine()->heap->refills);
     test_in_thread(allocate_few_of_each_size, NULL);
-    require(pm_load_relaxed(&pm_heap_cold->refills) > before);
+    require(pm_load_relaxed(&pm_cold_mine()->heap->refills) > before);
     test_in_thread(allocate_few_of_each_size, NULL); /* the shell is as a new one */
 }
 

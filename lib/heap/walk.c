@@ -44,9 +44,9 @@ static PM_NOINLINE void visit_pool(struct walk *walk, struct pm_place_of at)
     struct pm_pool_blocks blocks;
     if (!pm_pool_look(at, &blocks))
         return;
-    /* The cold heap is all threads', and the heap of none. */
+    /* A cold heap is many threads', and the heap of none. */
     const struct pm_heap *owner = (const struct pm_heap *)(uintptr_t)blocks.owner;
-    bool owned = blocks.owner != PM_ROUTE_FLOATING && owner != pm_heap_cold;
+    bool owned = blocks.owner != PM_ROUTE_FLOATING && !pm_cold_is(owner);
     struct pm_live_block found = {.mine = blocks.owner == walk->mine,
                                   .thread = owned ? blocks.owner : 0};
     if (found.mine || !walk->mine_only)

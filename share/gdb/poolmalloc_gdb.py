@@ -345,10 +345,12 @@ class View:
             heaps.append(Heap(self.build, address))
             address = int(heaps[-1].value["next"])
         heaps.reverse()
-        colds = variable("pm_heap_colds")
-        colds = [int(colds[i].address) for i in range(2)]
-        if int(variable("pm_heap_cold")) not in colds: # a child of a fork in a signal handler
-            colds.append(int(variable("pm_heap_cold")))
+        colds = [int(variable(name).address) for name in ("pm_cold_heap", "pm_cold_spare")]
+        others = variable("pm_colds_behind")
+        found = [variable("pm_cold_first")] + [others[i] for i in range(others.type.range()[1] + 1)]
+        for heap in (int(cold["heap"]) for cold in found):
+            if heap != 0 and heap not in colds: # of many threads, or a child of a fork
+                colds.append(heap)
         return [heap for heap in heaps if heap.address not in colds] + [
             Heap(self.build, cold, True) for cold in colds]
 

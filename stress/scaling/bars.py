@@ -24,6 +24,7 @@ BARS = (
     Bar("handover-any", 3.8, 0.001, 0.001),
     Bar("large", 0.5, 0.1, 0.1),
     Bar("life", 17.0, 1.5, 1.5),
+    Bar("life-classes", 900, 80, 112),
 )
 
 

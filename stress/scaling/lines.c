@@ -65,6 +65,13 @@ static int lock_of_line(uintptr_t number)
     return (int)counts.lock_count++;
 }
 
+static void classify(struct line *line)
+{
+    line->lock = (int16_t)lock_of_line(line->number);
+    line->kind = line->lock != NO_LOCK ? LINES_LOCK_WORDS
+                                       : (uint8_t)names->kind_of(line->number * LINES_BYTES);
+}
+
 static struct line *find(uintptr_t number)
 {
     size_t at = (size_t)mix64(number) & (TABLE_LINES - 1);
@@ -75,9 +82,7 @@ static struct line *find(uintptr_t number)
         CHECK(lines_known < TABLE_LINES / 4 * 3, "no room for more lines");
         rows[lines_known++] = (uint32_t)at;
         line->number = number;
-        line->lock = (int16_t)lock_of_line(number);
-        line->kind = line->lock != NO_LOCK ? LINES_LOCK_WORDS
-                                           : (uint8_t)names->kind_of(number * LINES_BYTES);
+        classify(line);
     }
     return line;
 }
@@ -160,9 +165,14 @@ void lines_update(uintptr_t address, size_t bytes, uint64_t from, uint64_t to)
         let_go(lock);
 }
 
+/* Some locks were made known after their lines were touched. */
 void lines_record(void)
 {
     struct lines_counts none = {0};
+    for (size_t i = 0; i < lines_known; i++) {
+        if (table[rows[i]].lock == NO_LOCK)
+            classify(&table[rows[i]]);
+    }
     for (unsigned i = 0; i < counts.lock_count; i++)
         none.locks[i] =
             (struct lines_lock){.address = counts.locks[i].address, .rank = counts.locks[i].rank};

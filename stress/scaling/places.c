@@ -6,7 +6,7 @@
 #include "arena/internal.h"
 #include "base/lock.h"
 #include "check.h"
-#include "heap/heap.h"
+#include "heap/internal.h"
 
 /* Of the program, by the linker. */
 extern char __executable_start[], _end[];
@@ -45,9 +45,10 @@ static int lock_at(uintptr_t address)
     return -1;
 }
 
-void subject_start(void)
+void subject_start(unsigned cores)
 {
     static const struct lines_names names = {kind_of, lock_at};
+    pm_cold_most = 1 + (cores - 1) / PM_CORES_A_COLD_HEAP; /* as there */
     CHECK(pm_heap_process_init(), "the library does not start");
     lines_start(&names);
 }

@@ -5,7 +5,10 @@
 
 #include "poolmalloc/poolmalloc.h"
 
-void subject_start(void) {}
+void subject_start(unsigned cores)
+{
+    (void)cores;
+}
 
 void *subject_malloc(size_t bytes)
 {

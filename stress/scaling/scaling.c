@@ -178,7 +178,7 @@ int main(int count, char **arguments)
     turns = 2 * workload->operations * percent / 100 / workload->operations_of_two_turns / threads;
     turns += turns == 0;
     stay_on_one_core();
-    subject_start();
+    subject_start((unsigned)threads);
     run((unsigned)threads);
     print((unsigned)threads);
     return 0;

@@ -105,16 +105,25 @@ def print_kinds(counts, threads):
                  for name, of in counts.items()])
 
 
+def by_name(locks):
+    """Those of an array together: the sums, and of how many."""
+    found = {}
+    for name, taken, transfers, accesses in locks:
+        if taken > 0:
+            sums = found.get(name, (0, 0, 0, 0))
+            found[name] = tuple(map(sum, zip(sums, (taken, transfers, accesses, 1))))
+    return found.items()
+
+
 def print_locks(counts, threads):
     print("**Locks at %d threads: acquisitions for each operation, and what one takes**\n"
           % threads)
     rows = []
     for name, of in counts.items():
-        locks = sorted(of[threads].locks, key=lambda lock: -lock[2])
-        for lock, taken, transfers, accesses in locks:
-            if taken > 0:
-                rows.append([name, "`%s`" % lock, number(taken), "%.1f" % (transfers / taken),
-                             "%.0f" % (accesses / taken)])
+        for lock, same in sorted(by_name(of[threads].locks), key=lambda found: -found[1][1]):
+            taken, transfers, accesses, several = same
+            rows.append([name, "`%s`" % lock + (", %d of them" % several if several > 1 else ""),
+                         number(taken), "%.1f" % (transfers / taken), "%.0f" % (accesses / taken)])
     print_table(["workload", "lock", "acquisitions", "transfers", "accesses"], rows)
 
 

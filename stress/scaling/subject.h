@@ -9,8 +9,8 @@
 
 #include <stddef.h>
 
-/* Once, before the first thread is started. */
-void subject_start(void);
+/* Once, before the first thread is started; as if there were so many cores. */
+void subject_start(unsigned cores);
 void *subject_malloc(size_t bytes);
 void subject_free(void *block);
 size_t subject_malloc_batch(size_t bytes, size_t count, void **blocks);
