@@ -218,7 +218,7 @@
 _Static_assert(PM_UNIT_SHIFT >= 12 && PM_UNIT_SHIFT <= 15, "unit size");
 _Static_assert(PM_ARENA_UNITS == 64, "an arena's state is kept in 64-bit words");
 _Static_assert(PM_CLASSES <= 128, "heaps keep two words of used classes");
-_Static_assert(PM_POOL_UNITS_MAX < 64, "a route keeps the distance to the head in 6 bits");
+_Static_assert(PM_POOL_UNITS_MAX < 64, "the units of a pool fit in 6 bits");
 _Static_assert(((PM_POOL_UNITS_MAX << PM_UNIT_SHIFT) - 16) / 8 < 65535,
                "a remote word keeps a block's place in 16 bits");
 _Static_assert(PM_CALLS_BEFORE_POOL_MAX <= UINT8_MAX, "a heap counts them in bytes");

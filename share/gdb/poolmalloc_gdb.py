@@ -18,7 +18,8 @@ import gdb
 DIRECT_MAX, SMALL_CLASSES, GC_CLASSES, ARENA_UNITS = 1024, 64, 32, 64
 PLACE_BYTES = 8  # of the places in remote words
 ADDRESS_BITS = 56
-VOID, SPAN, USER, FLOATING = 0, 1, 2, 3  # routes without a thread heap, in lines
+ROUTE_ALIGN, ROUTE_STEP = 128, 8  # an owner's alignment, and a unit's distance in a route
+VOID, SPAN, USER, FLOATING = 0, 1, 2, 3  # routes without a thread heap, in alignments
 FREE_STATE, OWNED_STATE, FLOATING_STATE, PUBLISHED_STATE = range(4)
 PLACES = ("none", "current", "parked", "kept")
 
@@ -212,7 +213,7 @@ class Pool:
         """Live blocks, and whether that is exact."""
         if self.state in (FLOATING_STATE, PUBLISHED_STATE):
             return self.remote_count, True
-        if self.owner // self.window.build.line == USER:
+        if self.owner // ROUTE_ALIGN == USER:
             return self.count, True
         local = self.free_lists()[0]
         if local is not None:
@@ -226,7 +227,7 @@ class Pool:
             return "floating"
         if self.state == PUBLISHED_STATE:
             return "published"
-        if self.owner // self.window.build.line == USER:
+        if self.owner // ROUTE_ALIGN == USER:
             return "user heap %#x" % self.user
         return "%s of heap %#x" % (PLACES[self.place & 3], self.owner)
 
@@ -327,12 +328,11 @@ class View:
         self.in_batches = {block: heap for heap in self.heaps for block in heap.batches()}
 
     def add_heads(self, window):
-        line = self.build.line
         for unit in range(window.first, window.end):
             route = window.routes[unit]
-            if route == 0 or route & (line - 1):
+            if route == 0 or route % ROUTE_ALIGN:
                 continue
-            if route // line == SPAN:
+            if route // ROUTE_ALIGN == SPAN:
                 self.spans.append(Span(window, unit))
             else:
                 pool = Pool(window, unit)
@@ -367,7 +367,7 @@ class View:
 
     def pool_of(self, window, unit):
         route = window.routes[unit]
-        distance = route & (self.build.line - 1)
+        distance = route % ROUTE_ALIGN // ROUTE_STEP
         return self.by_base.get(window.address(unit - distance))
 
 
@@ -629,9 +629,9 @@ class Check(Command):
                 yield where + "its descriptor does not fit it"
                 continue
             for i in range(pool.units):
-                if pool.window.routes[pool.unit + i] != pool.owner + i:
+                if pool.window.routes[pool.unit + i] != pool.owner + i * ROUTE_STEP:
                     yield where + "unit %d has another route" % i
-            if pool.owner // view.build.line > FLOATING and pool.owner not in heaps:
+            if pool.owner // ROUTE_ALIGN > FLOATING and pool.owner not in heaps:
                 yield where + "its owner %#x is no heap" % pool.owner
             local, remote, problem = pool.free_lists()
             if problem:
