@@ -279,6 +279,7 @@ void pm_qsbr_detach(void)
             set_seen(reader, 0);
         return;
     }
+    pm_qsbr_quiescent();
     pm_qsbr_end_items();
     /* Detached, not quiescent, while it waits in pm_qsbr_hand_over: nobody would wait for it again.
      */

@@ -222,8 +222,6 @@ void pm_qsbr_end_items(void)
 {
     do {
         close_batch();
-        pm_qsbr_quiescent(); /* else what it has just closed waits for itself, and then for others
-                              */
         free_reached();
     } while (pm_qsbr_self.open != NULL); /* freeing has deferred more */
 }

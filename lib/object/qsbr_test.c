@@ -131,24 +131,6 @@ static void defer_once_more(void *depth)
     }
 }
 
-/* There may never be another one. */
-static void the_last_one_that_detaches_leaves_nothing(void **state)
-{
-    (void)state;
-    struct servant one;
-    unsigned before = freed;
-    int depth = 3;
-    hire(&one);
-    tell(&one, ATTACH);
-    tell(&one, DEFER);
-    dismiss(&one); /* its item waits for this thread */
-    defer(1);
-    pm_qsbr_defer(defer_once_more, &depth, 1);
-    pm_object_thread_detach();
-    assert_int_equal(freed - before, 1 + 1 + 4);
-    require(pm_object_thread_attach());
-}
-
 static void a_free_may_defer(void **state)
 {
     (void)state;
@@ -182,7 +164,6 @@ int main(void)
         cmocka_unit_test(nor_is_one_that_pauses_or_has_ended),
         cmocka_unit_test(safepoints_are_asked_for_and_are_quiescent),
         cmocka_unit_test(what_an_ended_thread_deferred_is_freed_by_others),
-        cmocka_unit_test(the_last_one_that_detaches_leaves_nothing),
         cmocka_unit_test(a_free_may_defer),
         cmocka_unit_test(a_thread_that_defers_without_attaching_is_told),
     };
