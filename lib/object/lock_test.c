@@ -165,6 +165,8 @@ static void threads_of_a_forked_child_wait_and_are_woken(void **state)
     (void)state;
     if (PM_TSAN) /* which bears no threads in the child of a threaded process */
         skip();
+    if (test_emulated()) /* nor does it */
+        skip();
     _Atomic bool stop = false;
     pthread_t threads[2];
     objects[0] = test_box_new();
