@@ -44,6 +44,22 @@ static inline bool test_emulated(void)
     return getenv("STRESS_EMULATOR") != NULL;
 }
 
+/* In a child: the program once more, with two arguments; NULL: with fewer. */
+static inline _Noreturn void test_run_anew(const char *first, const char *second)
+{
+    if (test_emulated())
+        test_skipped("the emulator starts no programs");
+    execl("/proc/self/exe", "anew", first, second, (char *)NULL);
+    test_failed(__FILE__, __LINE__, "it did not start");
+}
+
+/* Of a program all of whose tests start it once more: what main returns where that is no use. */
+static inline int test_starts_nothing(void)
+{
+    puts("skipped: the emulator starts no programs");
+    return 77;
+}
+
 /* In a child: a limit that the system keeps to, else the test ends. */
 static inline void test_limit(int resource, rlim_t bytes)
 {

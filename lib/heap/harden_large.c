@@ -21,6 +21,12 @@ static bool can_guard(void)
     return pm_harden_now->guards && pm_os_page_bytes() <= PM_UNIT_BYTES / 4;
 }
 
+/* Whether what is closed as a whole closes nothing else: units may be parts of pages. */
+static bool can_close(const struct pm_window *w)
+{
+    return pm_os_page_bytes() <= PM_UNIT_BYTES && pm_arena_is_systems(w);
+}
+
 /* Without pages that trap there is always a canary. */
 static struct layout layout_of(size_t n, size_t align)
 {
@@ -140,7 +146,7 @@ bool pm_harden_open_large(struct pm_window *w, size_t unit)
 {
     struct pm_span_note *note = pm_span_note(w, unit);
     char *start = pm_window_unit(w, unit);
-    if (note->marks != 0 && !pm_os_commit(start, pm_span_usable(w, start, "free")))
+    if (note->marks != 0 && can_close(w) && !pm_os_commit(start, pm_span_usable(w, start, "free")))
         return false;
     note->marks = 0;
     return true;
@@ -169,14 +175,22 @@ bool pm_harden_let_large_go(struct pm_user_heap *heap, size_t keep_bytes)
     return some;
 }
 
-/* Its memory goes back at once. Where the system does not take it, it is cleared at least. */
+/* Its whole pages go back at once. What the system does not take is cleared at least. */
 static void clear(char *start, struct layout at)
 {
     bool waits = pm_harden_now->quarantine_bytes != 0;
     if (!waits && !pm_harden_now->zero)
         return;
-    if (!pm_os_purge(start + at.front, at.end - at.front) && pm_harden_now->zero)
-        memset(start + at.front, 0, at.end - at.front);
+    char *end = start + at.end, *from = start + at.front;
+    size_t page = pm_os_page_bytes();
+    size_t before = -(uintptr_t)from & (page - 1), behind = (uintptr_t)end & (page - 1);
+    size_t bytes = at.end - at.front, apart = before + behind;
+    if (apart >= bytes || !pm_os_purge(from + before, bytes - apart))
+        before = bytes, behind = 0;
+    if (pm_harden_now->zero) {
+        memset(from, 0, before);
+        memset(end - behind, 0, behind);
+    }
 }
 
 void pm_harden_retire_large(struct pm_user_heap *heap, struct pm_window *w, size_t unit)
@@ -189,7 +203,7 @@ void pm_harden_retire_large(struct pm_user_heap *heap, struct pm_window *w, size
     note->marks |= CLOSED;
     pm_list_push_back(&heap->waiting_large, pm_span_link(w, unit));
     heap->waiting_large_bytes += bytes;
-    if (bytes / PM_HARDEN_LARGE_FACTOR <= keep_bytes && keep_bytes != 0 && pm_arena_is_systems(w))
+    if (bytes / PM_HARDEN_LARGE_FACTOR <= keep_bytes && keep_bytes != 0 && can_close(w))
         pm_os_forbid(start, bytes); /* refused: it waits as it is */
     pm_harden_let_large_go(heap, keep_bytes * PM_HARDEN_LARGE_FACTOR);
 }

@@ -5,6 +5,7 @@
 
 #include "heap/harden.h"
 #include "heap/testing.h"
+#include "os/os.h"
 
 #include <string.h>
 
@@ -26,6 +27,12 @@ static struct pm_harden test_harden = {.links = true,
                                        .quarantine_bytes = TEST_QUARANTINE,
                                        .secret = 0x5eed,
                                        .fatal = test_harden_fatal};
+
+/* Whether pages are small enough against units to trap beside blocks (docs/hardened.md). */
+static inline bool test_harden_can_guard(void)
+{
+    return pm_os_page_bytes() <= PM_UNIT_BYTES / 4;
+}
 
 /* Before the first allocator call; test_harden as it is then. */
 static inline struct pm_user_heap *test_harden_start(size_t window_arenas, size_t limit_bytes)

@@ -267,6 +267,8 @@ static void stay_until_the_fork_is_done(void *object)
 
 ISOLATED(in_a_child_of_fork_the_objects_of_other_threads_are_nobodys)
 {
+    if (test_emulated())
+        test_skipped("the emulator does not survive a fork of several threads");
     unsigned deaths = test_deaths;
     struct pm_object *object, *mine;
     struct test_call call = {stay_until_the_fork_is_done, &object};

@@ -39,17 +39,19 @@ static void objects_of_a_hundred_thousand_threads_are_all_reclaimed(void **state
     (void)state;
     unsigned deaths = test_deaths;
     struct pm_object **objects = pm_malloc(THREADS * sizeof *objects);
+    /* qemu keeps 280 KiB of each thread that ever was. */
+    unsigned threads = test_emulated() ? THREADS / 100 : THREADS;
     uint32_t greatest = 0;
-    for (unsigned i = 0; i < THREADS; i++) {
+    for (unsigned i = 0; i < threads; i++) {
         test_in_thread(test_make, &objects[i]);
         assert_int_equal(test_state(objects[i]), PM_STATE_OWNED);
         if (test_owner(objects[i]) > greatest)
             greatest = test_owner(objects[i]);
     }
     assert_true(greatest <= 8); /* slots do not run out */
-    for (unsigned i = 0; i < THREADS; i++)
+    for (unsigned i = 0; i < threads; i++)
         pm_decref(objects[i]);
-    assert_int_equal(test_deaths - deaths, THREADS);
+    assert_int_equal(test_deaths - deaths, threads);
     pm_free(objects);
 }
 

@@ -227,14 +227,23 @@ static bool one_mapping(void *start, size_t bytes)
 /* After a refusal nothing is moved any more. Relaxed: who misses it tries once more. */
 static _Atomic bool moving_is_refused;
 
+/* qemu's user mode takes the old place for unmapped. Of its protection it can be told; purges of it
+ * do nothing even then, and say that they did. */
+static bool is_left_mapped(void *from)
+{
+    unsigned char resident;
+    return mincore(from, 1, &resident) == 0 || errno != ENOMEM;
+}
+
 /* The system drops the target's pages before it looks whether it can move: where it then refuses,
  * the target is mapped again, unless another thread's mapping was faster. */
 static bool move_piece(char *to, char *from, size_t bytes, bool *lost)
 {
     int flags = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP;
     if (mremap(from, bytes, bytes, flags, to) != MAP_FAILED) {
-        /* qemu's user mode takes the old place for unmapped, until it is told of its protection. */
-        mprotect(from, bytes, PROT_READ | PROT_WRITE);
+        int fixed = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+        if (pm_unlikely(!is_left_mapped(from)))
+            mmap(from, bytes, PROT_READ | PROT_WRITE, fixed, -1, 0);
         return true;
     }
     pm_store_relaxed(&moving_is_refused, true);

@@ -235,6 +235,10 @@ static void moved_pages_leave_zeros_and_take_their_contents_along(void **state)
         assert_int_equal(to[i], moved ? 1 : 2);
         assert_int_equal(from[i], moved ? 0 : 1);
     }
+    memset(from, 1, bytes);
+    assert_true(pm_os_purge(from, bytes)); /* what was left is memory like any other */
+    for (size_t i = 0; i < bytes; i += 512)
+        assert_int_equal(from[i], 0);
     pm_os_release(from, bytes);
     pm_os_release(to, bytes);
 }

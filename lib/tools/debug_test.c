@@ -223,12 +223,11 @@ ISOLATED(a_plain_block_is_taken_as_one)
 
 /* ---- modes: the program anew, as the mode is chosen before main ---- */
 
-static int run_with(const char *allocator, const char *name, const char *watched)
+static _Noreturn void run_with(const char *allocator, const char *name, const char *watched)
 {
     unsetenv("POOLMALLOC_OPTIONS");
     setenv("POOLMALLOC", allocator, 1);
-    execl("/proc/self/exe", "debug_test", name, watched, NULL);
-    return 1;
+    test_run_anew(name, watched);
 }
 
 /* In that program: whether the mode is in force. */
@@ -248,7 +247,7 @@ static int judge(const char *name, const char *watched)
 #define SELECTS(name, watched)                                                                     \
     ISOLATED(the_name_##name##_selects)                                                            \
     {                                                                                              \
-        exit(run_with(#name, #name, watched));                                                     \
+        run_with(#name, #name, watched);                                                           \
     }
 SELECTS(default, "plain")
 SELECTS(pool, "plain")
@@ -258,7 +257,7 @@ SELECTS(malloc_debug, "watched")
 
 ISOLATED(an_unknown_name_leaves_the_default)
 {
-    exit(run_with("debugged", "default", "plain"));
+    run_with("debugged", "default", "plain");
 }
 
 int main(int count, char **arguments)
@@ -267,8 +266,10 @@ int main(int count, char **arguments)
         puts("skipped: blocks have some bytes more for AddressSanitizer");
         return 0;
     }
+    if (test_emulated())
+        return test_starts_nothing();
     if (getenv("POOLMALLOC") == NULL)
-        return run_with("debug", NULL, NULL);
+        run_with("debug", NULL, NULL);
     if (count == 3)
         return judge(arguments[1], arguments[2]);
     const struct CMUnitTest tests[] = {
