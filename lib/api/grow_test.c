@@ -115,7 +115,7 @@ static void grow_to(struct array *array, size_t size)
 
 static bool is_early(const struct array *array)
 {
-    return pm_malloc_usable_size(array->bytes) >= PM_UNIT_BYTES;
+    return pm_malloc_usable_size(array->bytes) >= PM_UNIT_BYTES - PM_ASAN_REDZONE_BYTES;
 }
 
 enum { EARLY_BYTES = PM_EARLY_MIN_BYTES + PM_EARLY_MIN_BYTES / 8 };

@@ -47,8 +47,8 @@ void pm_arena_give_group(const struct pm_group *group);
 /* Several at once: one visit to the list for all of them. */
 void pm_arena_give_runs(const struct pm_run *runs, unsigned count);
 
-/* A large block; `align` is a power of two. *zero: the memory reads as zero. NULL: out of memory.
- */
+/* A large block; `align` is a power of two. *zero says before whether it is to read as zero, if
+ * there is such memory, and afterwards whether it does. NULL: out of memory. */
 void *pm_span_alloc(size_t bytes, size_t align, bool *zero);
 /* The same for one that is likely to grow soon, with room behind it if there is any. */
 void *pm_span_alloc_roomy(size_t bytes);

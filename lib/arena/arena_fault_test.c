@@ -265,7 +265,7 @@ ISOLATED(a_refused_purge_by_bound_is_not_tried_on_the_next_arena)
 /* A limit on data makes the system charge committed memory; far off, as sanitizers map much. */
 static char *decommitted_arenas(unsigned arenas)
 {
-    bool zero;
+    bool zero = false;
     test_limit(RLIMIT_DATA, (rlim_t)1 << 60);
     test_arena_start(64);
     char *block = pm_span_alloc(arenas * PM_ARENA_BYTES, 1, &zero);
@@ -277,7 +277,7 @@ static char *decommitted_arenas(unsigned arenas)
 
 ISOLATED(decommitted_arenas_that_the_system_refuses_to_commit_stay_free_and_serve_later)
 {
-    bool zero;
+    bool zero = false;
     char *block = decommitted_arenas(5);
     pm_os_fault_set_kinds(1u << PM_OS_COMMIT, 1, true);
     require(pm_span_alloc(3 * PM_ARENA_BYTES, 1, &zero) == NULL && pm_arena_check());
@@ -312,7 +312,7 @@ static unsigned advice_of_a_purge_in_part(void)
 
 ISOLATED(large_blocks_take_the_advice_against_huge_pages_back_where_they_grow_to)
 {
-    bool zero;
+    bool zero = false;
     test_arena_start(64);
     require(pm_options_parse("huge_pages=always"));
     require(advice_of_a_purge_in_part() == 1);
@@ -331,7 +331,7 @@ ISOLATED(advice_that_the_system_does_not_take_changes_nothing)
     test_arena_start(64);
     require(pm_options_parse("huge_pages=always"));
     pm_os_fault_set_kinds(1u << PM_OS_ADVISE, 1, true);
-    bool zero;
+    bool zero = false;
     char *block = pm_span_alloc(3 * PM_ARENA_BYTES, 1, &zero);
     require(block != NULL && zero && pm_os_fault_calls() > 0 && pm_arena_check());
     test_dirty(block, 3 * PM_ARENA_BYTES);
@@ -339,7 +339,7 @@ ISOLATED(advice_that_the_system_does_not_take_changes_nothing)
 
 ISOLATED(where_an_arena_cannot_be_decommitted_its_pages_go_back)
 {
-    bool zero;
+    bool zero = false;
     char *block = decommitted_arenas(2);
     require(pm_span_alloc(2 * PM_ARENA_BYTES, 1, &zero) == block);
     test_dirty(block, 2 * PM_ARENA_BYTES);

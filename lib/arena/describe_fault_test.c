@@ -37,7 +37,7 @@ ISOLATED(by_default_nobody_is_asked_for_nodes)
 
 ISOLATED(by_default_core_dumps_cost_a_call_a_window_and_one_for_many_arenas)
 {
-    bool zero;
+    bool zero = false;
     require(calls_at_start("", PM_OS_DUMP) == 1);
     require(pm_span_alloc(PM_ARENA_BYTES, 1, &zero) != NULL && pm_os_fault_calls() == 2);
     while (test_arena_stats().arenas < PM_TABLE_STEP_ARENAS / 2)
@@ -52,7 +52,7 @@ ISOLATED(core_dumps_of_all_cost_no_call)
 
 static void use_though_refused(const void *options)
 {
-    bool zero;
+    bool zero = false;
     require(pm_options_parse(options));
     pm_os_fault_set_kinds(
         1u << PM_OS_NAME | 1u << PM_OS_DUMP | 1u << PM_OS_NODES | 1u << PM_OS_ADVISE, 1, true);

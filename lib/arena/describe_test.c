@@ -59,7 +59,7 @@ static size_t flagged_bytes(uintptr_t start, uintptr_t end, const char *flag)
 
 static char *take(size_t arenas)
 {
-    bool zero;
+    bool zero = false;
     char *block = pm_span_alloc(arenas * PM_ARENA_BYTES, 1, &zero);
     require(block != NULL);
     test_dirty(block, arenas * PM_ARENA_BYTES);

@@ -54,7 +54,7 @@ static void start(const char *setting)
 
 static char *take(unsigned arenas)
 {
-    bool zero;
+    bool zero = false;
     char *block = pm_span_alloc(arenas * PM_ARENA_BYTES, 1, &zero);
     if (block != NULL)
         test_dirty(block, arenas * PM_ARENA_BYTES);

@@ -226,28 +226,32 @@ bool pm_arena_grow(unsigned arenas, unsigned align, struct pm_arena **span, uint
 }
 
 /* Under the arena lock: how many arenas at the end of the window are wholly free, and committed. */
-static unsigned free_at_end(const struct pm_window *w)
+static unsigned free_at_end(const struct pm_window *w, bool clean)
 {
     uint32_t first = w->next_arena;
-    while (first > w->first_arena && (w->arenas[first - 1].place == PM_DIRTY_EMPTY ||
+    while (first > w->first_arena && ((w->arenas[first - 1].place == PM_DIRTY_EMPTY && !clean) ||
                                       w->arenas[first - 1].place == PM_CLEAN_EMPTY))
         first--;
     return w->next_arena - first;
 }
 
-bool pm_arena_lengthen(unsigned arenas, uint64_t now_ns)
+bool pm_arena_lengthen(unsigned arenas, bool clean, uint64_t now_ns)
 {
-    if (pm_piece_wanted() || pm_limit_is_set()) /* nothing is to be committed in vain */
-        return false;
     pm_lock_acquire(&pm_grow_lock);
+    pm_group_look(now_ns);
+    if (pm_limit_is_set()) { /* nothing is to be committed in vain */
+        pm_lock_release(&pm_grow_lock);
+        return false;
+    }
     pm_lock_acquire(&pm_arena_lock);
-    unsigned there = free_at_end(&pm_window);
+    unsigned there = pm_piece_wanted() ? 0 : free_at_end(&pm_window, clean);
     pm_lock_release(&pm_arena_lock);
-    unsigned more = arenas - there;
-    bool done = there < arenas && more <= there && has_room(&pm_window, more, 1) &&
-                grow(more, 1, NULL, now_ns);
+    bool done = there >= arenas; /* by another thread, meanwhile */
+    unsigned more = done ? 0 : arenas - there;
+    if (!done)
+        done = more <= there && has_room(&pm_window, more, 1) && grow(more, 1, NULL, now_ns);
     pm_lock_release(&pm_grow_lock);
-    if (done)
+    if (done && more > 0)
         pm_group_grown(more, now_ns);
     return done;
 }

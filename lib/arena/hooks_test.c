@@ -12,7 +12,7 @@ static struct test_book book;
 
 static void *take_arenas(size_t arenas)
 {
-    bool zero;
+    bool zero = false;
     void *span = pm_span_alloc(arenas * PM_ARENA_BYTES, 1, &zero);
     require(span != NULL && zero);
     return span;
@@ -64,7 +64,7 @@ ISOLATED(free_arenas_of_the_first_window_serve_while_hooks_are_in_force)
 /* Found by the address that follows: windows with more alignment than arenas. */
 ISOLATED(aligned_arenas_of_hooks_are_cut_from_what_is_released_as_a_whole_only)
 {
-    bool zero;
+    bool zero = false;
     test_arena_start(1);
     test_open_book(&book);
     for (size_t align = 1; align <= 64; align *= 2) {
@@ -92,7 +92,7 @@ static void count_release(void *context, void *start, size_t bytes)
 ISOLATED(what_is_not_aligned_as_it_was_asked_for_goes_back_and_counts_as_refused)
 {
     struct pm_page_hooks hooks = test_book_hooks(&book);
-    bool zero;
+    bool zero = false;
     test_arena_start(1);
     test_open_book(&book);
     hooks.reserve = misaligned;

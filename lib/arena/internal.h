@@ -114,8 +114,8 @@ struct pm_arena *pm_arena_oldest_dirty_empty(void);
 /* Of wholly free arenas that are committed, the one that is missed least, or NULL. */
 struct pm_arena *pm_arena_cheapest_empty(void);
 /* A run of wholly free arenas, `arenas` long, starting at a multiple of `align` arenas; NULL: none.
- */
-struct pm_arena *pm_arena_find_empties(unsigned arenas, unsigned align);
+ * Dirty ones, or clean ones, as far as there are such. */
+struct pm_arena *pm_arena_find_empties(unsigned arenas, unsigned align, bool clean);
 /* Before a new arena is mapped: asks the layers above to give back what they keep, if that is much;
  * `all`: however little, as there is nothing else. No lock held. True: something came back. */
 bool pm_arena_reclaim(bool all);
@@ -124,8 +124,8 @@ bool pm_arena_reclaim(bool all);
  * else `arenas` in a row, aligned, claimed, and returned through it. False: the system refuses. */
 bool pm_arena_grow(unsigned arenas, unsigned align, struct pm_arena **span, uint64_t now_ns);
 /* Adds what free arenas at the end of the first window lack to be `arenas` in a row, if that is no
- * more than there are: of those some may be dirty, so that the row is not known to be zero. */
-bool pm_arena_lengthen(unsigned arenas, uint64_t now_ns);
+ * more than there are; `clean`: of those that are clean. True: the row is there now. */
+bool pm_arena_lengthen(unsigned arenas, bool clean, uint64_t now_ns);
 
 /* Commits whole arenas, with the advice about huge pages that the options ask for. */
 bool pm_arena_commit(const struct pm_window *w, void *start, size_t bytes);

@@ -25,7 +25,7 @@ static uint64_t committed_arenas(void)
 
 static char *take(unsigned arenas)
 {
-    bool zero;
+    bool zero = false;
     return pm_span_alloc(arenas * PM_ARENA_BYTES, 1, &zero);
 }
 
@@ -124,7 +124,7 @@ ISOLATED(what_cannot_be_had_in_any_case_costs_nothing_that_is_free)
 
 ISOLATED(decommitted_arenas_come_back_within_the_limit_and_read_as_zero)
 {
-    bool zero;
+    bool zero = false;
     start(WINDOW_ARENAS);
     char *first = take(3), *second = take(3);
     test_dirty(first, 3 * PM_ARENA_BYTES);

@@ -53,6 +53,8 @@ static void demand_fade(uint64_t now_ns)
         demand.allowance_units /= 2;
         demand.last_regret_ns += PM_DEMAND_NS;
     }
+    if (demand.large_units != 0 && long_since(now_ns, demand.large_ns))
+        demand.large_units = 0;
 }
 
 /* Changed under the arena lock; relaxed, as who reads it without orders nothing by it. */
@@ -85,8 +87,7 @@ static bool has_excess(uint64_t now_ns)
 
 bool pm_purge_wanted(size_t large_units, uint64_t now_ns)
 {
-    if (demand.large_units != 0 && long_since(now_ns, demand.large_ns))
-        demand.large_units = 0;
+    demand_fade(now_ns);
     if (large_units >= demand.large_units && large_units != 0) {
         demand.large_units = large_units;
         demand.large_ns = now_ns;

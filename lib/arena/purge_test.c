@@ -97,7 +97,7 @@ ISOLATED(a_part_of_what_is_in_use_is_kept_besides)
 
 static void free_dirty_span(size_t arenas)
 {
-    bool zero;
+    bool zero = false;
     char *block = pm_span_alloc(arenas * PM_ARENA_BYTES, 1, &zero);
     test_dirty(block, arenas * PM_ARENA_BYTES);
     pm_span_free(&pm_window, block, "free");
@@ -375,7 +375,7 @@ ISOLATED(where_commit_is_charged_whole_arenas_are_decommitted_and_come_back_as_z
 
 ISOLATED(large_blocks_use_decommitted_arenas_again)
 {
-    bool zero;
+    bool zero = false;
     start_charged(0);
     char *block = pm_span_alloc(5 * PM_ARENA_BYTES, 1, &zero);
     test_dirty(block, 5 * PM_ARENA_BYTES);

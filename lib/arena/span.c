@@ -83,7 +83,7 @@ static unsigned roomy_start(const struct pm_arena *a, unsigned units)
 
 void *pm_span_alloc_roomy(size_t bytes)
 {
-    bool zero;
+    bool zero = false;
     size_t units = units_of(bytes);
     uint64_t now = pm_os_now_ns();
     if (units * ROOM_LEAST > PM_ARENA_UNITS)
@@ -164,11 +164,12 @@ static size_t decommitted_of(const struct pm_arena *a, size_t arenas)
 
 /* Wholly free arenas, within the limit. None: the layers above gave something back, or free arenas
  * elsewhere did, so that to try again makes sense, or *last. */
-static struct claim find_arenas(uint32_t arenas, unsigned align, uint64_t now_ns, bool *last)
+static struct claim find_arenas(uint32_t arenas, unsigned align, bool clean, uint64_t now_ns,
+                                bool *last)
 {
     struct claim claim = {0};
     pm_lock_acquire(&pm_arena_lock);
-    struct pm_arena *a = pm_arena_find_empties(arenas, align);
+    struct pm_arena *a = pm_arena_find_empties(arenas, align, clean);
     size_t decommitted = a != NULL ? decommitted_of(a, arenas) : 0;
     if (a != NULL && pm_limit_allows(decommitted))
         claim = claim_empties(a, arenas, now_ns);
@@ -178,14 +179,14 @@ static struct claim find_arenas(uint32_t arenas, unsigned align, uint64_t now_ns
     return claim;
 }
 
-static struct claim find_or_grow(uint32_t arenas, unsigned align, uint64_t now_ns)
+static struct claim find_or_grow(uint32_t arenas, unsigned align, bool clean, uint64_t now_ns)
 {
     struct claim claim = {0};
     bool last = false;
     for (unsigned tries = 0; tries < 2 && claim.arenas == NULL && !last; tries++)
-        claim = find_arenas(arenas, align, now_ns, &last);
-    if (claim.arenas == NULL && align == 1 && pm_arena_lengthen(arenas, now_ns))
-        claim = find_arenas(arenas, align, now_ns, &last);
+        claim = find_arenas(arenas, align, clean, now_ns, &last);
+    if (claim.arenas == NULL && align == 1 && pm_arena_lengthen(arenas, clean, now_ns))
+        claim = find_arenas(arenas, align, clean, now_ns, &last);
     if (claim.arenas != NULL && !commit_claim(&claim, arenas, now_ns))
         claim.arenas = NULL;
     else if (claim.arenas == NULL && !pm_arena_grow(arenas, align, &claim.arenas, now_ns))
@@ -193,19 +194,19 @@ static struct claim find_or_grow(uint32_t arenas, unsigned align, uint64_t now_n
     return claim;
 }
 
-static struct claim take_arenas(uint32_t arenas, unsigned align)
+static struct claim take_arenas(uint32_t arenas, unsigned align, bool clean)
 {
     uint64_t now = pm_os_now_ns();
-    struct claim claim = find_or_grow(arenas, align, now);
+    struct claim claim = find_or_grow(arenas, align, clean, now);
     if (claim.arenas == NULL && pm_arena_reclaim(true)) /* with what heaps kept, however little */
-        claim = find_or_grow(arenas, align, now);
+        claim = find_or_grow(arenas, align, clean, now);
     return claim;
 }
 
 static void *alloc_arenas(size_t units, unsigned align, bool *zero)
 {
     uint32_t arenas = arenas_of(units);
-    struct claim claim = take_arenas(arenas, align);
+    struct claim claim = take_arenas(arenas, align, *zero);
     if (claim.arenas == NULL)
         return NULL;
     pm_lock_acquire(&pm_arena_lock);
@@ -270,7 +271,7 @@ static void give_tail(struct pm_window *w, size_t head, struct pm_span *span, si
     pm_arena_totals.span_units -= span->units - left;
     pm_arena_totals.span_held_units -= end - from;
     span->units = left; /* under the lock, as pm_span says */
-    bool excess = pm_purge_wanted(end - from, now);
+    bool excess = pm_purge_wanted(pm_window_is_piece(w) ? 0 : end - from, now);
     if (pm_unlikely(pm_window_is_piece(w)))
         memory = pm_piece_take_empty(w, false);
     pm_lock_release(&pm_arena_lock);

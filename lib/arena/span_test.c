@@ -28,7 +28,7 @@ ISOLATED(every_size_has_room_and_uses_whole_units)
                                    5 * PM_ARENA_BYTES / 2};
     test_arena_start(WINDOW_ARENAS);
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        bool zero;
+        bool zero = false;
         char *start = pm_span_alloc(sizes[i], 1, &zero);
         require(start != NULL && usable(start) >= sizes[i] && usable(start) > 0);
         require(usable(start) < sizes[i] + PM_UNIT_BYTES || sizes[i] == 0);
@@ -38,7 +38,7 @@ ISOLATED(every_size_has_room_and_uses_whole_units)
 
 ISOLATED(every_alignment_up_to_64_mib_is_kept_for_small_and_large_spans)
 {
-    bool zero;
+    bool zero = false;
     test_arena_start(WINDOW_ARENAS);
     for (size_t align = 1; align <= (size_t)64 << 20; align *= 2) {
         for (size_t units = 1; units <= 3 * PM_ARENA_UNITS; units = units * 3 + 1) {
@@ -53,7 +53,7 @@ ISOLATED(every_alignment_up_to_64_mib_is_kept_for_small_and_large_spans)
 
 ISOLATED(sizes_and_alignments_that_nothing_holds_are_refused)
 {
-    bool zero;
+    bool zero = false;
     test_arena_start(1);
     require(pm_span_alloc(SIZE_MAX, 1, &zero) == NULL);
     require(pm_span_alloc(PTRDIFF_MAX, 1, &zero) == NULL);
@@ -166,7 +166,7 @@ ISOLATED(a_span_of_arenas_grows_into_free_arenas_behind_it)
 
 ISOLATED(a_span_that_grew_is_not_called_zero_again)
 {
-    bool zero;
+    bool zero = false;
     test_arena_start(WINDOW_ARENAS);
     char *dirty = simple_span(8), *start = simple_span(4);
     char *wall = simple_span(1);

@@ -17,7 +17,7 @@ static inline char *span(size_t units, size_t align, bool *zero)
 
 static inline char *simple_span(size_t units)
 {
-    bool zero;
+    bool zero = false;
     return span(units, 1, &zero);
 }
 

@@ -185,7 +185,7 @@ ISOLATED(no_arena_is_decommitted_while_a_walk_reads)
 {
     pthread_t thread;
     void *done;
-    bool zero;
+    bool zero = false;
     test_arena_start(WINDOW_ARENAS);
     char *start = pm_span_alloc(PM_ARENA_BYTES, 1, &zero);
     test_dirty(start, PM_ARENA_BYTES);
@@ -204,7 +204,7 @@ ISOLATED(no_arena_is_decommitted_while_a_walk_reads)
 /* A large block that goes is none any more, and one that shrinks is told with what it has. */
 ISOLATED(the_bytes_of_a_large_block_are_those_that_it_has_now)
 {
-    bool zero;
+    bool zero = false;
     test_arena_start(WINDOW_ARENAS);
     char *block = pm_span_alloc(5 * PM_UNIT_BYTES - 1, 1, &zero);
     struct pm_window *w = pm_window_find(block);

@@ -13,7 +13,7 @@ enum { SOME_ARENAS = 2 * PM_TABLE_STEP_ARENAS + 3 };
 
 static void *take_arenas(size_t arenas)
 {
-    bool zero;
+    bool zero = false;
     void *span = pm_span_alloc(arenas * PM_ARENA_BYTES, 1, &zero);
     require(span != NULL);
     return span;

@@ -120,10 +120,11 @@ static void *alloc_span(size_t n, size_t align, bool *zero)
     pm_count_event(PM_EVENT_SLOW_PATH);
     if (pm_unlikely(pm_hook_depth != 0)) /* we are in the middle of something */
         return out_of_memory();
-    *zero = false;
     if (pm_likely(heap->real && align <= PM_UNIT_BYTES))
         block = take_span(heap, n);
-    if (block == NULL && pm_heap_process_init())
+    if (block != NULL)
+        *zero = false;
+    else if (pm_heap_process_init())
         block = pm_span_alloc(n, align, zero);
     return block != NULL ? count_span(block, n) : out_of_memory();
 }
@@ -168,7 +169,8 @@ PM_INLINE unsigned class_for(size_t n, size_t align)
     return n <= PM_BLOCK_MAX ? pm_class_of(n) : PM_CLASSES;
 }
 
-/* *zero says whether the block reads as zero but for what a free list wrote: nothing. */
+/* *zero says before whether it is to read as zero, and afterwards whether it does, but for what a
+ * free list wrote: nothing. */
 static void *alloc_slow(size_t n, size_t align, bool *zero)
 {
     unsigned class = class_for(n, align);
@@ -177,7 +179,7 @@ static void *alloc_slow(size_t n, size_t align, bool *zero)
 
 static PM_NOINLINE void *malloc_slow(size_t n, size_t align)
 {
-    bool zero;
+    bool zero = false;
     const struct pm_watch *watch = pm_watch_asked();
     if (pm_unlikely(watch != NULL))
         return pm_watch_malloc(watch, n, align, false);
@@ -191,7 +193,7 @@ PM_NOINLINE void *pm_thread_malloc_large(size_t n)
 
 static PM_NOINLINE void *calloc_slow(size_t n)
 {
-    bool zero;
+    bool zero = true;
     const struct pm_watch *watch = pm_watch_asked();
     if (pm_unlikely(watch != NULL))
         return pm_watch_malloc(watch, n, 1, true);

@@ -47,11 +47,18 @@ struct pm_cold *pm_cold_mine(void)
     return cold;
 }
 
+/* A signal handler, or one of a fork, that came while this thread had it. Of any, not of its own
+ * alone: it may have been giving back what each of them keeps, or counting, and two at a time are
+ * not to be held. */
 bool pm_cold_is_held(void)
 {
-    /* A signal handler, or one of a fork, that came while this thread had it. */
-    enum pm_lock_fork state = pm_lock_state(&pm_cold_mine()->lock);
-    return state == PM_LOCK_INTERRUPTED || state == PM_LOCK_FOR_FORK;
+    struct pm_cold *cold;
+    for (unsigned i = 0; (cold = pm_cold_at(i)) != NULL; i++) {
+        enum pm_lock_fork state = pm_lock_state(&cold->lock);
+        if (state == PM_LOCK_INTERRUPTED || state == PM_LOCK_FOR_FORK)
+            return true;
+    }
+    return false;
 }
 
 /* Not while the thread has the one that it would leave: it would take a second one besides. */
@@ -61,15 +68,16 @@ void pm_cold_choose_again(void)
         cold_of_thread = choose();
 }
 
+/* At the start, so that a program that forbids itself system calls later does not meet this one. */
 void pm_cold_init(void)
 {
     pm_lock_register(&pm_cold_first.lock);
+    if (pm_cold_most == 0)
+        pm_cold_most = 1 + (pm_os_processors() - 1) / PM_CORES_A_COLD_HEAP;
 }
 
 static unsigned most(void)
 {
-    if (pm_cold_most == 0)
-        pm_cold_most = 1 + (pm_os_processors() - 1) / PM_CORES_A_COLD_HEAP;
     return pm_cold_most < PM_COLD_HEAPS_MAX ? pm_cold_most : PM_COLD_HEAPS_MAX;
 }
 

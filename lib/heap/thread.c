@@ -129,6 +129,7 @@ static bool more_shells(void)
     char *start = pm_heap_fresh_pages(bytes);
     if (start == NULL)
         return false;
+    shells_end = shells; /* a fork in between must not find more than there is */
     shells = start;
     shells_end = start + bytes;
     pm_count_owner(&pm_registry.shell_bytes, bytes); /* under the registry lock */
@@ -265,6 +266,7 @@ void pm_heap_dissolve(struct pm_heap *heap)
     }
     pm_heap_return_end(&returns);
     memset(heap->asked, 0, sizeof heap->asked);
+    heap->grown = NULL; /* but for `early`: what lives of those counts for the next thread, too */
     pm_heap_give_kept(heap);
     pm_heap_end_leases(heap);
 }

@@ -94,7 +94,7 @@ static struct pm_pool *pool_with_room(struct pm_user_heap *heap, unsigned class)
 /* What is being asked for. */
 struct wanted {
     size_t n, align;
-    bool zero; /* what is found reads as zero */
+    bool zero; /* it is to read as zero; what is found does */
     const char *function;
 };
 

@@ -111,7 +111,7 @@ ISOLATED(a_pool_that_is_gone_has_nothing)
     struct pm_run run = pm_pool_run(pool);
     pm_arena_give_run(&run);
     require(!pm_pool_look(at, &look));
-    bool zero;
+    bool zero = false;
     char *span = pm_span_alloc(PM_BLOCK_MAX + 1, 1, &zero);
     require(
         !pm_pool_look((struct pm_place_of){at.window, pm_window_index(at.window, span)}, &look));

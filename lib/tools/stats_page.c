@@ -174,8 +174,9 @@ static void update(uint64_t now_ns)
     if (was == process || !pm_cas_acquire(&updating, &was, process))
         return;
     /* It may have waited for its processor since it saw that an update is due, and another thread
-     * has made that update: the page's time never runs back. */
-    if (owner != process || now_ns >= draft.updated_ns + draft.rest_ns) {
+     * has made that update, or was refused: the page's time never runs back. */
+    bool due = now_ns >= pm_load_relaxed(&pm_heap_watch_due_ns);
+    if (due && (owner != process || now_ns >= draft.updated_ns + draft.rest_ns)) {
         bool done = update_page(process, now_ns);
         pm_store_relaxed(&pm_heap_watch_due_ns, done ? now_ns + draft.rest_ns : UINT64_MAX);
     }
