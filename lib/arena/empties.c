@@ -97,6 +97,7 @@ static void search_window(struct pm_window *w, void *arg)
         return;
     for (uint32_t i = next_empty(w, w->first_arena); i < w->next_arena;) {
         uint32_t end = run_end(s, w, i);
+        s->looks += end - i + 1; /* those that will not do count, too */
         if (end - i >= s->arenas)
             look_at_run(s, w, i, end);
         if (looked_enough(s))

@@ -64,7 +64,7 @@ static const struct call {
     CALL(wait4),          CALL(execve),        CALL(brk),
     CALL(pread64),        CALL(faccessat),     CALL(set_tid_address),
     CALL(getrandom),      CALL(tgkill),        CALL(sched_getaffinity),
-    CALL(sched_yield),    CALL(clock_gettime),
+    CALL(sched_yield),    CALL(clock_gettime), CALL(mincore),
 #if defined(__x86_64__)
     CALL(arch_prctl),     CALL(access),
 #endif
