@@ -115,7 +115,8 @@ static void grow_to(struct array *array, size_t size)
 
 static bool is_early(const struct array *array)
 {
-    return pm_malloc_usable_size(array->bytes) >= PM_UNIT_BYTES - PM_ASAN_REDZONE_BYTES;
+    size_t usable = pm_malloc_usable_size(array->bytes) + PM_ASAN_REDZONE_BYTES;
+    return usable % PM_UNIT_BYTES == 0; /* whole units: no class of such sizes is that */
 }
 
 enum { EARLY_BYTES = PM_EARLY_MIN_BYTES + PM_EARLY_MIN_BYTES / 8 };
@@ -123,7 +124,7 @@ enum { EARLY_BYTES = PM_EARLY_MIN_BYTES + PM_EARLY_MIN_BYTES / 8 };
 /* Where pools have blocks of such sizes, and realloc asks them first. */
 static bool some_grow_early(void)
 {
-    return PM_BLOCK_MAX > 2 * PM_EARLY_MIN_BYTES && !PM_VALGRIND;
+    return PM_BLOCK_MAX >= 2 * PM_EARLY_MIN_BYTES && !PM_VALGRIND;
 }
 
 ISOLATED(an_array_that_grows_step_by_step_is_large_early_and_moves_no_more)

@@ -74,7 +74,7 @@ static size_t keep_units(size_t allowance_units, size_t large_units)
     size_t fixed = pm_load_relaxed(&pm_options.keep_bytes) >> PM_UNIT_SHIFT;
     size_t part = in_use / PM_KEEP_PART + allowance_units;
     size_t large = large_units < fixed * PM_KEEP_LARGE ? large_units : fixed * PM_KEEP_LARGE;
-    return pm_group_keep_units(in_use, fixed + (part > large ? part : large));
+    return pm_group_keep_units(in_use, fixed + part > large ? fixed + part : large);
 }
 
 /* Leases take of what demand allows, and leave the rest of the bound to who has none. */

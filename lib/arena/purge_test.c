@@ -111,7 +111,7 @@ static bool is_excess_at(uint64_t now_ns)
     return excess;
 }
 
-ISOLATED(the_largest_block_freed_lately_is_kept_besides_for_a_while)
+ISOLATED(the_largest_block_freed_lately_is_kept_for_a_while)
 {
     start(1);
     free_dirty_span(3);
@@ -409,7 +409,7 @@ int main(void)
         cmocka_unit_test(dirty_empty_arenas_within_the_bound_are_kept),
         cmocka_unit_test(dirty_empty_arenas_beyond_the_bound_are_purged_and_read_as_zero),
         cmocka_unit_test(a_part_of_what_is_in_use_is_kept_besides),
-        cmocka_unit_test(the_largest_block_freed_lately_is_kept_besides_for_a_while),
+        cmocka_unit_test(the_largest_block_freed_lately_is_kept_for_a_while),
         cmocka_unit_test(of_a_large_block_no_more_is_kept_than_so_many_times_the_amount),
         cmocka_unit_test(clean_empty_arenas_are_not_purged),
         cmocka_unit_test(the_arena_that_was_emptied_first_is_purged_first),

@@ -159,7 +159,7 @@
 #define PM_KEPT_SPANS 8            /* large blocks that a heap can keep */
 #define PM_SPAN_CLOCK_EVERY 4      /* its time is read each so many times that one comes */
 #define PM_EARLY_SPANS 4           /* large blocks that a heap makes early, for growth, at a time */
-#define PM_EARLY_MIN_BYTES 8192    /* and of more bytes than these */
+#define PM_EARLY_MIN_BYTES 32768   /* and of more bytes than these */
 #define PM_DEMAND_NS 1000000000ull /* how long demand is remembered */
 
 /* Purging by deadline: free memory that was not touched for so long goes back to the system, some
