@@ -26,6 +26,7 @@ unsigned pm_cold_most;
 static _Atomic uint64_t turn;
 
 static __thread struct pm_cold *cold_of_thread;
+static __thread unsigned entered; /* of those that it has, or is about to */
 
 static struct pm_cold *numbered(unsigned i)
 {
@@ -47,18 +48,37 @@ struct pm_cold *pm_cold_mine(void)
     return cold;
 }
 
-/* A signal handler, or one of a fork, that came while this thread had it. Of any, not of its own
- * alone: it may have been giving back what each of them keeps, or counting, and two at a time are
- * not to be held. */
+/* Of any, not of its own alone: two at a time are not to be held. Locks of the others are not
+ * looked at, which would move a line of each to here. */
 bool pm_cold_is_held(void)
 {
-    struct pm_cold *cold;
-    for (unsigned i = 0; (cold = pm_cold_at(i)) != NULL; i++) {
-        enum pm_lock_fork state = pm_lock_state(&cold->lock);
-        if (state == PM_LOCK_INTERRUPTED || state == PM_LOCK_FOR_FORK)
-            return true;
-    }
-    return false;
+    /* A signal handler, or one of a fork, that came while this thread had it. */
+    enum pm_lock_fork state = pm_lock_state(&pm_cold_mine()->lock);
+    return entered != 0 || state == PM_LOCK_INTERRUPTED || state == PM_LOCK_FOR_FORK;
+}
+
+/* It counts before the thread has the lock, and until it has it no more: a handler may come in
+ * between. */
+static void enter(struct pm_cold *cold)
+{
+    entered++;
+    atomic_signal_fence(memory_order_seq_cst);
+    pm_lock_acquire(&cold->lock);
+}
+
+void pm_cold_leave(struct pm_cold *cold)
+{
+    pm_lock_release(&cold->lock);
+    atomic_signal_fence(memory_order_seq_cst);
+    entered--;
+}
+
+struct pm_cold *pm_cold_enter(unsigned i)
+{
+    struct pm_cold *cold = pm_cold_at(i);
+    if (cold != NULL)
+        enter(cold);
+    return cold;
 }
 
 /* Not while the thread has the one that it would leave: it would take a second one besides. */
@@ -127,24 +147,23 @@ void *pm_cold_alloc(unsigned class, bool *zero)
     if (block != NULL)
         return block;
     struct pm_cold *cold = pm_cold_mine();
-    pm_lock_acquire(&cold->lock);
+    enter(cold);
     struct pm_pool *pool = cold->heap->current[class];
     block = pool->free;
     if (block != NULL)
         pm_heap_pop(pool, block);
     else
         block = pm_heap_refill(cold->heap, class, zero);
-    pm_lock_release(&cold->lock);
+    pm_cold_leave(cold);
     return block;
 }
 
 void pm_cold_dissolve(void)
 {
     struct pm_cold *cold;
-    for (unsigned i = 0; (cold = pm_cold_at(i)) != NULL; i++) {
-        pm_lock_acquire(&cold->lock);
+    for (unsigned i = 0; (cold = pm_cold_enter(i)) != NULL; i++) {
         pm_heap_dissolve(cold->heap);
-        pm_lock_release(&cold->lock);
+        pm_cold_leave(cold);
     }
 }
 

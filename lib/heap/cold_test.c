@@ -113,9 +113,9 @@ ISOLATED(who_is_in_any_of_them_is_not_served_by_its_own)
 {
     many_live(MOST);
     for (unsigned i = 0; i < MOST; i++) {
-        pm_lock_acquire(&pm_cold_at(i)->lock);
+        struct pm_cold *cold = pm_cold_enter(i);
         require(pm_cold_is_held());
-        pm_lock_release(&pm_cold_at(i)->lock);
+        pm_cold_leave(cold);
     }
     require(!pm_cold_is_held());
 }

@@ -121,10 +121,9 @@ void pm_heap_stats(struct pm_heap_stats *stats)
 {
     account_thread();
     struct pm_cold *cold;
-    for (unsigned i = 0; (cold = pm_cold_at(i)) != NULL; i++) {
-        pm_lock_acquire(&cold->lock);
+    for (unsigned i = 0; (cold = pm_cold_enter(i)) != NULL; i++) {
         account_own(cold->heap);
-        pm_lock_release(&cold->lock);
+        pm_cold_leave(cold);
     }
     pm_heap_stats_brief(stats);
 }

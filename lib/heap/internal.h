@@ -86,6 +86,9 @@ void pm_cold_grow(void);
 extern unsigned pm_cold_most PM_HIDDEN;
 /* Those in use, 0 and on; NULL: there is none any more. */
 struct pm_cold *pm_cold_at(unsigned i);
+/* The same, with its lock. */
+struct pm_cold *pm_cold_enter(unsigned i);
+void pm_cold_leave(struct pm_cold *cold);
 /* The two that are not on the list of all heaps, used or not: 0 and 1. */
 struct pm_heap *pm_cold_static(unsigned i);
 bool pm_cold_is(const struct pm_heap *heap);
