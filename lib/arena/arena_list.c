@@ -341,7 +341,7 @@ static void give(const char *base, uint64_t units, uint64_t dirty)
     pm_arena_unfile(a);
     pm_arena_add_units(a, units << first, dirty << first, now);
     pm_arena_file(a);
-    bool excess = pm_purge_wanted(0, now);
+    bool excess = pm_purge_wanted(now);
     if (pm_unlikely(a->foreign && ~a->free == 0))
         memory = pm_piece_take_empty(w, false);
     pm_lock_release(&pm_arena_lock);
@@ -393,7 +393,7 @@ void pm_arena_give_runs(const struct pm_run *runs, unsigned count)
     }
     if (open != NULL)
         pm_arena_file(open);
-    bool excess = pm_purge_wanted(0, now);
+    bool excess = pm_purge_wanted(now);
     pm_lock_release(&pm_arena_lock);
     if (pm_unlikely(excess))
         pm_purge_excess(units, now);

@@ -172,9 +172,8 @@ bool pm_window_commit_tables(struct pm_window *w, uint32_t arenas_end);
 
 /* Under the arena lock, when units are taken that cost page faults. */
 void pm_demand_note(size_t units, uint64_t now_ns);
-/* Under the arena lock, when units came back, `large_units` of them from a large block: whether
- * more than the bound is free and dirty. */
-bool pm_purge_wanted(size_t large_units, uint64_t now_ns);
+/* Under the arena lock: whether more than the bound is free and dirty. */
+bool pm_purge_wanted(uint64_t now_ns);
 /* Purges what is beyond the bound; `given` units came back by this call. Takes the arena lock. */
 void pm_purge_excess(size_t given, uint64_t now_ns);
 /* Decommits one wholly free arena. False: there is none, or the system refuses. */

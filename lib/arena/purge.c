@@ -5,9 +5,8 @@
  * that gave the last ones: wholly free arenas first, then the units of those arenas that were left
  * alone longest. The bound is a fixed amount, plus a part of what is in use, plus what recent
  * demand justifies: units that were purged and soon after missed raise the bound, and this
- * allowance fades when no such regret follows. The largest block that was freed lately may stay
- * even before anything was missed: its like is likely to be asked for next. What the bound leaves
- * is purged when nothing was given back to its arena for some time, by whoever ticks next.
+ * allowance fades when no such regret follows. What the bound leaves is purged when nothing was
+ * given back to its arena for some time, by whoever ticks next.
  */
 #include "arena/piece.h"
 #include "base/options.h"
@@ -18,8 +17,7 @@
 static struct {
     size_t allowance_units; /* kept because of demand */
     size_t purged_units;    /* purged lately and not yet regretted */
-    size_t large_units;     /* of the largest block that was freed lately */
-    uint64_t last_purge_ns, last_regret_ns, large_ns;
+    uint64_t last_purge_ns, last_regret_ns;
     uint64_t refused_until_ns; /* the system refused (locked memory): not again at once */
 } demand;
 
@@ -53,8 +51,6 @@ static void demand_fade(uint64_t now_ns)
         demand.allowance_units /= 2;
         demand.last_regret_ns += PM_DEMAND_NS;
     }
-    if (demand.large_units != 0 && long_since(now_ns, demand.large_ns))
-        demand.large_units = 0;
 }
 
 /* Changed under the arena lock; relaxed, as who reads it without orders nothing by it. */
@@ -66,33 +62,22 @@ static size_t less(size_t n, size_t by)
 }
 
 /* What is leased counts as free, as it may be at any time. */
-static size_t keep_units(size_t allowance_units, size_t large_units)
+static size_t keep_units(size_t allowance_units)
 {
     const struct pm_arena_totals *t = &pm_arena_totals;
     size_t taken = t->arenas * PM_ARENA_UNITS - t->free_units - t->purging_units;
     size_t in_use = less(taken, pm_load_relaxed(&pm_purge_leased_units));
     size_t fixed = pm_load_relaxed(&pm_options.keep_bytes) >> PM_UNIT_SHIFT;
-    size_t part = in_use / PM_KEEP_PART + allowance_units;
-    size_t large = large_units < fixed * PM_KEEP_LARGE ? large_units : fixed * PM_KEEP_LARGE;
-    return pm_group_keep_units(in_use, fixed + part > large ? fixed + part : large);
+    size_t keep = fixed + in_use / PM_KEEP_PART + allowance_units;
+    return pm_group_keep_units(in_use, keep);
 }
 
 /* Leases take of what demand allows, and leave the rest of the bound to who has none. */
-static bool has_excess(uint64_t now_ns)
+bool pm_purge_wanted(uint64_t now_ns)
 {
     demand_fade(now_ns);
     size_t allowance = less(demand.allowance_units, pm_load_relaxed(&pm_purge_leased_units));
-    return pm_unlikely(pm_arena_totals.dirty_units > keep_units(allowance, demand.large_units));
-}
-
-bool pm_purge_wanted(size_t large_units, uint64_t now_ns)
-{
-    demand_fade(now_ns);
-    if (large_units >= demand.large_units && large_units != 0) {
-        demand.large_units = large_units;
-        demand.large_ns = now_ns;
-    }
-    return has_excess(now_ns);
+    return pm_unlikely(pm_arena_totals.dirty_units > keep_units(allowance));
 }
 
 bool pm_purge_lease(size_t from_units, size_t to_units)
@@ -101,7 +86,7 @@ bool pm_purge_lease(size_t from_units, size_t to_units)
     size_t leased = less(pm_load_relaxed(&pm_purge_leased_units), from_units) + to_units;
     bool done = to_units <= from_units ||
                 (!pm_group_is_heeded() && /* else what was granted could be too much tomorrow */
-                 pm_arena_totals.dirty_units + leased <= keep_units(demand.allowance_units, 0));
+                 pm_arena_totals.dirty_units + leased <= keep_units(demand.allowance_units));
     if (done)
         pm_store_relaxed(&pm_purge_leased_units, leased);
     pm_lock_release(&pm_arena_lock);
@@ -238,7 +223,7 @@ static bool purge_run(struct purge *purge, uint64_t now_ns)
 
 static struct pm_arena *excess_arena(uint64_t now_ns)
 {
-    if (!has_excess(now_ns) || now_ns < demand.refused_until_ns)
+    if (!pm_purge_wanted(now_ns) || now_ns < demand.refused_until_ns)
         return NULL;
     if (long_since(now_ns, demand.last_purge_ns))
         demand.purged_units = 0;

@@ -95,43 +95,6 @@ ISOLATED(a_part_of_what_is_in_use_is_kept_besides)
     require(test_arena_stats().dirty_units == 3 * PM_ARENA_UNITS);
 }
 
-static void free_dirty_span(size_t arenas)
-{
-    bool zero = false;
-    char *block = pm_span_alloc(arenas * PM_ARENA_BYTES, 1, &zero);
-    test_dirty(block, arenas * PM_ARENA_BYTES);
-    pm_span_free(&pm_window, block, "free");
-}
-
-static bool is_excess_at(uint64_t now_ns)
-{
-    pm_lock_acquire(&pm_arena_lock);
-    bool excess = pm_purge_wanted(0, now_ns);
-    pm_lock_release(&pm_arena_lock);
-    return excess;
-}
-
-ISOLATED(the_largest_block_freed_lately_is_kept_for_a_while)
-{
-    start(1);
-    free_dirty_span(3);
-    free_dirty_span(2);
-    require(test_arena_stats().purges == 0);
-    require(test_arena_stats().dirty_units == 3 * PM_ARENA_UNITS);
-    require(!is_excess_at(pm_os_now_ns()));
-    require(is_excess_at(pm_os_now_ns() + 2 * PM_DEMAND_NS));
-}
-
-ISOLATED(of_a_large_block_no_more_is_kept_than_so_many_times_the_amount)
-{
-    start(1);
-    pm_options.keep_bytes = PM_ARENA_BYTES / PM_KEEP_LARGE;
-    free_dirty_span(4);
-    require(test_arena_stats().dirty_units <= 2 * PM_ARENA_UNITS);
-    require(test_arena_stats().dirty_units >= PM_ARENA_UNITS);
-    require(test_arena_stats().purged_arenas >= 2);
-}
-
 ISOLATED(clean_empty_arenas_are_not_purged)
 {
     struct whole wholes[4];
@@ -409,8 +372,6 @@ int main(void)
         cmocka_unit_test(dirty_empty_arenas_within_the_bound_are_kept),
         cmocka_unit_test(dirty_empty_arenas_beyond_the_bound_are_purged_and_read_as_zero),
         cmocka_unit_test(a_part_of_what_is_in_use_is_kept_besides),
-        cmocka_unit_test(the_largest_block_freed_lately_is_kept_for_a_while),
-        cmocka_unit_test(of_a_large_block_no_more_is_kept_than_so_many_times_the_amount),
         cmocka_unit_test(clean_empty_arenas_are_not_purged),
         cmocka_unit_test(the_arena_that_was_emptied_first_is_purged_first),
         cmocka_unit_test(an_arena_that_was_missed_soon_after_its_purge_is_kept_until_demand_fades),

@@ -270,9 +270,8 @@ static void give_tail(struct pm_window *w, size_t head, struct pm_span *span, si
     }
     pm_arena_totals.span_units -= span->units - left;
     pm_arena_totals.span_held_units -= end - from;
-    span->units = left;                               /* under the lock, as pm_span says */
-    bool whole = left == 0 && !pm_window_is_piece(w); /* what was made shorter has no use for it */
-    bool excess = pm_purge_wanted(whole ? end - from : 0, now);
+    span->units = left; /* under the lock, as pm_span says */
+    bool excess = pm_purge_wanted(now);
     if (pm_unlikely(pm_window_is_piece(w)))
         memory = pm_piece_take_empty(w, false);
     pm_lock_release(&pm_arena_lock);

@@ -150,8 +150,7 @@
 
 /* Bounds on what is kept (defaults of the run-time options). */
 #define PM_KEEP_BYTES_DEFAULT ((size_t)2 << 20)
-#define PM_KEEP_PART 8   /* and one part in so many of what is in use */
-#define PM_KEEP_LARGE 16 /* or the largest block freed lately, up to so many times the amount */
+#define PM_KEEP_PART 8 /* and one part in so many of what is in use */
 #define PM_HEAP_KEEP_BYTES_DEFAULT ((size_t)1 << 20)
 #define PM_HEAPS_KEEP_BYTES_DEFAULT ((size_t)16 << 20)
 #define PM_KEPT_SLOTS 32           /* empty pools that a heap can keep */

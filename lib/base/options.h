@@ -48,7 +48,7 @@
       "it; limit: the same, and it limits them as limit_bytes does")                               \
     X(BYTES, keep_bytes, PM_KEEP_BYTES_DEFAULT, 0, SIZE_MAX, ANYTIME,                              \
       "free memory that stays resident, besides an eighth of what is in use and what recent "      \
-      "demand justifies, or the largest block freed lately, up to 16 times the amount")            \
+      "demand justifies")                                                                          \
     X(BYTES, heap_keep_bytes, PM_HEAP_KEEP_BYTES_DEFAULT, 0, SIZE_MAX, ANYTIME,                    \
       "empty pools that each thread keeps for itself")                                             \
     X(BYTES, heaps_keep_bytes, PM_HEAPS_KEEP_BYTES_DEFAULT, 0, SIZE_MAX, ANYTIME,                  \

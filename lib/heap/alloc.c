@@ -147,7 +147,7 @@ void *pm_thread_malloc_to_grow(const void *ptr, size_t n)
     void *block = NULL;
     if (pm_unlikely(!heap->real))
         return pm_thread_malloc(n);
-    if (n > PM_EARLY_MIN_BYTES)
+    if (n > PM_EARLY_MIN_BYTES || n > PM_BLOCK_MAX)
         block = alloc_roomy(heap, ptr, n);
     if (block == NULL)
         block = pm_thread_malloc(n);
