@@ -86,6 +86,10 @@ bool pm_span_resize(struct pm_window *w, void *ptr, size_t bytes, const char *fu
 struct pm_link *pm_span_link(struct pm_window *w, size_t unit);
 void *pm_span_of_link(const struct pm_link *link);
 
+/* Spans never write two bytes of a unit's line, which start here. So walks may read there what they
+ * took for the descriptor of a pool, although the pool is gone and the unit a span by now. */
+#define PM_LINE_NOT_OF_SPANS 22
+
 /* What who made a live large block wants to know of it, in the descriptor. */
 struct pm_span_note {
     size_t offset, bytes;

@@ -21,12 +21,23 @@ static uint32_t arenas_of(size_t units)
     return (uint32_t)(units / PM_ARENA_UNITS + (units % PM_ARENA_UNITS != 0));
 }
 
+/* One by one, for what must not be written: see PM_LINE_NOT_OF_SPANS. */
+static void set_descriptor(struct pm_span *to, const struct pm_span *span)
+{
+    to->units = span->units;
+    to->peak_units = span->peak_units;
+    to->arenas = span->arenas;
+    to->was_clean = span->was_clean;
+    to->link = span->link;
+    to->note = span->note;
+}
+
 static void *span_init(struct pm_arena *a, unsigned first, struct pm_span span, bool *zero)
 {
     struct pm_window *w = pm_arena_window(a);
     size_t unit = (size_t)a->index * PM_ARENA_UNITS + first;
     *zero = span.was_clean;
-    *pm_span_at(w, unit) = span;
+    set_descriptor(pm_span_at(w, unit), &span);
     /* Who got the pointer needs no order: passing it on is one. Release is for who looks at spans
      * of others, in covered(). */
     pm_store_release(pm_window_route(w, unit), PM_ROUTE_SPAN);

@@ -11,13 +11,16 @@
 #include "arena/internal.h"
 
 struct pm_span {
-    size_t units;       /* that the block may use */
-    size_t peak_units;  /* the most it ever might: these are dirty when it is freed */
-    uint32_t arenas;    /* 0: in one arena; else whole arenas, of which `units` may be a part */
-    uint32_t was_clean; /* nothing was dirty when it was made */
+    size_t units;        /* that the block may use */
+    size_t peak_units;   /* the most it ever might: these are dirty when it is freed */
+    uint32_t arenas;     /* 0: in one arena; else whole arenas, of which `units` may be a part */
+    uint16_t was_clean;  /* nothing was dirty when it was made */
+    uint16_t not_ours;   /* never written: see PM_LINE_NOT_OF_SPANS */
     struct pm_link link; /* this and the next: for who made it */
     struct pm_span_note note;
 };
+
+_Static_assert(offsetof(struct pm_span, not_ours) == PM_LINE_NOT_OF_SPANS, "walks may read there");
 
 _Static_assert(sizeof(struct pm_span) <= PM_LINE_BYTES, "a span's descriptor is one line");
 

@@ -164,6 +164,28 @@ ISOLATED(a_span_of_arenas_grows_into_free_arenas_behind_it)
     require(live_units() == 0 && test_arena_stats().span_units == 0);
 }
 
+/* Whose route a walk read before the pool was gone, it reads the rest of the line after that. */
+ISOLATED(a_span_leaves_alone_what_walks_read_of_a_pool)
+{
+    static const size_t units[] = {1, PM_ARENA_UNITS - 1, 2 * PM_ARENA_UNITS};
+    const struct pm_span_note note = {SIZE_MAX, SIZE_MAX, UINT32_MAX};
+    test_arena_start(WINDOW_ARENAS);
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        char *start = simple_span(units[i]);
+        struct pm_window *w = pm_window_find(start);
+        size_t unit = pm_window_index(w, start);
+        _Atomic uint16_t *left = (void *)((char *)pm_window_line(w, unit) + PM_LINE_NOT_OF_SPANS);
+        span_free(start);
+        pm_store_relaxed(left, 0xa55a);
+        require(simple_span(units[i]) == start);
+        *pm_span_note(w, unit) = note;
+        pm_span_link(w, unit)->next = pm_span_link(w, unit)->prev = (void *)start;
+        require(resize(start, units[i] / 2 + 1) && pm_load_relaxed(left) == 0xa55a);
+        span_free(start);
+        require(pm_load_relaxed(left) == 0xa55a);
+    }
+}
+
 ISOLATED(a_span_that_grew_is_not_called_zero_again)
 {
     bool zero = false;
@@ -343,6 +365,7 @@ int main(void)
         cmocka_unit_test(a_span_in_an_arena_grows_where_the_next_units_are_free),
         cmocka_unit_test(a_span_that_shrinks_gives_its_tail_back),
         cmocka_unit_test(a_span_of_arenas_grows_into_free_arenas_behind_it),
+        cmocka_unit_test(a_span_leaves_alone_what_walks_read_of_a_pool),
         cmocka_unit_test(a_span_that_grew_is_not_called_zero_again),
         cmocka_unit_test(a_clean_span_that_grew_into_a_dirty_arena_leaves_all_of_it_dirty),
         cmocka_unit_test(freed_arenas_serve_the_next_span_of_arenas),

@@ -54,16 +54,16 @@ struct pm_pool {
     void *free;           /* the local list, last freed first */
     uint32_t count;       /* parked: live blocks; current: see above */
     uint32_t block_bytes; /* from here on: not used by the fast paths */
-    struct pm_link link;  /* parked or kept: the heap's list; PUBLISHED: the floating set */
-    char *base;           /* of the head unit */
     uint16_t carved;      /* blocks ever handed out; those beyond were never touched */
     uint16_t capacity;
-    _Atomic uint16_t live_base; /* live blocks when the local list was last counted */
     uint8_t class;
     uint8_t units;
-    uint8_t place; /* enum pm_place */
-    uint8_t zero;  /* what is not carved reads as zero */
-    uint8_t shift; /* this and the next divide by block_bytes: see pm_divides */
+    _Atomic uint16_t live_base; /* live blocks when the local list was last counted */
+    struct pm_link link;        /* parked or kept: the heap's list; PUBLISHED: the floating set */
+    char *base;                 /* of the head unit */
+    uint8_t place;              /* enum pm_place */
+    uint8_t zero;               /* what is not carved reads as zero */
+    uint8_t shift;              /* this and the next divide by block_bytes: see pm_divides */
     uint32_t inverse;
     uint16_t first;   /* where the first block starts, in bytes from the base */
     uint16_t start;   /* current: what `count` was when it was looked at last */
@@ -89,6 +89,7 @@ struct pm_remote {
 };
 
 _Static_assert(sizeof(struct pm_pool) == PM_LINE_BYTES, "one line a pool");
+_Static_assert(offsetof(struct pm_pool, live_base) == PM_LINE_NOT_OF_SPANS, "walks read it");
 _Static_assert(sizeof(struct pm_remote) == PM_LINE_BYTES, "a line of its own");
 
 enum pm_state { PM_FREE, PM_OWNED, PM_FLOATING, PM_PUBLISHED };

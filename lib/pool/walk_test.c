@@ -119,7 +119,7 @@ ISOLATED(classes_have_their_pools_and_live_blocks)
 }
 
 /* Walks go on while other threads make pools, let them float, adopt and retire them, at the same
- * places with other classes. */
+ * places with other classes, or with large blocks in between. */
 static _Atomic bool done;
 
 static void check_view(const struct pm_pool_view *view, void *arg)
@@ -138,6 +138,18 @@ static void *walk_on(void *arg)
         pm_pool_walk(check_view, seen);
     while (!pm_load_relaxed(&done));
     return NULL;
+}
+
+static void be_a_span(size_t bytes)
+{
+    bool zero = false;
+    char *block = pm_span_alloc(bytes, 1, &zero);
+    require(block != NULL);
+    struct pm_window *w = pm_window_find(block);
+    size_t unit = pm_window_index(w, block);
+    *pm_span_note(w, unit) = (struct pm_span_note){bytes, bytes, 1};
+    *pm_span_link(w, unit) = (struct pm_link){NULL, NULL};
+    pm_span_free(w, block, "free");
 }
 
 static void *change_pools(void *arg)
@@ -160,6 +172,7 @@ static void *change_pools(void *arg)
         require(push == PM_PUSH_LAST); /* and so it was retired */
         struct pm_run run = pm_pool_run(pool);
         pm_arena_give_run(&run);
+        be_a_span((size_t)run.units << PM_UNIT_SHIFT);
     }
     return NULL;
 }
