@@ -78,7 +78,7 @@ void *pm_cold_alloc(unsigned class, bool *zero);
 /* The thread's cold heap; always the same, but for pm_cold_choose_again. */
 struct pm_cold *pm_cold_mine(void);
 void pm_cold_choose_again(void);
-/* The thread has it already, as this is a signal handler or one of a fork. */
+/* The thread has some cold heap already, as this is a signal handler or one of a fork. */
 bool pm_cold_is_held(void);
 /* A thread has a heap that was not there before. Under the registry lock. */
 void pm_cold_grow(void);
