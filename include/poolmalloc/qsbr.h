@@ -48,8 +48,8 @@ PM_API void pm_qsbr_quiescent(void);
  * free(ptr) is called, once, when all threads that are attached now have been quiescent or
  * detached; by this thread in one of its later calls, or by another one after it has detached.
  * `bytes` is what counts for the bound. A quiescent point of the caller, which is attached: it
- * holds no pointers any more, whether it has to wait or not. `free` may call this; it must not
- * attach or detach.
+ * holds no pointers any more, whether it has to wait or not. `free` may call this; to attach or
+ * detach in it is a named error.
  */
 PM_API void pm_qsbr_defer(void (*free)(void *ptr), void *ptr, size_t bytes);
 

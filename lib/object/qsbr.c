@@ -234,8 +234,15 @@ static void start(void)
     pthread_atfork(fork_prepare, fork_parent, fork_child);
 }
 
+static void require_not_freeing(const char *function)
+{
+    if (pm_qsbr_self.freeing)
+        pm_object_fatal_state(function, "called by a function that frees what was deferred");
+}
+
 bool pm_qsbr_attach(void)
 {
+    require_not_freeing("pm_qsbr_attach");
     if (pm_qsbr_self.reader != NULL) {
         if (is_offline())
             go_online(pm_qsbr_self.reader);
@@ -270,6 +277,7 @@ void pm_qsbr_detach(void)
 {
     struct pm_qsbr_reader *reader = pm_qsbr_self.reader;
     pm_qsbr_require_attached("pm_qsbr_detach");
+    require_not_freeing("pm_qsbr_detach");
     if (pm_qsbr_self.attached == 1 && pm_object_thread.slot != NULL)
         pm_object_fatal_state("pm_qsbr_detach",
                               "called more often than pm_qsbr_attach; the thread is attached for "

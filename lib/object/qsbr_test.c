@@ -155,6 +155,48 @@ static void a_thread_that_defers_without_attaching_is_told(void **state)
     assert_true(test_aborts(defer_unattached, NULL, "pm_qsbr_defer: the thread is not attached"));
 }
 
+static void attach_again(void *ptr)
+{
+    (void)ptr;
+    pm_qsbr_attach();
+}
+
+static void detach_once_more(void *ptr)
+{
+    (void)ptr;
+    pm_qsbr_detach();
+}
+
+/* In the last detach of all, too, which frees what it can. */
+static void defer_and_detach(const void *arg)
+{
+    pm_object_thread_detach();
+    require(pm_qsbr_attach());
+    pm_qsbr_defer(*(void (*const *)(void *))arg, NULL, 1);
+    pm_qsbr_poll(); /* closes the batch, which the thread itself still keeps back */
+    pm_qsbr_detach();
+}
+
+static void defer_and_poll(const void *arg)
+{
+    pm_qsbr_defer(*(void (*const *)(void *))arg, NULL, 1);
+    pm_qsbr_poll();
+    pm_qsbr_quiescent();
+    pm_qsbr_poll();
+}
+
+static void attaching_and_detaching_while_something_is_freed_are_named_errors(void **state)
+{
+    (void)state;
+    void (*const attach)(void *) = attach_again, (*const detach)(void *) = detach_once_more;
+    const char *told = "pm_qsbr_attach: called by a function that frees what was deferred";
+    assert_true(test_aborts(defer_and_detach, &attach, told));
+    assert_true(test_aborts(defer_and_poll, &attach, told));
+    told = "pm_qsbr_detach: called by a function that frees what was deferred";
+    assert_true(test_aborts(defer_and_detach, &detach, told));
+    assert_true(test_aborts(defer_and_poll, &detach, told));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -166,6 +208,7 @@ int main(void)
         cmocka_unit_test(what_an_ended_thread_deferred_is_freed_by_others),
         cmocka_unit_test(a_free_may_defer),
         cmocka_unit_test(a_thread_that_defers_without_attaching_is_told),
+        cmocka_unit_test(attaching_and_detaching_while_something_is_freed_are_named_errors),
     };
     require(pm_object_thread_attach());
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
