@@ -33,12 +33,15 @@ extern "C" {
 #define PM_QSBR_POOLS_MAX 512
 
 /* Attaches the calling thread. True; false with errno ENOMEM. Again: it has to detach as often. A
- * thread that ends detaches itself. */
+ * thread that ends detaches itself. Called by a function that was given to pm_qsbr_defer it is a
+ * named error, and so is there pm_object_thread_attach of a thread that is not attached for objects
+ * yet: that is for before it polls. */
 PM_API bool pm_qsbr_attach(void);
 
 /* The opposite; the thread holds no pointers any more. What it has deferred and what cannot be
  * freed yet is handed over to the others. Called more often than pm_qsbr_attach by a thread that is
- * attached for objects it is a named error. */
+ * attached for objects it is a named error; so it is when called by a function that was given to
+ * pm_qsbr_defer. */
 PM_API void pm_qsbr_detach(void);
 
 /* A quiescent point of the calling thread, which is attached. A load and a store. */
