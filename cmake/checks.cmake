@@ -15,8 +15,8 @@ find_program(PM_CXX NAMES g++ clang++ c++)
 
 set(PM_SKIP_STATUS 77) # a tool is missing, which the output names
 
-# pm_check(NAME COMMAND...): a python script of cmake/ as a ctest. Its self-test is the same for every
-# build, so it runs in one.
+# pm_check(NAME COMMAND...): a python script of cmake/ as a ctest. Its self-test is the same for
+# every build, so it runs in one.
 function(pm_check name script)
     if(name MATCHES "[.]selftest$" AND NOT PM_AS_RELEASED)
         return()
