@@ -45,6 +45,8 @@ WITH_LOOP = [
     # And whether a domain is hooked, and the number of the class.
     ("gc_calloc(64) + gc_free", "gc", 64, "", 60),
     ("pair of 3000 bytes", "pairs", 3000, "", 45),
+    # Large: the route and the slot are exchanged, and the clock is asked now and then.
+    ("pair of 1 MiB", "pairs", 1 << 20, "", 300),
     ("64 bytes, in batches of 100", "batches", 64, "", 24),
     ("64 bytes, freed by another thread", "handed", 64, "", 95),
 ]

@@ -6,7 +6,7 @@
 #include "heap/fast.h"
 #include "heap/guests.h"
 #include "heap/harden.h"
-#include "heap/internal.h"
+#include "heap/kept_spans.h"
 #include "heap/sample.h"
 #include "heap/user.h"
 #include "heap/watch.h"
@@ -113,20 +113,28 @@ static void *take_span(struct pm_heap *heap, size_t n)
     return block;
 }
 
+static PM_NOINLINE void *new_span(size_t n, size_t align, bool *zero)
+{
+    void *block = NULL;
+    /* In a hook we are in the middle of something. */
+    if (pm_likely(pm_hook_depth == 0) && pm_heap_process_init()) {
+        pm_heap_get(); /* a thread that has large blocks alone gets a heap, too, to keep some */
+        block = pm_span_alloc(n, align, zero);
+    }
+    return block != NULL ? count_span(block, n) : out_of_memory();
+}
+
 static void *alloc_span(size_t n, size_t align, bool *zero)
 {
     struct pm_heap *heap = pm_heap_self;
     void *block = NULL;
     pm_count_event(PM_EVENT_SLOW_PATH);
-    if (pm_unlikely(pm_hook_depth != 0)) /* we are in the middle of something */
-        return out_of_memory();
-    if (pm_likely(heap->real && align <= PM_UNIT_BYTES))
+    if (pm_likely(heap->real && align <= PM_UNIT_BYTES && pm_hook_depth == 0))
         block = take_span(heap, n);
-    if (block != NULL)
-        *zero = false;
-    else if (pm_heap_process_init())
-        block = pm_span_alloc(n, align, zero);
-    return block != NULL ? count_span(block, n) : out_of_memory();
+    if (pm_unlikely(block == NULL))
+        return new_span(n, align, zero);
+    *zero = false;
+    return count_span(block, n);
 }
 
 static PM_NOINLINE void *alloc_roomy(struct pm_heap *heap, const void *ptr, size_t n)
@@ -186,9 +194,12 @@ static PM_NOINLINE void *malloc_slow(size_t n, size_t align)
     return alloc_slow(n, align, &zero);
 }
 
+/* A thread that has its heap is not watched. */
 PM_NOINLINE void *pm_thread_malloc_large(size_t n)
 {
-    return malloc_slow(n, 1);
+    bool zero = false;
+    return pm_likely(pm_heap_self->real && n > PM_BLOCK_MAX) ? alloc_span(n, 1, &zero)
+                                                             : malloc_slow(n, 1);
 }
 
 static PM_NOINLINE void *calloc_slow(size_t n)

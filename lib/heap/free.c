@@ -9,7 +9,7 @@
 #include "heap/fast.h"
 #include "heap/guests.h"
 #include "heap/harden.h"
-#include "heap/internal.h"
+#include "heap/kept_spans.h"
 #include "heap/sample.h"
 #include "heap/user.h"
 #include "heap/watch.h"
@@ -232,9 +232,9 @@ static void free_span(struct pm_window *w, void *ptr, const char *function)
 }
 
 /* Of a block in no pool that is a thread heap's or floats. */
-static PM_NOINLINE void free_special(struct pm_window *w, void *ptr, const char *function)
+static PM_NOINLINE void free_special(struct pm_window *w, size_t unit, void *ptr,
+                                     const char *function)
 {
-    size_t unit = pm_window_index(w, ptr);
     uint64_t route = pm_load_relaxed(pm_window_route(w, unit));
     uint64_t owner = route & ~PM_ROUTE_DISTANCE_MASK;
     pm_count_event(PM_EVENT_SLOW_PATH);
@@ -257,7 +257,7 @@ PM_NOINLINE void pm_thread_free_remote(void *ptr, size_t unit, const char *funct
 {
     uint64_t route = pm_load_relaxed(pm_window_route(&pm_window, unit));
     if (pm_unlikely(route < PM_ROUTE_FLOATING))
-        return free_special(&pm_window, ptr, function);
+        return free_special(&pm_window, unit, ptr, function);
     free_in_pool(&pm_window, unit, route, ptr, function);
 }
 
@@ -300,7 +300,7 @@ PM_NOINLINE void pm_thread_free_elsewhere(void *ptr, const char *function)
     uint64_t route = pm_load_relaxed(pm_window_route(w, unit));
     uint64_t owner = route & ~PM_ROUTE_DISTANCE_MASK;
     if (owner < PM_ROUTE_FLOATING)
-        free_special(w, ptr, function);
+        free_special(w, unit, ptr, function);
     else if (owner == pm_heap_route(pm_heap_self))
         free_own(pool_of(w, ptr), ptr, function);
     else

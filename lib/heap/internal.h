@@ -139,10 +139,6 @@ void pm_heap_account(struct pm_heap *heap, struct pm_pool *pool, unsigned local)
 void pm_heap_keep(struct pm_heap *heap, struct pm_pool *pool);
 /* A kept pool of the class, owned again, or NULL. */
 struct pm_pool *pm_heap_take_kept(struct pm_heap *heap, unsigned class);
-/* A large block of so many units that the heap kept, or NULL. */
-void *pm_heap_take_span(struct pm_heap *heap, size_t units);
-/* Takes a retired large block. False: it is too much, or not likely to be missed. */
-bool pm_heap_keep_span(struct pm_heap *heap, void *block, size_t units);
 /* A large block with room behind it in place of a pool's. NULL: there are enough, or no memory. */
 void *pm_heap_early_span(struct pm_heap *heap, size_t n);
 /* Prints the first violation and returns false. Takes the arena lock. */
@@ -153,8 +149,12 @@ size_t pm_heap_leased_units(const struct pm_heap *heap);
 /* Units that were not cut yet. False: out of memory. */
 bool pm_heap_take_units(struct pm_heap *heap, unsigned units, struct pm_run *run);
 /* Looks at the clock, each so many times, and gives back what is due / does it at once. */
-void pm_heap_tick(struct pm_heap *heap);
 void pm_heap_tick_now(void);
+PM_INLINE void pm_heap_tick(struct pm_heap *heap)
+{
+    if (pm_unlikely(++heap->slow_calls % PM_TICK_EVERY == 0))
+        pm_heap_tick_now();
+}
 void pm_heap_park(struct pm_heap *heap, struct pm_pool *pool);
 void pm_heap_unpark(struct pm_heap *heap, struct pm_pool *pool);
 void pm_heap_set_current(struct pm_heap *heap, unsigned class, struct pm_pool *pool);

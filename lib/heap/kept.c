@@ -302,9 +302,3 @@ PM_NOINLINE void pm_heap_tick_now(void)
     if (now_ns >= due && pm_cas_acquire(&kept_due_ns, &due, next) && due != 0)
         pm_heap_give_kept_of_all(true);
 }
-
-void pm_heap_tick(struct pm_heap *heap)
-{
-    if (++heap->slow_calls % PM_TICK_EVERY == 0)
-        pm_heap_tick_now();
-}

@@ -12,50 +12,34 @@
  *
  * The lease stays with the owner when the block is taken from it: no more is kept than is leased.
  */
+#include "heap/kept_spans.h"
 #include "base/report.h"
-#include "heap/internal.h"
-#include "os/os.h"
-
-/* Acquire pairs with the release in pm_heap_keep_span: the descriptor is as its last owner left it.
- */
-static void *take_slot(struct pm_heap *heap, unsigned slot)
-{
-    return (void *)(uintptr_t)pm_exchange_acquire(&heap->spans[slot], 0);
-}
 
 /* True: there was a block. */
 static bool give_slot(struct pm_heap *heap, unsigned slot, bool unused)
 {
-    void *block = pm_load_relaxed(&heap->spans[slot]) != 0 ? take_slot(heap, slot) : NULL;
+    void *block = pm_load_relaxed(&heap->spans[slot]) != 0 ? pm_slot_take(heap, slot) : NULL;
     if (block != NULL)
         pm_span_give(pm_window_find(block), block, unused);
     return block != NULL;
 }
 
-static uint32_t ticks(uint64_t ns)
-{
-    return (uint32_t)(ns >> PM_TICK_SHIFT);
-}
-
 /* By the owner: a slot for so many units that has a block, or none; PM_KEPT_SPANS: there is none.
- * The one that was used last first. Relaxed: whether it has one the exchange decides. */
+ */
 static unsigned slot_for(const struct pm_heap *heap, size_t units, bool full)
 {
-    for (unsigned i = 0; i < PM_KEPT_SPANS; i++) {
-        unsigned slot = (heap->span_last + i) % PM_KEPT_SPANS;
-        if (pm_load_relaxed(&heap->span_units[slot]) == units &&
-            (pm_load_relaxed(&heap->spans[slot]) != 0) == full)
-            return slot;
-    }
-    return PM_KEPT_SPANS;
+    unsigned slot = 0;
+    while (slot < PM_KEPT_SPANS && !pm_slot_is_for(heap, slot, units, full))
+        slot++;
+    return slot;
 }
 
-void *pm_heap_take_span(struct pm_heap *heap, size_t units)
+void *pm_heap_take_other_span(struct pm_heap *heap, size_t units)
 {
     void *block = NULL;
     unsigned slot = units != 0 ? slot_for(heap, units, true) : PM_KEPT_SPANS; /* 0: overflow */
     if (slot < PM_KEPT_SPANS)
-        block = take_slot(heap, slot);
+        block = pm_slot_take(heap, slot);
     if (block == NULL) {
         if (units == heap->span_given)
             heap->span_missed = units;
@@ -78,15 +62,7 @@ static unsigned lease_slot(struct pm_heap *heap, size_t units)
     return slot;
 }
 
-/* To ask for the time costs a third of a free. An older one makes a block go a little early. */
-static uint32_t ticks_lately(struct pm_heap *heap)
-{
-    if (heap->span_fills++ % PM_SPAN_CLOCK_EVERY == 0)
-        heap->span_ticks = ticks(pm_os_now_ns());
-    return heap->span_ticks;
-}
-
-bool pm_heap_keep_span(struct pm_heap *heap, void *block, size_t units)
+bool pm_heap_keep_other_span(struct pm_heap *heap, void *block, size_t units)
 {
     if (pm_unlikely(units == 0)) /* it cannot wait */
         return false;
@@ -97,10 +73,7 @@ bool pm_heap_keep_span(struct pm_heap *heap, void *block, size_t units)
         heap->span_given = units;
         return false;
     }
-    heap->span_last = slot;
-    pm_store_relaxed(&heap->span_since[slot], ticks_lately(heap));
-    /* Release: who takes the block sees its descriptor. Only we fill slots. */
-    pm_store_release(&heap->spans[slot], (uintptr_t)block);
+    pm_slot_fill(heap, slot, block);
     return true;
 }
 
@@ -126,7 +99,7 @@ bool pm_heap_give_unused_spans(struct pm_heap *heap, uint64_t now_ns)
 {
     bool some = false;
     for (unsigned slot = 0; slot < PM_KEPT_SPANS; slot++) {
-        uint32_t age = ticks(now_ns) - pm_load_relaxed(&heap->span_since[slot]);
+        uint32_t age = pm_slot_ticks(now_ns) - pm_load_relaxed(&heap->span_since[slot]);
         bool unused = age <= INT32_MAX && /* else a clock that was read earlier */
                       (uint64_t)age << PM_TICK_SHIFT >= pm_purge_delay_ns();
         some |= unused && give_slot(heap, slot, true);

@@ -58,6 +58,38 @@ ISOLATED(a_size_that_comes_again_is_served_without_the_lock)
     require(test_nothing_is_lost() && leased() == 0);
 }
 
+static void *make_large_blocks_alone(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < PM_CALLS_BEFORE_HEAP; i++)
+        pair(SIZE);
+    require(!pm_heap_self->real);
+    for (int i = 0; i < ROUNDS_TO_LEARN; i++)
+        pair(SIZE);
+    require(pm_heap_self->real && test_heap_stats().kept_span_bytes == SIZE);
+    return NULL;
+}
+
+ISOLATED(a_thread_that_has_large_blocks_alone_gets_a_heap_that_keeps_some_after_a_while)
+{
+    test_heap_start(WINDOW_ARENAS);
+    test_get_heap();
+    test_in_thread(make_large_blocks_alone, NULL);
+    require(leased() == 0 && test_nothing_is_lost());
+}
+
+ISOLATED(of_several_slots_the_one_for_the_size_is_found)
+{
+    test_heap_start(WINDOW_ARENAS);
+    void *large = learn(SIZE + PM_UNIT_BYTES), *small = learn(SIZE);
+    uint64_t locked = test_arena_stats().lock_acquisitions + 1; /* its own */
+    require(test_alloc(SIZE + PM_UNIT_BYTES) == large && test_alloc(SIZE) == small);
+    test_release(small);
+    test_release(large);
+    require(test_alloc(SIZE) == small && test_alloc(SIZE + PM_UNIT_BYTES) == large);
+    require(test_arena_stats().lock_acquisitions == locked);
+}
+
 ISOLATED(what_waits_is_nobodys_and_the_figures_say_so)
 {
     test_heap_start(WINDOW_ARENAS);
@@ -287,6 +319,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_size_that_comes_again_is_served_without_the_lock),
+        cmocka_unit_test(
+            a_thread_that_has_large_blocks_alone_gets_a_heap_that_keeps_some_after_a_while),
+        cmocka_unit_test(of_several_slots_the_one_for_the_size_is_found),
         cmocka_unit_test(what_waits_is_nobodys_and_the_figures_say_so),
         cmocka_unit_test(what_waits_is_not_freed_twice),
         cmocka_unit_test(alignment_beyond_a_unit_is_kept),
