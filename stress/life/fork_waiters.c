@@ -26,6 +26,7 @@
 enum {
     kinds = 4,
     span_size = 200000,
+    span_alignment = 256 << 10,
     grow_size = 40 << 20,
     skip_status = 77,
     calls_for_a_heap = 100, /* the thread has one then, which its exit dissolves */
@@ -46,10 +47,11 @@ static atomic_bool stopping;
 static bool registered; /* the handlers below, in time */
 static bool armed;      /* by the main thread, for a fork that has waiters */
 
+/* So aligned that no heap keeps one. */
 static void take_span(struct waiter *waiter)
 {
     (void)waiter;
-    void *block = api_malloc(span_size);
+    void *block = api_memalign(span_alignment, span_size);
     CHECK(block, "no span");
     api_free(block);
 }
