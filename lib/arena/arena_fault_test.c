@@ -262,6 +262,25 @@ ISOLATED(a_refused_purge_by_bound_is_not_tried_on_the_next_arena)
     require(test_arena_stats().dirty_units == 0 && pm_arena_check());
 }
 
+/* The first arena stays dirty: what lies there is kept, by the bound, for what is in use. */
+ISOLATED(a_refused_purge_at_the_peak_is_not_tried_with_the_next_units)
+{
+    struct pm_run runs[PM_KEEP_PART + 1];
+    test_arena_start(16);
+    for (unsigned i = 0; i <= PM_KEEP_PART; i++)
+        require(pm_arena_take_run(PM_ARENA_UNITS - 2, &runs[i]));
+    runs[0].dirty = ~(uint64_t)0;
+    pm_arena_give_run(&runs[0]);
+    pm_options.keep_bytes = 0;
+    pm_os_fault_set(1, true);
+    require(pm_arena_take_run(2, &runs[0])); /* clean, in the second arena */
+    require(pm_os_fault_calls() == 1 && pm_arena_check());
+    require(pm_arena_take_run(2, &runs[0]));
+    require(pm_os_fault_calls() == 1);
+    pm_os_fault_set(0, false);
+    require(test_arena_stats().dirty_units == PM_ARENA_UNITS - 2);
+}
+
 /* A limit on data makes the system charge committed memory; far off, as sanitizers map much. */
 static char *decommitted_arenas(unsigned arenas)
 {
@@ -368,6 +387,7 @@ int main(void)
         cmocka_unit_test(calls_that_fail_for_good_break_nothing_in_tiny_windows),
         cmocka_unit_test(a_refused_purge_leaves_the_memory_dirty_and_it_is_never_called_zero),
         cmocka_unit_test(a_refused_purge_by_bound_is_not_tried_on_the_next_arena),
+        cmocka_unit_test(a_refused_purge_at_the_peak_is_not_tried_with_the_next_units),
         cmocka_unit_test(
             decommitted_arenas_that_the_system_refuses_to_commit_stay_free_and_serve_later),
         cmocka_unit_test(large_blocks_take_the_advice_against_huge_pages_back_where_they_grow_to),

@@ -253,12 +253,15 @@ struct pm_arena *pm_arena_lock_with_run(unsigned units, uint64_t now_ns)
     return a;
 }
 
-void pm_arena_unlock_after_claim(struct pm_arena *a)
+void pm_arena_unlock_after_claim(struct pm_arena *a, uint64_t now_ns)
 {
+    bool peak = pm_peak_is_passed();
     bool dense = a->free == 0 && a->no_huge;
     pm_lock_release(&pm_arena_lock);
     if (pm_unlikely(dense))
         pm_arena_densify(a);
+    if (pm_unlikely(peak))
+        pm_purge_at_peak(now_ns);
 }
 
 /* The place for a run: the shortest hole that holds it, so that long holes stay long; among equals
@@ -289,7 +292,7 @@ bool pm_arena_take_run(unsigned units, struct pm_run *run)
     run->dirty = pm_arena_claim(a, first, units, now);
     run->base = pm_arena_base(a) + ((size_t)first << PM_UNIT_SHIFT);
     run->units = units;
-    pm_arena_unlock_after_claim(a);
+    pm_arena_unlock_after_claim(a, now);
     return true;
 }
 
@@ -308,12 +311,22 @@ static unsigned best_group(const struct pm_arena *a)
     return best;
 }
 
+/* An arena with dirty units in its place, where clean ones would have them purged. */
+static struct pm_arena *resident_instead(struct pm_arena *a)
+{
+    if (a->dirty != 0 || a->foreign || pm_peak_excess(PM_GROUP_UNITS) == 0)
+        return a;
+    struct pm_arena *dirty = pm_arena_longest_dirty();
+    return dirty != NULL && dirty->window == a->window ? dirty : a;
+}
+
 bool pm_arena_take_group(struct pm_group *group)
 {
     uint64_t now = pm_os_now_ns();
     struct pm_arena *a = pm_arena_lock_with_run(1, now);
     if (a == NULL)
         return false;
+    a = resident_instead(a);
     unsigned first = best_group(a);
     uint64_t mask = a->free & (uint64_t)0xff << first;
     uint64_t dirty = dirty_of(a, mask);
@@ -324,7 +337,7 @@ bool pm_arena_take_group(struct pm_group *group)
     group->base = pm_arena_base(a) + ((size_t)first << PM_UNIT_SHIFT);
     pm_arena_remove_units(a, mask);
     pm_arena_file(a);
-    pm_arena_unlock_after_claim(a);
+    pm_arena_unlock_after_claim(a, now);
     return true;
 }
 

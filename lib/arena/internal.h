@@ -108,7 +108,7 @@ uint64_t pm_arena_claim(struct pm_arena *a, unsigned first, unsigned units, uint
 /* The fullest arena with a free run of that length, if need be a new one, with the arena lock held;
  * NULL, without it: out of memory. */
 struct pm_arena *pm_arena_lock_with_run(unsigned units, uint64_t now_ns);
-void pm_arena_unlock_after_claim(struct pm_arena *a);
+void pm_arena_unlock_after_claim(struct pm_arena *a, uint64_t now_ns);
 /* The dirty empty arena that was used least lately, or NULL. */
 struct pm_arena *pm_arena_oldest_dirty_empty(void);
 /* Of wholly free arenas that are committed, the one that is missed least, or NULL. */
@@ -176,6 +176,23 @@ void pm_demand_note(size_t units, uint64_t now_ns);
 bool pm_purge_wanted(uint64_t now_ns);
 /* Purges what is beyond the bound; `given` units came back by this call. Takes the arena lock. */
 void pm_purge_excess(size_t given, uint64_t now_ns);
+/* Under the arena lock: units were purged by the bound, and are missed if they are taken soon. */
+void pm_demand_purged(size_t units, uint64_t now_ns);
+/* Under the arena lock: the system refused, and nothing is purged by the bound for a time. */
+void pm_purge_refused(uint64_t now_ns);
+bool pm_purge_is_paused(uint64_t now_ns);
+
+/* The peak, under the arena lock (see bound.c). By how many units more than ever are resident, or
+ * would be with so many clean ones more. */
+size_t pm_peak_excess(size_t more_units);
+/* After units were taken. True: pm_purge_at_peak is to be called. */
+bool pm_peak_is_passed(void);
+/* So many dirty ones are purged for that. */
+void pm_peak_purged(size_t units);
+/* What is resident now is the peak. */
+void pm_peak_accept(void);
+/* Purges dirty units until no more is resident than ever. Takes the arena lock. */
+void pm_purge_at_peak(uint64_t now_ns);
 /* Decommits one wholly free arena. False: there is none, or the system refuses. */
 bool pm_purge_decommit_one(uint64_t now_ns);
 /* Under the arena lock: if the arena is wholly free, its dirty units are due now. */

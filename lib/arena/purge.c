@@ -1,104 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Giving memory back, without a thread of its own. Free units that may hold old contents are kept
- * up to a bound, because they are quicker to use again; what is beyond it is purged by the thread
- * that gave the last ones: wholly free arenas first, then the units of those arenas that were left
- * alone longest. The bound is a fixed amount, plus a part of what is in use, plus what recent
- * demand justifies: units that were purged and soon after missed raise the bound, and this
- * allowance fades when no such regret follows. What the bound leaves is purged when nothing was
- * given back to its arena for some time, by whoever ticks next.
+ * up to a bound (bound.c), because they are quicker to use again; what is beyond it is purged by
+ * the thread that gave the last ones: wholly free arenas first, then the units of those arenas that
+ * were left alone longest. Who takes clean units while more was never resident purges as many dirty
+ * ones. What the bound leaves is purged when nothing was given back to its arena for some time, by
+ * whoever ticks next.
  */
 #include "arena/piece.h"
 #include "base/options.h"
 #include "base/report.h"
 #include "os/pages.h"
 
-/* Under the arena lock. */
-static struct {
-    size_t allowance_units; /* kept because of demand */
-    size_t purged_units;    /* purged lately and not yet regretted */
-    uint64_t last_purge_ns, last_regret_ns;
-    uint64_t refused_until_ns; /* the system refused (locked memory): not again at once */
-} demand;
-
 /* Relaxed: it orders nothing; who reads an older one comes a little later, or in vain. */
 _Atomic uint64_t pm_purge_deadline_ns = PM_PURGE_NEVER;
-
-/* Clocks were read before the lock was taken, so that an earlier one may come later. */
-static bool long_since(uint64_t now_ns, uint64_t then_ns)
-{
-    return now_ns > then_ns && now_ns - then_ns > PM_DEMAND_NS;
-}
-
-void pm_demand_note(size_t units, uint64_t now_ns)
-{
-    if (demand.purged_units == 0 || units == 0)
-        return;
-    if (long_since(now_ns, demand.last_purge_ns)) {
-        demand.purged_units = 0;
-        return;
-    }
-    if (units > demand.purged_units)
-        units = demand.purged_units;
-    demand.purged_units -= units;
-    demand.allowance_units += 2 * units; /* a loop is learnt in few rounds; the rest fades */
-    demand.last_regret_ns = now_ns;
-}
-
-static void demand_fade(uint64_t now_ns)
-{
-    while (demand.allowance_units > 0 && long_since(now_ns, demand.last_regret_ns)) {
-        demand.allowance_units /= 2;
-        demand.last_regret_ns += PM_DEMAND_NS;
-    }
-}
-
-/* Changed under the arena lock; relaxed, as who reads it without orders nothing by it. */
-_Atomic size_t pm_purge_leased_units;
-
-static size_t less(size_t n, size_t by)
-{
-    return n > by ? n - by : 0;
-}
-
-/* What is leased counts as free, as it may be at any time. */
-static size_t keep_units(size_t allowance_units)
-{
-    const struct pm_arena_totals *t = &pm_arena_totals;
-    size_t taken = t->arenas * PM_ARENA_UNITS - t->free_units - t->purging_units;
-    size_t in_use = less(taken, pm_load_relaxed(&pm_purge_leased_units));
-    size_t fixed = pm_load_relaxed(&pm_options.keep_bytes) >> PM_UNIT_SHIFT;
-    size_t keep = fixed + in_use / PM_KEEP_PART + allowance_units;
-    return pm_group_keep_units(in_use, keep);
-}
-
-/* Leases take of what demand allows, and leave the rest of the bound to who has none. */
-bool pm_purge_wanted(uint64_t now_ns)
-{
-    demand_fade(now_ns);
-    size_t allowance = less(demand.allowance_units, pm_load_relaxed(&pm_purge_leased_units));
-    return pm_unlikely(pm_arena_totals.dirty_units > keep_units(allowance));
-}
-
-bool pm_purge_lease(size_t from_units, size_t to_units)
-{
-    pm_lock_acquire(&pm_arena_lock);
-    size_t leased = less(pm_load_relaxed(&pm_purge_leased_units), from_units) + to_units;
-    bool done = to_units <= from_units ||
-                (!pm_group_is_heeded() && /* else what was granted could be too much tomorrow */
-                 pm_arena_totals.dirty_units + leased <= keep_units(demand.allowance_units));
-    if (done)
-        pm_store_relaxed(&pm_purge_leased_units, leased);
-    pm_lock_release(&pm_arena_lock);
-    return done;
-}
-
-/* Nobody else is there, and interrupted code of this thread may hold the lock: at worst it stores
- * what it read before. */
-void pm_purge_set_leases_in_child(size_t units)
-{
-    pm_store_relaxed(&pm_purge_leased_units, units);
-}
 
 /* What the system does about huge pages where nothing else was said. */
 static enum pm_huge huge_policy(void)
@@ -138,13 +53,24 @@ static uint64_t purgeable_units(const struct pm_arena *a)
     return units;
 }
 
-/* Under the arena lock: takes an arena out of the list for its dirty free units, or for all if it
- * is wholly free. No units: there is no page to purge, and the arena comes last. The rest of an
- * arena purged in part would come back with the next huge page that the system makes of it. */
-static struct purge purge_begin(struct pm_arena *a, enum pm_huge policy, uint64_t now_ns)
+/* The last `most` of them, or all where a page is larger than a unit. */
+static uint64_t last_units(uint64_t units, size_t most)
 {
-    bool whole = ~a->free == 0;
-    struct purge purge = {.arena = a, .units = whole ? a->free : purgeable_units(a)};
+    for (size_t n = pm_bits_count(units); n > most && pm_os_page_bytes() <= PM_UNIT_BYTES; n--)
+        units &= units - 1;
+    return units;
+}
+
+/* Under the arena lock: takes an arena out of the list for its dirty free units, `most` of them, or
+ * for all if it is wholly free. No units: there is no page to purge, and the arena comes last. The
+ * rest of an arena purged in part would come back with the next huge page that the system makes of
+ * it. */
+static struct purge purge_begin_some(struct pm_arena *a, size_t most, enum pm_huge policy,
+                                     uint64_t now_ns)
+{
+    bool whole = ~a->free == 0 && pm_bits_count(a->dirty) <= most;
+    struct purge purge = {.arena = a};
+    purge.units = whole ? a->free : last_units(purgeable_units(a), most);
     purge.dirty = a->dirty & purge.units;
     if (pm_unlikely(purge.units == 0)) {
         pm_arena_postpone(a, now_ns);
@@ -158,6 +84,11 @@ static struct purge purge_begin(struct pm_arena *a, enum pm_huge policy, uint64_
     purge.allow_huge = whole && a->no_huge;
     a->no_huge = (a->no_huge || purge.forbid_huge) && !whole;
     return purge;
+}
+
+static struct purge purge_begin(struct pm_arena *a, enum pm_huge policy, uint64_t now_ns)
+{
+    return purge_begin_some(a, PM_ARENA_UNITS, policy, now_ns);
 }
 
 static void purge_end(const struct purge *purge, uint64_t now_ns)
@@ -221,21 +152,25 @@ static bool purge_run(struct purge *purge, uint64_t now_ns)
     return purge->decommitted || purge->still_dirty != purge->dirty;
 }
 
-static struct pm_arena *excess_arena(uint64_t now_ns)
+/* Whose dirty units are missed least, or NULL. */
+static struct pm_arena *dirtiest(void)
 {
-    if (!pm_purge_wanted(now_ns) || now_ns < demand.refused_until_ns)
-        return NULL;
-    if (long_since(now_ns, demand.last_purge_ns))
-        demand.purged_units = 0;
     struct pm_arena *a = pm_arena_oldest_dirty_empty();
     return a ? a : pm_arena_longest_dirty();
+}
+
+static struct pm_arena *excess_arena(uint64_t now_ns)
+{
+    if (!pm_purge_wanted(now_ns) || pm_purge_is_paused(now_ns))
+        return NULL;
+    return dirtiest();
 }
 
 /* Not again at once. */
 static void pause_excess(uint64_t now_ns)
 {
     pm_lock_acquire(&pm_arena_lock);
-    demand.refused_until_ns = now_ns + PM_DEMAND_NS;
+    pm_purge_refused(now_ns);
     pm_lock_release(&pm_arena_lock);
 }
 
@@ -250,8 +185,7 @@ void pm_purge_excess(size_t given, uint64_t now_ns)
         struct pm_arena *a = excess_arena(now_ns);
         if (a != NULL) {
             purge = purge_begin(a, policy, now_ns);
-            demand.purged_units += pm_bits_count(purge.dirty);
-            demand.last_purge_ns = now_ns;
+            pm_demand_purged(pm_bits_count(purge.dirty), now_ns);
         }
         pm_lock_release(&pm_arena_lock);
         if (a == NULL)
@@ -262,6 +196,31 @@ void pm_purge_excess(size_t given, uint64_t now_ns)
     }
     if (!some) /* all these arenas have no page to purge */
         pause_excess(now_ns);
+}
+
+/* True: there may be more to do. */
+static bool purge_at_peak(enum pm_huge policy, uint64_t now_ns)
+{
+    struct purge purge = {0};
+    pm_lock_acquire(&pm_arena_lock);
+    size_t excess = pm_peak_excess(0);
+    struct pm_arena *a = excess != 0 && !pm_purge_is_paused(now_ns) ? dirtiest() : NULL;
+    if (a != NULL)
+        purge = purge_begin_some(a, excess, policy, now_ns);
+    pm_peak_purged(pm_bits_count(purge.dirty));
+    if (purge.units == 0) /* nothing is left that could go */
+        pm_peak_accept();
+    pm_lock_release(&pm_arena_lock);
+    if (purge.units != 0 && !purge_run(&purge, now_ns))
+        pause_excess(now_ns); /* then the next turn accepts the peak */
+    return purge.units != 0;
+}
+
+void pm_purge_at_peak(uint64_t now_ns)
+{
+    enum pm_huge policy = huge_policy();
+    while (purge_at_peak(policy, now_ns)) {
+    }
 }
 
 uint64_t pm_purge_delay_ns(void)

@@ -60,7 +60,7 @@ static void *claim_in_arena(struct pm_arena *a, unsigned first, unsigned units, 
     uint64_t dirty = pm_arena_claim(a, first, units, now);
     pm_arena_totals.span_units += units;
     pm_arena_totals.span_held_units += units;
-    pm_arena_unlock_after_claim(a);
+    pm_arena_unlock_after_claim(a, now);
     struct pm_span span = {.units = units, .peak_units = units, .was_clean = dirty == 0};
     return span_init(a, first, span, zero);
 }
@@ -222,7 +222,10 @@ static void *alloc_arenas(size_t units, unsigned align, bool *zero)
         return NULL;
     pm_lock_acquire(&pm_arena_lock);
     pm_arena_totals.span_units += units;
+    bool peak = pm_peak_is_passed();
     pm_lock_release(&pm_arena_lock);
+    if (pm_unlikely(peak))
+        pm_purge_at_peak(pm_os_now_ns());
     bool clean = claim.dirty == 0 && !claim.arenas->foreign;
     struct pm_span span = {
         .units = units, .peak_units = units, .arenas = arenas, .was_clean = clean};
@@ -420,9 +423,12 @@ static bool grow_span(struct pm_window *w, size_t unit, struct pm_span *span, si
         pm_arena_totals.span_units += units - span->units;
         span->units = units;
     }
+    bool peak = pm_peak_is_passed();
     pm_lock_release(&pm_arena_lock);
     if (!claimed)
         return false;
+    if (pm_unlikely(peak))
+        pm_purge_at_peak(now);
     if (claim.no_huge != 0)
         pm_os_advise_huge(pm_arena_base(claim.arenas), more << PM_ARENA_SHIFT, true);
     span->was_clean &= units <= held; /* of a new part nothing is known */

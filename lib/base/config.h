@@ -151,6 +151,7 @@
 /* Bounds on what is kept (defaults of the run-time options). */
 #define PM_KEEP_BYTES_DEFAULT ((size_t)2 << 20)
 #define PM_KEEP_PART 8 /* and one part in so many of what is in use */
+#define PM_PEAK_PART 4 /* one part in so many of the peak is purged so that it stays the peak */
 #define PM_HEAP_KEEP_BYTES_DEFAULT ((size_t)1 << 20)
 #define PM_HEAPS_KEEP_BYTES_DEFAULT ((size_t)16 << 20)
 #define PM_KEPT_SLOTS 32           /* empty pools that a heap can keep */

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/* The peak: what is kept does not make the process larger than it ever was. */
+#include "arena/testing.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <cmocka.h>
+
+/* So many arenas in use let two lie dirty. */
+enum { HALF = PM_ARENA_UNITS / 2, ARENAS = 2 * PM_KEEP_PART + 4 };
+
+static struct pm_run runs[ARENAS]; /* whole arenas */
+static struct pm_run half;         /* of an arena whose other half is clean */
+
+static struct pm_run take(unsigned units)
+{
+    struct pm_run run;
+    require(pm_arena_take_run(units, &run));
+    return run;
+}
+
+/* An arena is longer than a run may be. */
+static struct pm_run take_arena(void)
+{
+    struct pm_run run = take(HALF), rest = take(HALF);
+    require(test_arena_number(run.base) == test_arena_number(rest.base));
+    run.units = PM_ARENA_UNITS;
+    return run;
+}
+
+static void start(void)
+{
+    test_arena_start(4 * ARENAS);
+    pm_options.keep_bytes = 0;
+    for (int i = 0; i < ARENAS; i++)
+        runs[i] = take_arena();
+    half = take(HALF);
+}
+
+static void give(struct pm_run *run, bool dirty)
+{
+    if (dirty)
+        test_dirty(run->base, (size_t)run->units << PM_UNIT_SHIFT);
+    run->dirty = dirty ? ~(uint64_t)0 : 0;
+    pm_arena_give_run(run);
+    require(pm_arena_check());
+}
+
+static uint64_t dirty_units(void)
+{
+    return test_arena_stats().dirty_units;
+}
+
+ISOLATED(who_takes_clean_units_at_the_peak_purges_as_many_dirty_ones)
+{
+    test_needs_small_pages();
+    start();
+    give(&runs[0], true);
+    require(dirty_units() == PM_ARENA_UNITS);
+    require(take(HALF).dirty == 0);
+    require(test_arena_stats().purged_units == HALF && dirty_units() == HALF);
+    const char *base = runs[0].base;
+    size_t bytes = (size_t)HALF << PM_UNIT_SHIFT;
+    require(test_is_dirty(base, bytes) && test_reads_as_zero(base + bytes, bytes));
+    require(pm_arena_check());
+}
+
+ISOLATED(below_the_peak_nothing_is_purged_for_clean_units)
+{
+    start();
+    give(&runs[0], true);
+    give(&runs[1], false);
+    require(take(HALF).dirty == 0);
+    require(test_arena_stats().purged_units == 0 && dirty_units() == PM_ARENA_UNITS);
+}
+
+ISOLATED(what_was_purged_at_the_peak_makes_room_for_as_much)
+{
+    test_needs_small_pages();
+    start();
+    give(&runs[0], true);
+    take(HALF);
+    give(&half, false);
+    take(HALF);
+    require(test_arena_stats().purged_units == HALF);
+}
+
+ISOLATED(a_group_at_the_peak_is_one_of_dirty_units)
+{
+    struct pm_group group;
+    start();
+    give(&runs[0], true);
+    require(pm_arena_take_group(&group));
+    require(test_arena_number(group.base) == test_arena_number(runs[0].base));
+    require(group.dirty == 0xff && test_arena_stats().purged_units == 0);
+}
+
+ISOLATED(below_the_peak_a_group_comes_from_the_fullest_arena)
+{
+    struct pm_group group;
+    start();
+    give(&runs[0], true);
+    give(&runs[1], false);
+    require(pm_arena_take_group(&group));
+    require(test_arena_number(group.base) == test_arena_number(half.base));
+}
+
+ISOLATED(a_large_block_at_the_peak_has_what_is_dirty_purged)
+{
+    bool zero;
+    start();
+    give(&runs[0], true);
+    char *block = pm_span_alloc(2 * PM_ARENA_BYTES, 1, &zero);
+    require(block != NULL && zero && dirty_units() == 0 && pm_arena_check());
+}
+
+ISOLATED(a_large_block_that_grows_at_the_peak_has_as_much_purged)
+{
+    bool zero;
+    test_needs_small_pages();
+    start();
+    char *block = pm_span_alloc(PM_UNIT_BYTES, 1, &zero); /* in the arena with a clean half */
+    give(&runs[0], true);
+    require(pm_span_resize(&pm_window, block, HALF * PM_UNIT_BYTES, "realloc"));
+    require(test_arena_stats().purged_units == HALF - 1 && pm_arena_check());
+}
+
+ISOLATED(what_keep_bytes_allows_is_no_peak)
+{
+    start();
+    give(&runs[0], true);
+    pm_options.keep_bytes = 4 * ARENAS * PM_ARENA_BYTES;
+    take(HALF);
+    require(test_arena_stats().purged_units == 0 && dirty_units() == PM_ARENA_UNITS);
+}
+
+ISOLATED(when_a_part_of_the_peak_was_purged_for_it_the_peak_may_grow)
+{
+    start();
+    pm_lock_acquire(&pm_arena_lock);
+    pm_peak_purged((ARENAS * PM_ARENA_UNITS + HALF) / PM_PEAK_PART);
+    pm_lock_release(&pm_arena_lock);
+    give(&runs[0], true);
+    require(take(HALF).dirty == 0);
+    require(test_arena_stats().purged_units == 0 && dirty_units() == PM_ARENA_UNITS);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(who_takes_clean_units_at_the_peak_purges_as_many_dirty_ones),
+        cmocka_unit_test(below_the_peak_nothing_is_purged_for_clean_units),
+        cmocka_unit_test(what_was_purged_at_the_peak_makes_room_for_as_much),
+        cmocka_unit_test(a_group_at_the_peak_is_one_of_dirty_units),
+        cmocka_unit_test(below_the_peak_a_group_comes_from_the_fullest_arena),
+        cmocka_unit_test(a_large_block_at_the_peak_has_what_is_dirty_purged),
+        cmocka_unit_test(a_large_block_that_grows_at_the_peak_has_as_much_purged),
+        cmocka_unit_test(when_a_part_of_the_peak_was_purged_for_it_the_peak_may_grow),
+        cmocka_unit_test(what_keep_bytes_allows_is_no_peak),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
