@@ -271,6 +271,7 @@ ISOLATED(a_refused_purge_at_the_peak_is_not_tried_with_the_next_units)
         require(pm_arena_take_run(PM_ARENA_UNITS - 2, &runs[i]));
     runs[0].dirty = ~(uint64_t)0;
     pm_arena_give_run(&runs[0]);
+    test_dirty_earlier(runs[0].base, PM_PEAK_REST_TICKS);
     pm_options.keep_bytes = 0;
     pm_os_fault_set(1, true);
     require(pm_arena_take_run(2, &runs[0])); /* clean, in the second arena */

@@ -156,6 +156,12 @@ struct pm_arena *pm_arena_longest_dirty(void)
     return pm_container_of(dirty_arenas.prev, struct pm_arena, dirty_link);
 }
 
+uint32_t pm_arena_dirty_ticks(const struct pm_arena *a, uint64_t now_ns)
+{
+    uint32_t ticks = (uint32_t)(now_ns >> PM_TICK_SHIFT) - a->dirty_since;
+    return ticks > INT32_MAX ? 0 : ticks; /* a clock that was read earlier */
+}
+
 struct pm_arena *pm_arena_take_decommitted(bool first_window)
 {
     struct pm_arena *a = first_of(&decommitted_empties); /* those of the first window come first */
@@ -255,7 +261,7 @@ struct pm_arena *pm_arena_lock_with_run(unsigned units, uint64_t now_ns)
 
 void pm_arena_unlock_after_claim(struct pm_arena *a, uint64_t now_ns)
 {
-    bool peak = pm_peak_is_passed();
+    bool peak = pm_peak_is_passed(now_ns);
     bool dense = a->free == 0 && a->no_huge;
     pm_lock_release(&pm_arena_lock);
     if (pm_unlikely(dense))
@@ -311,12 +317,28 @@ static unsigned best_group(const struct pm_arena *a)
     return best;
 }
 
-/* An arena with dirty units in its place, where clean ones would have them purged. */
+/* Of the arenas with dirty units that were left alone longest, the fullest; not a wholly free one,
+ * where large blocks may lie. */
+static struct pm_arena *fullest_dirty(void)
+{
+    enum { LOOKS_MAX = 16 };
+    struct pm_arena *fullest = NULL;
+    struct pm_link *at = pm_list_empty(&dirty_arenas) ? &dirty_arenas : dirty_arenas.prev;
+    for (unsigned looks = 0; at != &dirty_arenas && looks < LOOKS_MAX; at = at->prev, looks++) {
+        struct pm_arena *a = pm_container_of(at, struct pm_arena, dirty_link);
+        bool fuller = fullest == NULL || a->free_units < fullest->free_units;
+        if (a->place == PM_BIN && fuller)
+            fullest = a;
+    }
+    return fullest;
+}
+
+/* An arena with dirty units in its place, where clean ones would make the peak grow. */
 static struct pm_arena *resident_instead(struct pm_arena *a)
 {
     if (a->dirty != 0 || a->foreign || pm_peak_excess(PM_GROUP_UNITS) == 0)
         return a;
-    struct pm_arena *dirty = pm_arena_longest_dirty();
+    struct pm_arena *dirty = fullest_dirty();
     return dirty != NULL && dirty->window == a->window ? dirty : a;
 }
 

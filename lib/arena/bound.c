@@ -114,10 +114,11 @@ bool pm_purge_is_paused(uint64_t now_ns)
 
 /*
  * The peak. Who takes clean units when more was never resident gets dirty ones in their place, or
- * as many dirty ones go to the system: so a program that grows is no larger for what is kept. These
- * units are not regretted. What keep_bytes allows is never too much. And where clean units are
- * taken over and over, because dirty ones lie apart, that has an end: no more than a part of the
- * peak is purged for it, in all.
+ * as many dirty ones go to the system: so a program that grows is no larger for what is kept. Only
+ * those of arenas to which nothing came back for a while: what was left just now is likely to be
+ * taken soon, and would cost its page faults again. These units are not regretted. What keep_bytes
+ * allows is never too much. And where large parts are left alone and taken by turns, that has an
+ * end: no more than the peak is purged for it, in all.
  */
 
 /* What is in use counts as if it had been touched; not what large blocks leave of whole arenas. */
@@ -146,13 +147,19 @@ void pm_peak_accept(void)
         demand.peak_units = resident;
 }
 
-bool pm_peak_is_passed(void)
+struct pm_arena *pm_peak_arena(uint64_t now_ns)
 {
-    bool can_go = pm_arena_totals.dirty_units != 0 &&
-                  demand.peak_purged_units < demand.peak_units / PM_PEAK_PART;
+    struct pm_arena *a = pm_arena_longest_dirty();
+    bool rests = a != NULL && pm_arena_dirty_ticks(a, now_ns) >= PM_PEAK_REST_TICKS;
+    return rests && demand.peak_purged_units < demand.peak_units ? a : NULL;
+}
+
+bool pm_peak_is_passed(uint64_t now_ns)
+{
+    bool can_go = pm_peak_excess(0) != 0 && pm_peak_arena(now_ns) != NULL;
     if (!can_go)
         pm_peak_accept();
-    return can_go && pm_peak_excess(0) != 0;
+    return can_go;
 }
 
 void pm_peak_purged(size_t units)

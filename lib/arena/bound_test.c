@@ -50,6 +50,20 @@ static void give(struct pm_run *run, bool dirty)
     require(pm_arena_check());
 }
 
+/* Dirty, and left alone for long. */
+static void give_rested(struct pm_run *run)
+{
+    give(run, true);
+    test_dirty_earlier(run->base, PM_PEAK_REST_TICKS);
+}
+
+/* Some units at the start of a whole arena. */
+static void give_part(struct pm_run *run, unsigned units)
+{
+    struct pm_run part = {.base = run->base, .units = units};
+    give(&part, true);
+}
+
 static uint64_t dirty_units(void)
 {
     return test_arena_stats().dirty_units;
@@ -59,7 +73,7 @@ ISOLATED(who_takes_clean_units_at_the_peak_purges_as_many_dirty_ones)
 {
     test_needs_small_pages();
     start();
-    give(&runs[0], true);
+    give_rested(&runs[0]);
     require(dirty_units() == PM_ARENA_UNITS);
     require(take(HALF).dirty == 0);
     require(test_arena_stats().purged_units == HALF && dirty_units() == HALF);
@@ -72,7 +86,7 @@ ISOLATED(who_takes_clean_units_at_the_peak_purges_as_many_dirty_ones)
 ISOLATED(below_the_peak_nothing_is_purged_for_clean_units)
 {
     start();
-    give(&runs[0], true);
+    give_rested(&runs[0]);
     give(&runs[1], false);
     require(take(HALF).dirty == 0);
     require(test_arena_stats().purged_units == 0 && dirty_units() == PM_ARENA_UNITS);
@@ -82,20 +96,37 @@ ISOLATED(what_was_purged_at_the_peak_makes_room_for_as_much)
 {
     test_needs_small_pages();
     start();
-    give(&runs[0], true);
+    give_rested(&runs[0]);
     take(HALF);
     give(&half, false);
     take(HALF);
     require(test_arena_stats().purged_units == HALF);
 }
 
-ISOLATED(a_group_at_the_peak_is_one_of_dirty_units)
+ISOLATED(what_came_back_just_now_is_not_purged_and_the_peak_grows)
+{
+    start();
+    give(&runs[0], true);
+    test_dirty_earlier(runs[0].base, -1000000);
+    require(take(HALF).dirty == 0);
+    require(test_arena_stats().purged_units == 0 && dirty_units() == PM_ARENA_UNITS);
+    test_dirty_earlier(runs[0].base, 1000000 + PM_PEAK_REST_TICKS);
+    pm_lock_acquire(&pm_arena_lock);
+    require(pm_peak_excess(0) == 0 && pm_peak_excess(1) == 1);
+    pm_lock_release(&pm_arena_lock);
+}
+
+ISOLATED(a_group_at_the_peak_is_one_of_dirty_units_of_the_fullest_arena_in_use)
 {
     struct pm_group group;
     start();
+    take(HALF - PM_GROUP_UNITS); /* of the fullest arena, whose last units are clean */
     give(&runs[0], true);
+    give_part(&runs[1], 2 * PM_GROUP_UNITS);
+    give_part(&runs[2], PM_GROUP_UNITS + 4);
+    give_part(&runs[3], 3 * PM_GROUP_UNITS);
     require(pm_arena_take_group(&group));
-    require(test_arena_number(group.base) == test_arena_number(runs[0].base));
+    require(test_arena_number(group.base) == test_arena_number(runs[2].base));
     require(group.dirty == 0xff && test_arena_stats().purged_units == 0);
 }
 
@@ -103,7 +134,7 @@ ISOLATED(below_the_peak_a_group_comes_from_the_fullest_arena)
 {
     struct pm_group group;
     start();
-    give(&runs[0], true);
+    give_part(&runs[0], HALF + PM_GROUP_UNITS);
     give(&runs[1], false);
     require(pm_arena_take_group(&group));
     require(test_arena_number(group.base) == test_arena_number(half.base));
@@ -113,7 +144,7 @@ ISOLATED(a_large_block_at_the_peak_has_what_is_dirty_purged)
 {
     bool zero;
     start();
-    give(&runs[0], true);
+    give_rested(&runs[0]);
     char *block = pm_span_alloc(2 * PM_ARENA_BYTES, 1, &zero);
     require(block != NULL && zero && dirty_units() == 0 && pm_arena_check());
 }
@@ -124,7 +155,7 @@ ISOLATED(a_large_block_that_grows_at_the_peak_has_as_much_purged)
     test_needs_small_pages();
     start();
     char *block = pm_span_alloc(PM_UNIT_BYTES, 1, &zero); /* in the arena with a clean half */
-    give(&runs[0], true);
+    give_rested(&runs[0]);
     require(pm_span_resize(&pm_window, block, HALF * PM_UNIT_BYTES, "realloc"));
     require(test_arena_stats().purged_units == HALF - 1 && pm_arena_check());
 }
@@ -132,19 +163,19 @@ ISOLATED(a_large_block_that_grows_at_the_peak_has_as_much_purged)
 ISOLATED(what_keep_bytes_allows_is_no_peak)
 {
     start();
-    give(&runs[0], true);
+    give_rested(&runs[0]);
     pm_options.keep_bytes = 4 * ARENAS * PM_ARENA_BYTES;
     take(HALF);
     require(test_arena_stats().purged_units == 0 && dirty_units() == PM_ARENA_UNITS);
 }
 
-ISOLATED(when_a_part_of_the_peak_was_purged_for_it_the_peak_may_grow)
+ISOLATED(when_as_much_as_the_peak_was_purged_for_it_the_peak_may_grow)
 {
     start();
     pm_lock_acquire(&pm_arena_lock);
-    pm_peak_purged((ARENAS * PM_ARENA_UNITS + HALF) / PM_PEAK_PART);
+    pm_peak_purged(ARENAS * PM_ARENA_UNITS + HALF);
     pm_lock_release(&pm_arena_lock);
-    give(&runs[0], true);
+    give_rested(&runs[0]);
     require(take(HALF).dirty == 0);
     require(test_arena_stats().purged_units == 0 && dirty_units() == PM_ARENA_UNITS);
 }
@@ -155,11 +186,12 @@ int main(void)
         cmocka_unit_test(who_takes_clean_units_at_the_peak_purges_as_many_dirty_ones),
         cmocka_unit_test(below_the_peak_nothing_is_purged_for_clean_units),
         cmocka_unit_test(what_was_purged_at_the_peak_makes_room_for_as_much),
-        cmocka_unit_test(a_group_at_the_peak_is_one_of_dirty_units),
+        cmocka_unit_test(what_came_back_just_now_is_not_purged_and_the_peak_grows),
+        cmocka_unit_test(a_group_at_the_peak_is_one_of_dirty_units_of_the_fullest_arena_in_use),
         cmocka_unit_test(below_the_peak_a_group_comes_from_the_fullest_arena),
         cmocka_unit_test(a_large_block_at_the_peak_has_what_is_dirty_purged),
         cmocka_unit_test(a_large_block_that_grows_at_the_peak_has_as_much_purged),
-        cmocka_unit_test(when_a_part_of_the_peak_was_purged_for_it_the_peak_may_grow),
+        cmocka_unit_test(when_as_much_as_the_peak_was_purged_for_it_the_peak_may_grow),
         cmocka_unit_test(what_keep_bytes_allows_is_no_peak),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

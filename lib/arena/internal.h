@@ -95,6 +95,8 @@ void pm_arena_add_units(struct pm_arena *a, uint64_t units, uint64_t dirty, uint
 struct pm_arena *pm_arena_take_decommitted(bool first_window);
 /* The arena whose dirty units came back least lately, or NULL. */
 struct pm_arena *pm_arena_longest_dirty(void);
+/* For how many ticks nothing came back to it. */
+uint32_t pm_arena_dirty_ticks(const struct pm_arena *a, uint64_t now_ns);
 /* Of an arena with dirty units, none of which can be purged now: the next ones are longer dirty. */
 void pm_arena_postpone(struct pm_arena *a, uint64_t now_ns);
 /* Its dirty units are the longest dirty, for so many ticks more. */
@@ -185,13 +187,16 @@ bool pm_purge_is_paused(uint64_t now_ns);
 /* The peak, under the arena lock (see bound.c). By how many units more than ever are resident, or
  * would be with so many clean ones more. */
 size_t pm_peak_excess(size_t more_units);
+/* The arena whose dirty units were left alone long enough to go for it, or NULL. */
+struct pm_arena *pm_peak_arena(uint64_t now_ns);
 /* After units were taken. True: pm_purge_at_peak is to be called. */
-bool pm_peak_is_passed(void);
+bool pm_peak_is_passed(uint64_t now_ns);
 /* So many dirty ones are purged for that. */
 void pm_peak_purged(size_t units);
 /* What is resident now is the peak. */
 void pm_peak_accept(void);
-/* Purges dirty units until no more is resident than ever. Takes the arena lock. */
+/* Purges dirty units until no more is resident than ever, as far as they rested. Takes the arena
+ * lock. */
 void pm_purge_at_peak(uint64_t now_ns);
 /* Decommits one wholly free arena. False: there is none, or the system refuses. */
 bool pm_purge_decommit_one(uint64_t now_ns);

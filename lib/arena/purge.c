@@ -4,8 +4,8 @@
  * up to a bound (bound.c), because they are quicker to use again; what is beyond it is purged by
  * the thread that gave the last ones: wholly free arenas first, then the units of those arenas that
  * were left alone longest. Who takes clean units while more was never resident purges as many dirty
- * ones. What the bound leaves is purged when nothing was given back to its arena for some time, by
- * whoever ticks next.
+ * ones that rested. What the bound leaves is purged when nothing was given back to its arena for
+ * some time, by whoever ticks next.
  */
 #include "arena/piece.h"
 #include "base/options.h"
@@ -152,18 +152,12 @@ static bool purge_run(struct purge *purge, uint64_t now_ns)
     return purge->decommitted || purge->still_dirty != purge->dirty;
 }
 
-/* Whose dirty units are missed least, or NULL. */
-static struct pm_arena *dirtiest(void)
-{
-    struct pm_arena *a = pm_arena_oldest_dirty_empty();
-    return a ? a : pm_arena_longest_dirty();
-}
-
 static struct pm_arena *excess_arena(uint64_t now_ns)
 {
     if (!pm_purge_wanted(now_ns) || pm_purge_is_paused(now_ns))
         return NULL;
-    return dirtiest();
+    struct pm_arena *a = pm_arena_oldest_dirty_empty();
+    return a ? a : pm_arena_longest_dirty();
 }
 
 /* Not again at once. */
@@ -204,7 +198,7 @@ static bool purge_at_peak(enum pm_huge policy, uint64_t now_ns)
     struct purge purge = {0};
     pm_lock_acquire(&pm_arena_lock);
     size_t excess = pm_peak_excess(0);
-    struct pm_arena *a = excess != 0 && !pm_purge_is_paused(now_ns) ? dirtiest() : NULL;
+    struct pm_arena *a = excess != 0 && !pm_purge_is_paused(now_ns) ? pm_peak_arena(now_ns) : NULL;
     if (a != NULL)
         purge = purge_begin_some(a, excess, policy, now_ns);
     pm_peak_purged(pm_bits_count(purge.dirty));
@@ -253,10 +247,8 @@ void pm_purge_hasten(struct pm_arena *a)
 /* Under the arena lock: when the arena's dirty units are due, counted from when they came. */
 static uint64_t due_ns(const struct pm_arena *a, uint64_t now_ns)
 {
-    uint32_t age = (uint32_t)(now_ns >> PM_TICK_SHIFT) - a->dirty_since;
-    if (age > INT32_MAX) /* a clock that was read earlier */
-        age = 0;
-    return now_ns - ((uint64_t)age << PM_TICK_SHIFT) + pm_purge_delay_ns();
+    uint64_t age = pm_arena_dirty_ticks(a, now_ns);
+    return now_ns - (age << PM_TICK_SHIFT) + pm_purge_delay_ns();
 }
 
 /* Under the arena lock: the next arena that is due; none: the deadline is that of the next. */

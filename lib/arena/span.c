@@ -205,27 +205,27 @@ static struct claim find_or_grow(uint32_t arenas, unsigned align, bool clean, ui
     return claim;
 }
 
-static struct claim take_arenas(uint32_t arenas, unsigned align, bool clean)
+static struct claim take_arenas(uint32_t arenas, unsigned align, bool clean, uint64_t now_ns)
 {
-    uint64_t now = pm_os_now_ns();
-    struct claim claim = find_or_grow(arenas, align, clean, now);
+    struct claim claim = find_or_grow(arenas, align, clean, now_ns);
     if (claim.arenas == NULL && pm_arena_reclaim(true)) /* with what heaps kept, however little */
-        claim = find_or_grow(arenas, align, clean, now);
+        claim = find_or_grow(arenas, align, clean, now_ns);
     return claim;
 }
 
 static void *alloc_arenas(size_t units, unsigned align, bool *zero)
 {
+    uint64_t now = pm_os_now_ns();
     uint32_t arenas = arenas_of(units);
-    struct claim claim = take_arenas(arenas, align, *zero);
+    struct claim claim = take_arenas(arenas, align, *zero, now);
     if (claim.arenas == NULL)
         return NULL;
     pm_lock_acquire(&pm_arena_lock);
     pm_arena_totals.span_units += units;
-    bool peak = pm_peak_is_passed();
+    bool peak = pm_peak_is_passed(now);
     pm_lock_release(&pm_arena_lock);
     if (pm_unlikely(peak))
-        pm_purge_at_peak(pm_os_now_ns());
+        pm_purge_at_peak(now);
     bool clean = claim.dirty == 0 && !claim.arenas->foreign;
     struct pm_span span = {
         .units = units, .peak_units = units, .arenas = arenas, .was_clean = clean};
@@ -423,7 +423,7 @@ static bool grow_span(struct pm_window *w, size_t unit, struct pm_span *span, si
         pm_arena_totals.span_units += units - span->units;
         span->units = units;
     }
-    bool peak = pm_peak_is_passed();
+    bool peak = pm_peak_is_passed(now);
     pm_lock_release(&pm_arena_lock);
     if (!claimed)
         return false;

@@ -37,6 +37,15 @@ static inline unsigned test_unit_place(const void *ptr)
     return (uintptr_t)ptr >> PM_UNIT_SHIFT & (PM_ARENA_UNITS - 1);
 }
 
+/* As if units had come back to it, of the first window, so many ticks earlier, or later. */
+static inline void test_dirty_earlier(const void *ptr, int ticks)
+{
+    size_t unit = pm_window_index(&pm_window, ptr);
+    pm_lock_acquire(&pm_arena_lock);
+    pm_arena_prefer(pm_arena_of(&pm_window, unit), (uint32_t)ticks);
+    pm_lock_release(&pm_arena_lock);
+}
+
 static inline struct pm_arena_stats test_arena_stats(void)
 {
     struct pm_arena_stats stats;

@@ -151,7 +151,6 @@
 /* Bounds on what is kept (defaults of the run-time options). */
 #define PM_KEEP_BYTES_DEFAULT ((size_t)2 << 20)
 #define PM_KEEP_PART 8 /* and one part in so many of what is in use */
-#define PM_PEAK_PART 4 /* one part in so many of the peak is purged so that it stays the peak */
 #define PM_HEAP_KEEP_BYTES_DEFAULT ((size_t)1 << 20)
 #define PM_HEAPS_KEEP_BYTES_DEFAULT ((size_t)16 << 20)
 #define PM_KEPT_SLOTS 32           /* empty pools that a heap can keep */
@@ -169,6 +168,7 @@
 #define PM_PURGE_SLICE_ARENAS (((size_t)32 << 20) >> PM_ARENA_SHIFT)
 #define PM_PURGE_PAUSE_NS 4000000ull /* between slices */
 #define PM_TICK_SHIFT 24             /* arenas remember times in units of 2^24 ns */
+#define PM_PEAK_REST_TICKS 2         /* what rested for so long is purged so that no peak grows */
 #define PM_TICK_EVERY 16             /* heaps look at the clock on each 16th slow path */
 #define PM_USER_TICK_EVERY 256       /* and user heaps, whose paths are all slow, less often */
 
