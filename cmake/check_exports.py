@@ -8,7 +8,8 @@
 
 The shared library exports the malloc family, C++'s operators, pm_ names and
 those of other allocators, all that it must and nothing else, and needs the C library only.
-Its pm_ names have a version, the others have none.
+Its pm_ names have a version, the others have none. If its relocations are packed, a C library
+that cannot read them refuses it by name (cmake/relocations.cmake).
 The static libraries put no other name into a program's namespace, and
 poolmalloc_pm no malloc.
 The library of the object layer exports what its headers in DIR declare, with a
@@ -93,6 +94,13 @@ def check_versions(nm, path):
     return problems
 
 
+def check_packed(readelf, path):
+    packed = "(RELR)" in run(readelf, "-dW", path)
+    if packed and "GLIBC_ABI_DT_RELR" not in run(readelf, "-VW", path):
+        return ["%s: an older loader would leave its pointers as they are" % os.path.basename(path)]
+    return []
+
+
 def check_names(where, names, allowed, required):
     problems = ["%s: defines %s" % (where, name) for name in sorted(names)
                 if not name.startswith("pm_") and name not in allowed]
@@ -111,6 +119,7 @@ def check(args, required=None):
         if not NEEDED_ALLOWED.match(name):
             problems.append("%s: needs %s" % (where, name))
     problems += check_versions(args.nm, args.shared)
+    problems += check_packed(args.readelf, args.shared)
     problems += check_names(os.path.basename(args.static), defined(args.nm, args.static, "-g"),
                             allowed | PROBES, required)
     problems += check_names(os.path.basename(args.static_pm),
@@ -185,6 +194,8 @@ BAD = [
     ({"full.c": FULL.replace("__attribute__((E)) void *malloc", "void *malloc")},
      "libx.so: lacks malloc"),
     ({"libs": "-lm"}, "libx.so: needs libm"),
+    ({"full.c": FULL + "static int n; int *pm_p = &n;\n",
+      "libs": "-nostdlib -Wl,-z,pack-relative-relocs"}, "libx.so: an older loader would leave"),
     ({"map": "POOLMALLOC_0.1 { global: pm_*; malloc; };\n"},
      "libx.so: malloc@@POOLMALLOC_0.1 has a version"),
     ({"map": "POOLMALLOC_0.1 { global: pm_other; };\n"}, "libx.so: pm_malloc has no version"),
