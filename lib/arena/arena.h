@@ -37,9 +37,18 @@ struct pm_group {
     uint8_t dirty;
 };
 
-/* False: out of memory. */
+/* False: out of memory. Else pm_arena_settle is to be called when the units have their routes. */
 bool pm_arena_take_run(unsigned units, struct pm_run *run);
 bool pm_arena_take_group(struct pm_group *group);
+/* Purges what takes of others made too much (see bound.c): last, as a fork meanwhile loses units
+ * that nobody has yet. */
+extern _Atomic bool pm_peak_is_passed PM_HIDDEN;
+void pm_purge_at_peak(void);
+PM_INLINE void pm_arena_settle(void)
+{
+    if (pm_unlikely(pm_load_relaxed(&pm_peak_is_passed)))
+        pm_purge_at_peak();
+}
 
 /* Units come back. Their routes are void. */
 void pm_arena_give_run(const struct pm_run *run);
@@ -162,7 +171,7 @@ struct pm_arena_stats {
     uint64_t arenas_in_use;  /* not wholly free */
     uint64_t no_huge_arenas; /* in which the system was told to make no huge pages */
     uint64_t free_units, dirty_units;
-    uint64_t purging_units;   /* on their way to the system: neither free nor anybody's */
+    uint64_t purging_units;   /* on their way to the system or back: neither free nor anybody's */
     uint64_t spans;           /* live large blocks, by the routes */
     uint64_t span_units;      /* in live large blocks */
     uint64_t span_held_units; /* the same with the rest of the last arena of each */

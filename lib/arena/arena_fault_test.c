@@ -275,11 +275,63 @@ ISOLATED(a_refused_purge_at_the_peak_is_not_tried_with_the_next_units)
     pm_options.keep_bytes = 0;
     pm_os_fault_set(1, true);
     require(pm_arena_take_run(2, &runs[0])); /* clean, in the second arena */
+    require(pm_os_fault_calls() == 0);
+    pm_arena_settle();
     require(pm_os_fault_calls() == 1 && pm_arena_check());
     require(pm_arena_take_run(2, &runs[0]));
+    pm_arena_settle();
     require(pm_os_fault_calls() == 1);
     pm_os_fault_set(0, false);
     require(test_arena_stats().dirty_units == PM_ARENA_UNITS - 2);
+}
+
+/* Nine arenas in use let one lie dirty, but not two. */
+ISOLATED(what_the_system_refused_to_take_is_not_missed_afterwards)
+{
+    struct pm_run runs[PM_KEEP_PART + 3];
+    test_arena_start(16);
+    for (unsigned i = 0; i < PM_KEEP_PART + 3; i++)
+        require(pm_arena_take_run(PM_ARENA_UNITS - 1, &runs[i]));
+    pm_options.keep_bytes = 0;
+    pm_os_fault_set(1, true);
+    for (unsigned i = 0; i < 2; i++) {
+        runs[i].dirty = ~(uint64_t)0;
+        pm_arena_give_run(&runs[i]);
+    }
+    require(pm_os_fault_calls() == 1);
+    uint64_t now_ns = pm_os_now_ns();
+    pm_lock_acquire(&pm_arena_lock);
+    pm_demand_note(PM_ARENA_UNITS, now_ns);
+    require(pm_purge_wanted(now_ns));
+    pm_lock_release(&pm_arena_lock);
+    pm_os_fault_set(0, false);
+}
+
+ISOLATED(what_the_system_refused_to_take_at_the_peak_does_not_count_as_purged)
+{
+    struct pm_run runs[PM_KEEP_PART + 1];
+    test_arena_start(16);
+    for (unsigned i = 0; i <= PM_KEEP_PART; i++)
+        require(pm_arena_take_run(PM_ARENA_UNITS - 2, &runs[i]));
+    runs[0].dirty = ~(uint64_t)0;
+    pm_arena_give_run(&runs[0]);
+    test_dirty_earlier(runs[0].base, PM_PEAK_REST_TICKS);
+    pm_options.keep_bytes = 0;
+    pm_lock_acquire(&pm_arena_lock);
+    pm_peak_purged((PM_KEEP_PART + 1) * (PM_ARENA_UNITS - 2) - 1); /* one more is allowed */
+    pm_lock_release(&pm_arena_lock);
+    pm_os_fault_set(1, true);
+    require(pm_arena_take_run(2, &runs[1]));
+    pm_arena_settle();
+    require(pm_os_fault_calls() == 1);
+    pm_os_fault_set(0, false);
+    test_dirty_earlier(runs[0].base, PM_PEAK_REST_TICKS);
+    pm_lock_acquire(&pm_arena_lock);
+    pm_peak_purged(2); /* the peak grew by as much */
+    require(pm_peak_arena(pm_os_now_ns()) != NULL);
+    pm_peak_purged(1);
+    require(pm_peak_arena(pm_os_now_ns()) == NULL);
+    pm_lock_release(&pm_arena_lock);
 }
 
 /* A limit on data makes the system charge committed memory; far off, as sanitizers map much. */
@@ -389,6 +441,8 @@ int main(void)
         cmocka_unit_test(a_refused_purge_leaves_the_memory_dirty_and_it_is_never_called_zero),
         cmocka_unit_test(a_refused_purge_by_bound_is_not_tried_on_the_next_arena),
         cmocka_unit_test(a_refused_purge_at_the_peak_is_not_tried_with_the_next_units),
+        cmocka_unit_test(what_the_system_refused_to_take_is_not_missed_afterwards),
+        cmocka_unit_test(what_the_system_refused_to_take_at_the_peak_does_not_count_as_purged),
         cmocka_unit_test(
             decommitted_arenas_that_the_system_refuses_to_commit_stay_free_and_serve_later),
         cmocka_unit_test(large_blocks_take_the_advice_against_huge_pages_back_where_they_grow_to),

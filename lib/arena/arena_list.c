@@ -149,6 +149,13 @@ void pm_arena_prefer(struct pm_arena *a, uint32_t ticks)
     a->dirty_since -= ticks;
 }
 
+void pm_arena_use_last(struct pm_arena *a)
+{
+    pm_assert(a->place == PM_DIRTY_EMPTY && !a->foreign);
+    pm_list_remove(&a->link);
+    pm_list_push_back(&dirty_empties, &a->link);
+}
+
 struct pm_arena *pm_arena_longest_dirty(void)
 {
     if (pm_list_empty(&dirty_arenas))
@@ -261,13 +268,11 @@ struct pm_arena *pm_arena_lock_with_run(unsigned units, uint64_t now_ns)
 
 void pm_arena_unlock_after_claim(struct pm_arena *a, uint64_t now_ns)
 {
-    bool peak = pm_peak_is_passed(now_ns);
+    pm_peak_look(now_ns);
     bool dense = a->free == 0 && a->no_huge;
     pm_lock_release(&pm_arena_lock);
     if (pm_unlikely(dense))
         pm_arena_densify(a);
-    if (pm_unlikely(peak))
-        pm_purge_at_peak(now_ns);
 }
 
 /* The place for a run: the shortest hole that holds it, so that long holes stay long; among equals
@@ -302,11 +307,13 @@ bool pm_arena_take_run(unsigned units, struct pm_run *run)
     return true;
 }
 
-/* The group that gives most: dirty units first, since they cost no page faults. */
-static unsigned best_group(const struct pm_arena *a)
+/* The group that gives most: dirty units first, since they cost no page faults; at the peak, where
+ * clean ones cost others theirs, however many of these there are. */
+static unsigned best_group(const struct pm_arena *a, bool at_peak)
 {
     unsigned best = 0, best_score = 0;
-    uint64_t scores = pm_bits_count_bytes(a->dirty) * 2 + pm_bits_count_bytes(a->free);
+    unsigned weight = at_peak ? PM_GROUP_UNITS + 1 : 2;
+    uint64_t scores = pm_bits_count_bytes(a->dirty) * weight + pm_bits_count_bytes(a->free);
     for (unsigned first = 0; first < PM_ARENA_UNITS; first += PM_GROUP_UNITS) {
         unsigned score = scores >> first & 0xff;
         if (score > best_score) {
@@ -336,7 +343,7 @@ static struct pm_arena *fullest_dirty(void)
 /* An arena with dirty units in its place, where clean ones would make the peak grow. */
 static struct pm_arena *resident_instead(struct pm_arena *a)
 {
-    if (a->dirty != 0 || a->foreign || pm_peak_excess(PM_GROUP_UNITS) == 0)
+    if (a->dirty != 0 || a->foreign)
         return a;
     struct pm_arena *dirty = fullest_dirty();
     return dirty != NULL && dirty->window == a->window ? dirty : a;
@@ -348,8 +355,9 @@ bool pm_arena_take_group(struct pm_group *group)
     struct pm_arena *a = pm_arena_lock_with_run(1, now);
     if (a == NULL)
         return false;
-    a = resident_instead(a);
-    unsigned first = best_group(a);
+    bool at_peak = pm_peak_excess(PM_GROUP_UNITS) != 0;
+    a = at_peak ? resident_instead(a) : a;
+    unsigned first = best_group(a, at_peak);
     uint64_t mask = a->free & (uint64_t)0xff << first;
     uint64_t dirty = dirty_of(a, mask);
     pm_demand_note(pm_bits_count(mask & ~dirty), now);

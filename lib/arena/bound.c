@@ -16,6 +16,7 @@ static struct {
     uint64_t refused_until_ns; /* the system refused (locked memory): not again at once */
     size_t peak_units;         /* the most that was resident */
     size_t peak_purged_units;  /* purged so that no more was */
+    size_t moving_units;       /* in use twice, but resident once: pages that go to another block */
 } demand;
 
 /* Clocks were read before the lock was taken, so that an earlier one may come later. */
@@ -118,15 +119,20 @@ bool pm_purge_is_paused(uint64_t now_ns)
  * those of arenas to which nothing came back for a while: what was left just now is likely to be
  * taken soon, and would cost its page faults again. These units are not regretted. What keep_bytes
  * allows is never too much. And where large parts are left alone and taken by turns, that has an
- * end: no more than the peak is purged for it, in all.
+ * end: no more than the peak is purged for it, in all. At a limit nothing is: who wants units while
+ * they are on their way to the system would be refused.
  */
+
+/* Relaxed: it orders nothing; who misses it leaves it to the next. */
+_Atomic bool pm_peak_is_passed;
 
 /* What is in use counts as if it had been touched; not what large blocks leave of whole arenas. */
 static size_t resident_units(void)
 {
     const struct pm_arena_totals *t = &pm_arena_totals;
     size_t clean = t->free_units + t->purging_units - t->dirty_units;
-    return less(t->arenas * PM_ARENA_UNITS - clean, t->span_held_units - t->span_units);
+    size_t unused = less(t->span_held_units, t->span_units);
+    return less(t->arenas * PM_ARENA_UNITS, clean + unused + demand.moving_units);
 }
 
 static size_t peak_units(void)
@@ -147,19 +153,27 @@ void pm_peak_accept(void)
         demand.peak_units = resident;
 }
 
+void pm_peak_move(size_t from_units, size_t to_units)
+{
+    pm_lock_acquire(&pm_arena_lock);
+    demand.moving_units = less(demand.moving_units, from_units) + to_units;
+    pm_lock_release(&pm_arena_lock);
+}
+
 struct pm_arena *pm_peak_arena(uint64_t now_ns)
 {
     struct pm_arena *a = pm_arena_longest_dirty();
     bool rests = a != NULL && pm_arena_dirty_ticks(a, now_ns) >= PM_PEAK_REST_TICKS;
-    return rests && demand.peak_purged_units < demand.peak_units ? a : NULL;
+    bool can_go = rests && demand.peak_purged_units < demand.peak_units && !pm_limit_is_set();
+    return can_go ? a : NULL;
 }
 
-bool pm_peak_is_passed(uint64_t now_ns)
+void pm_peak_look(uint64_t now_ns)
 {
-    bool can_go = pm_peak_excess(0) != 0 && pm_peak_arena(now_ns) != NULL;
-    if (!can_go)
+    if (pm_peak_excess(0) != 0 && pm_peak_arena(now_ns) != NULL)
+        pm_store_relaxed(&pm_peak_is_passed, true);
+    else
         pm_peak_accept();
-    return can_go;
 }
 
 void pm_peak_purged(size_t units)

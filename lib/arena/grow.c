@@ -134,6 +134,7 @@ static bool recommit(bool first_window)
     pm_lock_acquire(&pm_arena_lock);
     bool allowed = pm_limit_allows(1);
     struct pm_arena *a = allowed ? pm_arena_take_decommitted(first_window) : NULL;
+    pm_arena_totals.purging_units += a != NULL ? PM_ARENA_UNITS : 0;
     pm_lock_release(&pm_arena_lock);
     if (a == NULL)
         return false;
@@ -141,6 +142,7 @@ static bool recommit(bool first_window)
     pm_lock_acquire(&pm_arena_lock);
     pm_arena_unfile(a);
     a->decommitted = !done;
+    pm_arena_totals.purging_units -= PM_ARENA_UNITS;
     pm_arena_add_units(a, ~(uint64_t)0, 0, 0);
     pm_arena_file(a);
     pm_lock_release(&pm_arena_lock);

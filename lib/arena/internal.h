@@ -59,12 +59,12 @@ struct pm_arena_totals {
     size_t dirty_empties, clean_empties, decommitted;
     size_t foreign_empties;         /* of the dirty ones: of memory that the program gave */
     size_t free_units, dirty_units; /* of all arenas */
-    size_t purging_units;
-    size_t span_units;      /* units asked for by live spans */
-    size_t span_held_units; /* the same with what they leave of whole arenas */
-    uint64_t purged;        /* arenas given back to the system so far */
-    uint64_t purged_units;  /* units, of these arenas and others */
-    uint64_t purges;        /* steps in which that happened */
+    size_t purging_units;           /* on their way to the system, or back */
+    size_t span_units;              /* units asked for by live spans */
+    size_t span_held_units;         /* the same with what they leave of whole arenas */
+    uint64_t purged;                /* arenas given back to the system so far */
+    uint64_t purged_units;          /* units, of these arenas and others */
+    uint64_t purges;                /* steps in which that happened */
 };
 extern struct pm_arena_totals pm_arena_totals PM_HIDDEN;
 
@@ -101,6 +101,8 @@ uint32_t pm_arena_dirty_ticks(const struct pm_arena *a, uint64_t now_ns);
 void pm_arena_postpone(struct pm_arena *a, uint64_t now_ns);
 /* Its dirty units are the longest dirty, for so many ticks more. */
 void pm_arena_prefer(struct pm_arena *a, uint32_t ticks);
+/* Of wholly free arenas with dirty units, this one is used last, and purged first. */
+void pm_arena_use_last(struct pm_arena *a);
 /* Prints what is wrong with a filed arena and returns false. */
 bool pm_arena_check_one(const struct pm_arena *a);
 /* The fullest arena with a free run of that length, or NULL. */
@@ -189,15 +191,16 @@ bool pm_purge_is_paused(uint64_t now_ns);
 size_t pm_peak_excess(size_t more_units);
 /* The arena whose dirty units were left alone long enough to go for it, or NULL. */
 struct pm_arena *pm_peak_arena(uint64_t now_ns);
-/* After units were taken. True: pm_purge_at_peak is to be called. */
-bool pm_peak_is_passed(uint64_t now_ns);
-/* So many dirty ones are purged for that. */
+/* After units were taken: if that passed the peak, and there is what can go for it, who took them
+ * is to call pm_arena_settle. */
+void pm_peak_look(uint64_t now_ns);
+/* So many dirty ones were purged for that. */
 void pm_peak_purged(size_t units);
 /* What is resident now is the peak. */
 void pm_peak_accept(void);
-/* Purges dirty units until no more is resident than ever, as far as they rested. Takes the arena
- * lock. */
-void pm_purge_at_peak(uint64_t now_ns);
+/* Takes the arena lock: instead of so many units, or 0, so many are in use in two blocks, of which
+ * one gets the pages of the other. */
+void pm_peak_move(size_t from_units, size_t to_units);
 /* Decommits one wholly free arena. False: there is none, or the system refuses. */
 bool pm_purge_decommit_one(uint64_t now_ns);
 /* Under the arena lock: if the arena is wholly free, its dirty units are due now. */

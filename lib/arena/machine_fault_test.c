@@ -97,6 +97,56 @@ ISOLATED(what_is_due_by_deadline_but_has_no_free_page_waits_for_another_delay)
     require(test_arena_stats().dirty_units == 1 && pm_arena_check());
 }
 
+static void take_clean_units(unsigned units)
+{
+    struct pm_run run;
+    pm_options.keep_bytes = 0;
+    require(pm_arena_take_run(units, &run) && run.dirty == 0);
+    pm_arena_settle();
+    require(pm_arena_check());
+}
+
+/* A wholly free arena of dirty units that rested, and one with clean units. */
+static void start_at_the_peak(void)
+{
+    struct pm_run runs[RUNS + 1];
+    require(pm_options_parse("huge_pages=always"));
+    start(runs, RUNS);
+    require(pm_arena_take_run(1, &runs[RUNS]));
+    for (unsigned i = 0; i < RUNS; i++)
+        pm_arena_give_run(&runs[i]);
+    test_dirty_earlier(runs[0].base, PM_PEAK_REST_TICKS);
+}
+
+ISOLATED(at_the_peak_as_few_pages_go_as_hold_what_was_taken)
+{
+    start_at_the_peak();
+    take_clean_units(IN_PAGE + 1);
+    require(test_arena_stats().purged_units == 2 * IN_PAGE);
+    require(test_arena_stats().no_huge_arenas == 1);
+}
+
+ISOLATED(an_arena_of_which_every_page_goes_at_the_peak_goes_as_a_whole)
+{
+    start_at_the_peak();
+    take_clean_units(PM_ARENA_UNITS - 2);
+    require(test_arena_stats().purged_arenas == 1 && test_arena_stats().no_huge_arenas == 0);
+}
+
+ISOLATED(at_the_peak_an_arena_without_a_free_page_does_not_keep_the_next_from_being_purged)
+{
+    struct pm_run runs[2 * RUNS + 1];
+    start(runs, 2 * RUNS + 1);
+    for (unsigned i = 1; i < 4; i++)
+        pm_arena_give_run(&runs[RUNS + i]);
+    give_part(&runs[0], 1);
+    test_dirty_earlier(runs[RUNS].base, PM_PEAK_REST_TICKS);
+    test_dirty_earlier(runs[0].base, PM_PEAK_REST_TICKS);
+    take_clean_units(4 * IN_PAGE);
+    require(test_arena_stats().purged_units == 3 * IN_PAGE);
+    require(test_arena_stats().dirty_units == 1);
+}
+
 static void start_above_the_addresses_that_fit(const void *place)
 {
     pm_options.window_bytes = 4 * PM_ARENA_BYTES;
@@ -149,6 +199,10 @@ int main(void)
         cmocka_unit_test(
             where_no_page_is_free_the_system_is_not_asked_and_nobody_looks_again_at_once),
         cmocka_unit_test(what_is_due_by_deadline_but_has_no_free_page_waits_for_another_delay),
+        cmocka_unit_test(at_the_peak_as_few_pages_go_as_hold_what_was_taken),
+        cmocka_unit_test(an_arena_of_which_every_page_goes_at_the_peak_goes_as_a_whole),
+        cmocka_unit_test(
+            at_the_peak_an_arena_without_a_free_page_does_not_keep_the_next_from_being_purged),
         cmocka_unit_test(a_window_above_the_address_bits_that_are_packed_is_refused_and_said_once),
         cmocka_unit_test(pages_larger_than_an_arena_are_refused_and_said),
     };

@@ -32,32 +32,41 @@ static enum pm_huge huge_policy(void)
 struct purge {
     struct pm_arena *arena;
     uint64_t units, dirty, still_dirty;
-    bool decommit; /* if it is wholly free */
+    bool by_bound, at_peak; /* what made them go, and counts them when they went */
+    bool decommit;          /* if it is wholly free */
     bool decommitted;
     bool forbid_huge, allow_huge;
 };
 
-/* Under the arena lock: the free units that can be purged, of pages that have dirty ones. A page
- * may be larger than a unit: then only those whose units are all free. */
+/* A page may be larger than a unit. */
+static unsigned units_in_page(void)
+{
+    size_t bytes = pm_os_page_bytes();
+    return bytes > PM_UNIT_BYTES ? (unsigned)(bytes >> PM_UNIT_SHIFT) : 1;
+}
+
+/* Under the arena lock: the free units that can be purged, of pages that have dirty ones; of a page
+ * that is larger than a unit only if its units are all free. */
 static uint64_t purgeable_units(const struct pm_arena *a)
 {
-    size_t in_page = pm_os_page_bytes() >> PM_UNIT_SHIFT;
+    unsigned in_page = units_in_page();
     uint64_t units = 0;
-    if (in_page <= 1)
+    if (in_page == 1)
         return a->dirty;
-    for (unsigned first = 0; first < PM_ARENA_UNITS; first += (unsigned)in_page) {
-        uint64_t page = pm_bits_run(first, (unsigned)in_page);
+    for (unsigned first = 0; first < PM_ARENA_UNITS; first += in_page) {
+        uint64_t page = pm_bits_run(first, in_page);
         if ((a->free & page) == page && (a->dirty & page) != 0)
             units |= page;
     }
     return units;
 }
 
-/* The last `most` of them, or all where a page is larger than a unit. */
+/* The last pages of them, as few as have `most` units. */
 static uint64_t last_units(uint64_t units, size_t most)
 {
-    for (size_t n = pm_bits_count(units); n > most && pm_os_page_bytes() <= PM_UNIT_BYTES; n--)
-        units &= units - 1;
+    unsigned in_page = units_in_page();
+    for (size_t n = pm_bits_count(units); n >= most + in_page; n -= in_page)
+        units &= ~pm_bits_run((unsigned)__builtin_ctzll(units), in_page);
     return units;
 }
 
@@ -68,9 +77,9 @@ static uint64_t last_units(uint64_t units, size_t most)
 static struct purge purge_begin_some(struct pm_arena *a, size_t most, enum pm_huge policy,
                                      uint64_t now_ns)
 {
-    bool whole = ~a->free == 0 && pm_bits_count(a->dirty) <= most;
-    struct purge purge = {.arena = a};
-    purge.units = whole ? a->free : last_units(purgeable_units(a), most);
+    uint64_t some = last_units(purgeable_units(a), most);
+    bool whole = ~a->free == 0 && (a->dirty & ~some) == 0;
+    struct purge purge = {.arena = a, .units = whole ? a->free : some};
     purge.dirty = a->dirty & purge.units;
     if (pm_unlikely(purge.units == 0)) {
         pm_arena_postpone(a, now_ns);
@@ -99,12 +108,18 @@ static void purge_end(const struct purge *purge, uint64_t now_ns)
     pm_arena_unfile(a);
     a->decommitted = purge->decommitted; /* first: see pm_arena_rebuild_in_child */
     pm_arena_add_units(a, purge->units, purge->still_dirty, now_ns);
-    size_t units = pm_bits_count(purge->dirty);
+    size_t units = pm_bits_count(purge->dirty & ~purge->still_dirty);
     pm_arena_totals.purging_units -= pm_bits_count(purge->units);
     pm_arena_totals.purges++;
     pm_arena_totals.purged += whole && purge->still_dirty == 0;
-    pm_arena_totals.purged_units += units - pm_bits_count(purge->still_dirty);
+    pm_arena_totals.purged_units += units;
+    if (purge->by_bound)
+        pm_demand_purged(units, now_ns);
+    if (purge->at_peak)
+        pm_peak_purged(units);
     pm_arena_file(a);
+    if (a->place == PM_DIRTY_EMPTY)
+        pm_arena_use_last(a);
     pm_lock_release(&pm_arena_lock);
 }
 
@@ -179,7 +194,7 @@ void pm_purge_excess(size_t given, uint64_t now_ns)
         struct pm_arena *a = excess_arena(now_ns);
         if (a != NULL) {
             purge = purge_begin(a, policy, now_ns);
-            pm_demand_purged(pm_bits_count(purge.dirty), now_ns);
+            purge.by_bound = true;
         }
         pm_lock_release(&pm_arena_lock);
         if (a == NULL)
@@ -199,20 +214,23 @@ static bool purge_at_peak(enum pm_huge policy, uint64_t now_ns)
     pm_lock_acquire(&pm_arena_lock);
     size_t excess = pm_peak_excess(0);
     struct pm_arena *a = excess != 0 && !pm_purge_is_paused(now_ns) ? pm_peak_arena(now_ns) : NULL;
-    if (a != NULL)
+    if (a != NULL) {
         purge = purge_begin_some(a, excess, policy, now_ns);
-    pm_peak_purged(pm_bits_count(purge.dirty));
-    if (purge.units == 0) /* nothing is left that could go */
+        purge.at_peak = true;
+    } else { /* nothing is left that could go */
         pm_peak_accept();
+    }
     pm_lock_release(&pm_arena_lock);
     if (purge.units != 0 && !purge_run(&purge, now_ns))
         pause_excess(now_ns); /* then the next turn accepts the peak */
-    return purge.units != 0;
+    return a != NULL;         /* one without a page to purge does not rest any more */
 }
 
-void pm_purge_at_peak(uint64_t now_ns)
+void pm_purge_at_peak(void)
 {
+    uint64_t now_ns = pm_os_now_ns();
     enum pm_huge policy = huge_policy();
+    pm_store_relaxed(&pm_peak_is_passed, false);
     while (purge_at_peak(policy, now_ns)) {
     }
 }

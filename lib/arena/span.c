@@ -62,7 +62,9 @@ static void *claim_in_arena(struct pm_arena *a, unsigned first, unsigned units, 
     pm_arena_totals.span_held_units += units;
     pm_arena_unlock_after_claim(a, now);
     struct pm_span span = {.units = units, .peak_units = units, .was_clean = dirty == 0};
-    return span_init(a, first, span, zero);
+    void *block = span_init(a, first, span, zero);
+    pm_arena_settle();
+    return block;
 }
 
 static void *alloc_in_arena(unsigned units, unsigned align, bool *zero)
@@ -222,16 +224,15 @@ static void *alloc_arenas(size_t units, unsigned align, bool *zero)
         return NULL;
     pm_lock_acquire(&pm_arena_lock);
     pm_arena_totals.span_units += units;
-    bool peak = pm_peak_is_passed(now);
+    pm_peak_look(now);
     pm_lock_release(&pm_arena_lock);
-    if (pm_unlikely(peak))
-        pm_purge_at_peak(now);
     bool clean = claim.dirty == 0 && !claim.arenas->foreign;
     struct pm_span span = {
         .units = units, .peak_units = units, .arenas = arenas, .was_clean = clean};
     char *block = span_init(claim.arenas, 0, span, zero);
     size_t rest = (size_t)arenas * PM_ARENA_UNITS - units;
     pm_asan_poison(block + (units << PM_UNIT_SHIFT), rest << PM_UNIT_SHIFT);
+    pm_arena_settle();
     return block;
 }
 
@@ -422,18 +423,17 @@ static bool grow_span(struct pm_window *w, size_t unit, struct pm_span *span, si
     if (claimed) {
         pm_arena_totals.span_units += units - span->units;
         span->units = units;
+        pm_peak_look(now);
     }
-    bool peak = pm_peak_is_passed(now);
     pm_lock_release(&pm_arena_lock);
     if (!claimed)
         return false;
-    if (pm_unlikely(peak))
-        pm_purge_at_peak(now);
     if (claim.no_huge != 0)
         pm_os_advise_huge(pm_arena_base(claim.arenas), more << PM_ARENA_SHIFT, true);
     span->was_clean &= units <= held; /* of a new part nothing is known */
     span->arenas = span->arenas ? arenas_of(units) : 0;
     span->peak_units = units > span->peak_units ? units : span->peak_units;
+    pm_arena_settle();
     return true;
 }
 

@@ -32,15 +32,12 @@ static void span_now_clean(struct pm_span *span)
     span->peak_units = 0;
 }
 
-void *pm_span_move(struct pm_window *w, void *ptr, size_t bytes, const char *function)
+static void *move(struct pm_window *w, struct pm_span *span, void *ptr, size_t bytes,
+                  const char *function)
 {
-    bool zero, lost;
-    size_t unit = pm_span_unit(w, ptr, function);
-    struct pm_span *span = pm_span_at(w, unit);
+    bool zero = false, lost;
     size_t have = span->units << PM_UNIT_SHIFT, less = bytes < have ? bytes : have;
     size_t kept = pm_align_up(less, PM_ARENA_BYTES);
-    if (span->arenas == 0 || bytes < PM_MOVE_MIN_BYTES || !pm_arena_is_systems(w))
-        return NULL;
     char *block = pm_span_alloc(bytes, 1, &zero);
     if (block == NULL)
         return NULL;
@@ -57,5 +54,18 @@ void *pm_span_move(struct pm_window *w, void *ptr, size_t bytes, const char *fun
     if (moved == kept && kept == (size_t)span->arenas << PM_ARENA_SHIFT)
         span_now_clean(span);
     pm_span_free(w, ptr, function);
+    return block;
+}
+
+void *pm_span_move(struct pm_window *w, void *ptr, size_t bytes, const char *function)
+{
+    struct pm_span *span = pm_span_at(w, pm_span_unit(w, ptr, function));
+    if (span->arenas == 0 || bytes < PM_MOVE_MIN_BYTES || !pm_arena_is_systems(w))
+        return NULL;
+    size_t units = pm_align_up(bytes, PM_UNIT_BYTES) >> PM_UNIT_SHIFT;
+    units = units < span->units ? units : span->units;
+    pm_peak_move(0, units);
+    void *block = move(w, span, ptr, bytes, function);
+    pm_peak_move(units, 0);
     return block;
 }

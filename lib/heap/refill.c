@@ -138,7 +138,9 @@ static struct pm_pool *take_fresh(struct pm_heap *heap, unsigned class)
         pm_arena_give_run(&run);
         return NULL;
     }
-    return pm_pool_cut(&run, class, pm_heap_route(heap));
+    struct pm_pool *pool = pm_pool_cut(&run, class, pm_heap_route(heap));
+    pm_arena_settle();
+    return pool;
 }
 
 /* The heap's next current pool of the class; NULL: out of memory. */

@@ -78,6 +78,7 @@ static struct pm_pool *add_pool(struct pm_user_heap *heap, unsigned class)
     pool->place = PM_PLACE_PARKED;
     pm_list_push(&heap->pools[class], &pool->link);
     heap->bytes += bytes;
+    pm_arena_settle();
     return pool;
 }
 
