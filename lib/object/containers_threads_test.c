@@ -323,6 +323,7 @@ static void items_are_probed_and_arrays_go_later_once_another_thread_has_come(vo
     assert_false(is_probed(small)); /* immortal: nobody writes to it */
     require(pm_list_append(list, second));
     assert_true(is_probed(second));
+    pm_qsbr_poll(); /* else the array may be the last of an open batch, which goes at once */
     uint64_t before = deferred_items();
     for (int i = 0; i < 4; i++)
         require(pm_list_append(list, second)); /* one of them makes it grow */
