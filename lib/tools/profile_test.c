@@ -210,24 +210,6 @@ ISOLATED(what_is_stopped_samples_nothing_and_sees_off_what_was_sampled)
     require(test_profile_now().head.all_blocks == 1);
 }
 
-/* A file has one rate: what was sampled at another is written as what that would be. */
-ISOLATED(blocks_of_an_earlier_rate_are_written_at_the_files)
-{
-    enum { BYTES = 1 << 20, BLOCKS = 50 };
-    static void *blocks[BLOCKS];
-    require(pm_profile_start(1));
-    for (int i = 0; i < BLOCKS; i++)
-        blocks[i] = make_here(BYTES);
-    require(pm_profile_start(BYTES)); /* 1 - 1/e of 50 is 31.6 */
-    struct test_profile now = test_profile_now();
-    require(now.rate == BYTES && now.head.live_blocks == 32);
-    size_t bytes = test_bytes(blocks[0]);
-    require(now.head.live_bytes > 31 * bytes && now.head.live_bytes < 33 * bytes);
-    for (int i = 0; i < BLOCKS; i++)
-        pm_free(blocks[i]);
-    require(test_profile_now().head.live_bytes == 0);
-}
-
 /* The sequence of random numbers is that of the process: always the same here. */
 ISOLATED(scaled_samples_come_to_what_was_allocated)
 {
@@ -402,7 +384,6 @@ int main(void)
         cmocka_unit_test(with_each_block_sampled_the_sums_of_eight_threads_are_right_to_the_byte),
         cmocka_unit_test(it_starts_stops_dumps_and_resets_while_threads_work),
         cmocka_unit_test(what_is_stopped_samples_nothing_and_sees_off_what_was_sampled),
-        cmocka_unit_test(blocks_of_an_earlier_rate_are_written_at_the_files),
         cmocka_unit_test(scaled_samples_come_to_what_was_allocated),
         cmocka_unit_test(blocks_of_two_sizes_from_one_stack_are_scaled_by_themselves),
         cmocka_unit_test(the_scale_is_the_reciprocal_of_the_chance),

@@ -16,8 +16,9 @@
  *
  * L blocks with B bytes are live, A were allocated; first the sums, then each row. A reader scales
  * a row by its mean size, and adds up rows of a stack; so our rows, of blocks of about one size,
- * are scaled rightly. Rows of another rate than the file's are written as what they would be. The
- * line of samples that found no room is there if there were any; readers pass over it.
+ * are scaled rightly. Rows of another rate than the file's are written as what they would be, with
+ * whole blocks, so that the sums are right. The line of samples that found no room is there if
+ * there were any; readers pass over it.
  */
 #include "base/report.h"
 #include "os/os.h"
@@ -28,41 +29,63 @@ struct figures {
     uint64_t live_blocks, live_bytes, all_blocks, all_bytes;
 };
 
-static uint64_t times(uint64_t number, double factor)
+/* What is left over when blocks are rounded to whole ones: the next rows have it. Many a stack has
+ * one block, and all of them would be rounded the same way. */
+struct rest {
+    double live, gone; /* from -0.5 to 0.5 */
+};
+
+static uint64_t whole(double blocks, double *rest)
 {
-    return (uint64_t)((double)number * factor + 0.5);
+    double wanted = blocks + *rest;
+    uint64_t rounded = wanted > 0 ? (uint64_t)(wanted + 0.5) : 0;
+    *rest = wanted - (double)rounded;
+    return rounded;
 }
 
-static struct figures figures_at(const struct pm_profile_row *row, uint64_t rate)
+/* So many blocks of the size that they had on average, by which readers scale them. */
+static uint64_t bytes_of(uint64_t blocks, uint64_t had_bytes, uint64_t had_blocks)
 {
-    struct figures f = {row->live_blocks, row->live_bytes, row->all_blocks, row->all_bytes};
-    if (row->mean_bytes == rate || f.live_blocks + f.all_blocks == 0)
-        return f;
-    double size = f.all_blocks != 0 ? (double)f.all_bytes / (double)f.all_blocks
-                                    : (double)f.live_bytes / (double)f.live_blocks;
+    double size = had_blocks != 0 ? (double)had_bytes / (double)had_blocks : 0;
+    return (uint64_t)((double)blocks * size + 0.5);
+}
+
+static struct figures figures_at(const struct pm_profile_row *row, uint64_t rate, struct rest *rest)
+{
+    struct figures had = {row->live_blocks, row->live_bytes, row->all_blocks, row->all_bytes};
+    if (row->mean_bytes == rate || had.live_blocks + had.all_blocks == 0)
+        return had;
+    double size = had.all_blocks != 0 ? (double)had.all_bytes / (double)had.all_blocks
+                                      : (double)had.live_bytes / (double)had.live_blocks;
     double factor = pm_profile_row_scale(row) / pm_profile_scale(size, rate);
-    return (struct figures){times(f.live_blocks, factor), times(f.live_bytes, factor),
-                            times(f.all_blocks, factor), times(f.all_bytes, factor)};
+    /* After a reset more are live than "all" counts. */
+    bool counted = had.all_blocks >= had.live_blocks;
+    uint64_t gone = counted ? had.all_blocks - had.live_blocks : had.all_blocks;
+    uint64_t live = whole((double)had.live_blocks * factor, &rest->live);
+    uint64_t all = whole((double)gone * factor, &rest->gone) + (counted ? live : 0);
+    return (struct figures){live, bytes_of(live, had.live_bytes, had.live_blocks), all,
+                            bytes_of(all, had.all_bytes, had.all_blocks)};
 }
 
 /* A row with something in it, and its figures. */
-static bool read_row(uint32_t number, uint64_t rate, struct pm_profile_row *row,
+static bool read_row(uint32_t number, uint64_t rate, struct rest *rest, struct pm_profile_row *row,
                      struct figures *figures)
 {
     const struct pm_profile_row *found = pm_profile_row_at(number);
     if (found == NULL)
         return false;
     pm_profile_row_read(found, row);
-    *figures = figures_at(row, rate);
+    *figures = figures_at(row, rate, rest);
     return figures->live_blocks != 0 || figures->all_blocks != 0;
 }
 
 static struct figures sum_up(uint32_t rows, uint64_t rate)
 {
     struct figures sum = {0}, f;
+    struct rest rest = {0};
     struct pm_profile_row row;
     for (uint32_t i = 0; i < rows; i++) {
-        if (!read_row(i, rate, &row, &f))
+        if (!read_row(i, rate, &rest, &row, &f))
             continue;
         sum.live_blocks += f.live_blocks;
         sum.live_bytes += f.live_bytes;
@@ -120,10 +143,11 @@ static void put_rows(struct pm_out *out, enum pm_profile_form form)
     uint32_t rows = pm_profile_table_is_there() ? pm_profile_rows() : 0;
     uint64_t rate = pm_profile_last_rate();
     struct figures figures = sum_up(rows, rate);
+    struct rest rest = {0};
     struct pm_profile_row row;
     put_head(out, form, &figures, rate);
     for (uint32_t i = 0; i < rows; i++) {
-        if (read_row(i, rate, &row, &figures))
+        if (read_row(i, rate, &rest, &row, &figures))
             put_row(out, form, &figures, &row);
     }
 }
