@@ -60,14 +60,17 @@ ISOLATED(a_size_that_comes_again_is_served_without_the_lock)
 
 static void *make_large_blocks_alone(void *arg)
 {
-    (void)arg;
+    struct pm_heap_stats before = test_heap_stats();
     for (int i = 0; i < PM_CALLS_BEFORE_HEAP; i++)
         pair(SIZE);
     require(!pm_heap_self->real);
     for (int i = 0; i < ROUNDS_TO_LEARN; i++)
         pair(SIZE);
-    require(pm_heap_self->real && test_heap_stats().kept_span_bytes == SIZE);
-    return NULL;
+    struct pm_heap_stats after = test_heap_stats();
+    require(pm_heap_self->real && after.kept_span_bytes == SIZE);
+    require(after.mallocs - before.mallocs == PM_CALLS_BEFORE_HEAP + ROUNDS_TO_LEARN);
+    require(after.frees - before.frees == PM_CALLS_BEFORE_HEAP + ROUNDS_TO_LEARN);
+    return arg;
 }
 
 ISOLATED(a_thread_that_has_large_blocks_alone_gets_a_heap_that_keeps_some_after_a_while)

@@ -299,6 +299,30 @@ ISOLATED(threads_without_a_heap_are_sampled_too)
     require(taken_count >= 5 && taken_count == freed_count + record_count);
 }
 
+/* The thread gets its heap on the way. */
+static void *large_blocks_alone(void *arg)
+{
+    enum { BLOCKS = PM_CALLS_BEFORE_HEAP + 4, LARGE = PM_BLOCK_MAX + 1 };
+    void *blocks[BLOCKS];
+    for (unsigned i = 0; i < BLOCKS; i++) {
+        require(pm_heap_self->real == (i > PM_CALLS_BEFORE_HEAP));
+        blocks[i] = test_alloc(LARGE);
+        require(taken_count == i + 1 && records[i] == blocks[i]);
+    }
+    for (unsigned i = 0; i < BLOCKS; i++)
+        test_release(blocks[i]);
+    require(freed_count == BLOCKS && record_count == 0);
+    return arg;
+}
+
+ISOLATED(each_large_block_is_told_once_when_it_brings_the_thread_its_heap_too)
+{
+    test_heap_start(WINDOW_ARENAS);
+    test_get_heap();
+    start(1, 1);
+    test_in_thread(large_blocks_alone, NULL);
+}
+
 /* ---- several threads ---- */
 
 static _Atomic uint64_t shared_taken, shared_freed;
@@ -375,6 +399,7 @@ int main(void)
         cmocka_unit_test(large_blocks_are_told_when_they_grow_move_and_go),
         cmocka_unit_test(a_sample_outlives_the_end_of_sampling),
         cmocka_unit_test(threads_without_a_heap_are_sampled_too),
+        cmocka_unit_test(each_large_block_is_told_once_when_it_brings_the_thread_its_heap_too),
         cmocka_unit_test(threads_that_free_each_others_samples_lose_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

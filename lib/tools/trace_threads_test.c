@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Tracing while several threads work: nothing is miscounted, nobody waits for ever. */
 #include "heap/testing.h"
+#include "heap/watch.h"
 #include "poolmalloc/trace.h"
 #include "tools/trace.h"
 
@@ -235,6 +236,32 @@ ISOLATED(eight_threads_that_start_and_stop_agree_in_the_end)
     require(current() == 0);
 }
 
+/* The thread gets its heap on the way. */
+static void *large_blocks_alone(void *arg)
+{
+    enum { LARGE_BLOCKS = PM_CALLS_BEFORE_HEAP + 4, LARGE = PM_BLOCK_MAX + 1 };
+    void *blocks[LARGE_BLOCKS];
+    size_t before = current();
+    require(!pm_watch_heap_of_thread()->real);
+    for (size_t i = 0; i < LARGE_BLOCKS; i++) {
+        blocks[i] = pm_malloc(LARGE + i);
+        require(current() == before + (i + 1) * LARGE + i * (i + 1) / 2);
+        require(peak() == current());
+    }
+    require(pm_watch_heap_of_thread()->real);
+    for (size_t i = 0; i < LARGE_BLOCKS; i++)
+        pm_free(blocks[i]);
+    require(current() == before);
+    return arg;
+}
+
+ISOLATED(each_large_block_is_traced_once_when_it_brings_the_thread_its_heap_too)
+{
+    pm_free(pm_malloc(1));
+    require(pm_trace_start(FRAMES));
+    test_in_thread(large_blocks_alone, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -242,6 +269,7 @@ int main(void)
         cmocka_unit_test(
             starting_stopping_and_clearing_while_others_work_neither_hangs_nor_miscounts),
         cmocka_unit_test(eight_threads_that_start_and_stop_agree_in_the_end),
+        cmocka_unit_test(each_large_block_is_traced_once_when_it_brings_the_thread_its_heap_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
