@@ -118,7 +118,7 @@ static PM_NOINLINE void *new_span(size_t n, size_t align, bool *zero)
     void *block = NULL;
     /* In a hook we are in the middle of something. */
     if (pm_likely(pm_hook_depth == 0) && pm_heap_process_init()) {
-        pm_heap_get(); /* a thread that has large blocks alone gets a heap, too, to keep some */
+        pm_heap_get_in_passing(); /* who has large blocks alone gets a heap, too, to keep some */
         block = pm_span_alloc(n, align, zero);
     }
     return block != NULL ? count_span(block, n) : out_of_memory();

@@ -120,6 +120,38 @@ ISOLATED(who_is_in_any_of_them_is_not_served_by_its_own)
     require(!pm_cold_is_held());
 }
 
+/* What a signal handler does that found its thread with the lock. */
+static void call_within(struct pm_lock *lock, void *small)
+{
+    pm_lock_acquire(lock);
+    test_release(test_alloc(PM_BLOCK_MAX + 1));
+    test_release(small);
+    require(pm_heap_self == &pm_heap_none);
+    pm_lock_release(lock);
+}
+
+/* The next call brings the thread its heap. */
+static void *call_within_each(void *arg)
+{
+    void *blocks[PM_CALLS_BEFORE_HEAP];
+    for (unsigned i = 0; i < PM_CALLS_BEFORE_HEAP; i++)
+        blocks[i] = test_alloc(SIZE);
+    call_within(&pm_cold_mine()->lock, blocks[0]);
+    call_within(&pm_registry_lock, blocks[1]);
+    test_release(test_alloc(PM_BLOCK_MAX + 1));
+    require(pm_heap_self->real);
+    test_release_some(blocks, 2, PM_CALLS_BEFORE_HEAP);
+    return arg;
+}
+
+ISOLATED(who_is_in_it_or_in_the_registry_gets_no_heap_meanwhile_but_large_blocks)
+{
+    test_heap_start(WINDOW_ARENAS);
+    test_get_heap();
+    test_in_thread(call_within_each, NULL);
+    require(test_nothing_is_lost());
+}
+
 static void visit(const struct pm_heap_view *view, void *seen)
 {
     for (unsigned i = 0; i < MOST; i++)
@@ -148,6 +180,7 @@ int main(void)
         cmocka_unit_test(a_few_heaps_share_one_cold_heap),
         cmocka_unit_test(who_is_in_its_cold_heap_does_not_change_to_another),
         cmocka_unit_test(who_is_in_any_of_them_is_not_served_by_its_own),
+        cmocka_unit_test(who_is_in_it_or_in_the_registry_gets_no_heap_meanwhile_but_large_blocks),
         cmocka_unit_test(a_child_replaces_the_cold_heap_whose_holder_is_gone_and_no_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

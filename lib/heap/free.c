@@ -119,7 +119,7 @@ static PM_NOINLINE void push_one(void *ptr, const char *function)
         pm_count_owner(&self->remote_frees, 1);
     } else {
         pm_count_shared(&self->remote_frees, 1); /* a sentinel's, which several threads use */
-        pm_heap_get();                           /* a thread that only frees gets a heap, too */
+        pm_heap_get_in_passing();                /* a thread that only frees gets a heap, too */
     }
     push(pm_heap_self, pool_of(pm_window_find(ptr), ptr), ptr, ptr, 1, function);
 }

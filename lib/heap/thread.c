@@ -229,6 +229,20 @@ struct pm_heap *pm_heap_get(void)
     return heap;
 }
 
+/* In a signal handler, or one of a fork: its thread has the lock that the making takes, or a cold
+ * one, whose turn comes after. */
+static bool is_inside(void)
+{
+    enum pm_lock_fork state = pm_lock_state(&pm_registry_lock);
+    return state == PM_LOCK_INTERRUPTED || state == PM_LOCK_FOR_FORK || pm_cold_is_held();
+}
+
+void pm_heap_get_in_passing(void)
+{
+    if (pm_heap_self == &pm_heap_none && !is_inside())
+        pm_heap_get();
+}
+
 static void let_go(struct pm_heap *heap, struct pm_pool *pool, unsigned local,
                    struct pm_returns *returns)
 {
