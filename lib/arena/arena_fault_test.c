@@ -262,6 +262,31 @@ ISOLATED(a_refused_purge_by_bound_is_not_tried_on_the_next_arena)
     require(test_arena_stats().dirty_units == 0 && pm_arena_check());
 }
 
+static char *next_to_go(void)
+{
+    pm_lock_acquire(&pm_arena_lock);
+    char *base = pm_arena_base(pm_arena_oldest_dirty_empty());
+    pm_lock_release(&pm_arena_lock);
+    return base;
+}
+
+ISOLATED(an_arena_that_the_system_refuses_does_not_keep_others_from_going)
+{
+    struct pm_run runs[4];
+    test_arena_start(4);
+    for (int i = 0; i < 4; i++)
+        require(pm_arena_take_run(PM_ARENA_UNITS, &runs[i]));
+    for (int i = 0; i < 4; i++) {
+        runs[i].dirty = ~(uint64_t)0;
+        pm_arena_give_run(&runs[i]);
+    }
+    pm_options.keep_bytes = 0;
+    const char *refused = next_to_go();
+    pm_os_fault_set(1, false);
+    pm_purge_excess(0, pm_os_now_ns());
+    require(pm_os_fault_calls() == 1 && next_to_go() != refused);
+}
+
 /* The first arena stays dirty: what lies there is kept, by the bound, for what is in use. */
 ISOLATED(a_refused_purge_at_the_peak_is_not_tried_with_the_next_units)
 {
@@ -327,10 +352,11 @@ ISOLATED(what_the_system_refused_to_take_at_the_peak_does_not_count_as_purged)
     pm_os_fault_set(0, false);
     test_dirty_earlier(runs[0].base, PM_PEAK_REST_TICKS);
     pm_lock_acquire(&pm_arena_lock);
-    pm_peak_purged(2); /* the peak grew by as much */
-    require(pm_peak_arena(pm_os_now_ns()) != NULL);
+    pm_peak_purged(2);                              /* the peak grew by as much */
+    require(pm_peak_arena(pm_os_now_ns()) == NULL); /* it was refused a moment ago */
+    require(pm_peak_arena(pm_os_now_ns() + 2 * PM_DEMAND_NS) != NULL);
     pm_peak_purged(1);
-    require(pm_peak_arena(pm_os_now_ns()) == NULL);
+    require(pm_peak_arena(pm_os_now_ns() + 2 * PM_DEMAND_NS) == NULL);
     pm_lock_release(&pm_arena_lock);
 }
 
@@ -440,6 +466,7 @@ int main(void)
         cmocka_unit_test(calls_that_fail_for_good_break_nothing_in_tiny_windows),
         cmocka_unit_test(a_refused_purge_leaves_the_memory_dirty_and_it_is_never_called_zero),
         cmocka_unit_test(a_refused_purge_by_bound_is_not_tried_on_the_next_arena),
+        cmocka_unit_test(an_arena_that_the_system_refuses_does_not_keep_others_from_going),
         cmocka_unit_test(a_refused_purge_at_the_peak_is_not_tried_with_the_next_units),
         cmocka_unit_test(what_the_system_refused_to_take_is_not_missed_afterwards),
         cmocka_unit_test(what_the_system_refused_to_take_at_the_peak_does_not_count_as_purged),

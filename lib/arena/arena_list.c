@@ -149,11 +149,14 @@ void pm_arena_prefer(struct pm_arena *a, uint32_t ticks)
     a->dirty_since -= ticks;
 }
 
-void pm_arena_use_last(struct pm_arena *a)
+void pm_arena_use(struct pm_arena *a, bool first)
 {
     pm_assert(a->place == PM_DIRTY_EMPTY && !a->foreign);
     pm_list_remove(&a->link);
-    pm_list_push_back(&dirty_empties, &a->link);
+    if (first)
+        pm_list_push(&dirty_empties, &a->link);
+    else
+        pm_list_push_back(&dirty_empties, &a->link);
 }
 
 struct pm_arena *pm_arena_longest_dirty(void)

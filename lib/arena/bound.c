@@ -119,8 +119,8 @@ bool pm_purge_is_paused(uint64_t now_ns)
  * those of arenas to which nothing came back for a while: what was left just now is likely to be
  * taken soon, and would cost its page faults again. These units are not regretted. What keep_bytes
  * allows is never too much. And where large parts are left alone and taken by turns, that has an
- * end: no more than the peak is purged for it, in all. At a limit nothing is: who wants units while
- * they are on their way to the system would be refused.
+ * end: no more than the peak is purged for it, in all. At a limit, or where no arena can be added,
+ * nothing is: who wants units while they are on their way to the system would be refused.
  */
 
 /* Relaxed: it orders nothing; who misses it leaves it to the next. */
@@ -164,8 +164,9 @@ struct pm_arena *pm_peak_arena(uint64_t now_ns)
 {
     struct pm_arena *a = pm_arena_longest_dirty();
     bool rests = a != NULL && pm_arena_dirty_ticks(a, now_ns) >= PM_PEAK_REST_TICKS;
-    bool can_go = rests && demand.peak_purged_units < demand.peak_units && !pm_limit_is_set();
-    return can_go ? a : NULL;
+    bool can_go = rests && demand.peak_purged_units < demand.peak_units && !pm_limit_is_set() &&
+                  pm_window_has_room(&pm_window);
+    return can_go && !pm_purge_is_paused(now_ns) ? a : NULL;
 }
 
 void pm_peak_look(uint64_t now_ns)

@@ -142,7 +142,7 @@ static bool recommit(bool first_window)
     pm_lock_acquire(&pm_arena_lock);
     pm_arena_unfile(a);
     a->decommitted = !done;
-    pm_arena_totals.purging_units -= PM_ARENA_UNITS;
+    pm_arena_arrived(PM_ARENA_UNITS);
     pm_arena_add_units(a, ~(uint64_t)0, 0, 0);
     pm_arena_file(a);
     pm_lock_release(&pm_arena_lock);

@@ -68,6 +68,14 @@ struct pm_arena_totals {
 };
 extern struct pm_arena_totals pm_arena_totals PM_HIDDEN;
 
+/* Units are where they were on their way to. In the child of a fork from amid that, which has
+ * counted anew, none are. */
+static inline void pm_arena_arrived(size_t units)
+{
+    size_t *purging = &pm_arena_totals.purging_units;
+    *purging -= units < *purging ? units : *purging;
+}
+
 static inline struct pm_window *pm_arena_window(const struct pm_arena *a)
 {
     return pm_window_numbered(a->window);
@@ -101,8 +109,9 @@ uint32_t pm_arena_dirty_ticks(const struct pm_arena *a, uint64_t now_ns);
 void pm_arena_postpone(struct pm_arena *a, uint64_t now_ns);
 /* Its dirty units are the longest dirty, for so many ticks more. */
 void pm_arena_prefer(struct pm_arena *a, uint32_t ticks);
-/* Of wholly free arenas with dirty units, this one is used last, and purged first. */
-void pm_arena_use_last(struct pm_arena *a);
+/* Of wholly free arenas with dirty units, this one is used first, and purged last; or the other way
+ * round. */
+void pm_arena_use(struct pm_arena *a, bool first);
 /* Prints what is wrong with a filed arena and returns false. */
 bool pm_arena_check_one(const struct pm_arena *a);
 /* The fullest arena with a free run of that length, or NULL. */

@@ -109,7 +109,7 @@ static void purge_end(const struct purge *purge, uint64_t now_ns)
     a->decommitted = purge->decommitted; /* first: see pm_arena_rebuild_in_child */
     pm_arena_add_units(a, purge->units, purge->still_dirty, now_ns);
     size_t units = pm_bits_count(purge->dirty & ~purge->still_dirty);
-    pm_arena_totals.purging_units -= pm_bits_count(purge->units);
+    pm_arena_arrived(pm_bits_count(purge->units));
     pm_arena_totals.purges++;
     pm_arena_totals.purged += whole && purge->still_dirty == 0;
     pm_arena_totals.purged_units += units;
@@ -118,8 +118,9 @@ static void purge_end(const struct purge *purge, uint64_t now_ns)
     if (purge->at_peak)
         pm_peak_purged(units);
     pm_arena_file(a);
+    /* One that was refused comes first: purges take the last, and then another one. */
     if (a->place == PM_DIRTY_EMPTY)
-        pm_arena_use_last(a);
+        pm_arena_use(a, purge->still_dirty != 0);
     pm_lock_release(&pm_arena_lock);
 }
 
@@ -213,7 +214,7 @@ static bool purge_at_peak(enum pm_huge policy, uint64_t now_ns)
     struct purge purge = {0};
     pm_lock_acquire(&pm_arena_lock);
     size_t excess = pm_peak_excess(0);
-    struct pm_arena *a = excess != 0 && !pm_purge_is_paused(now_ns) ? pm_peak_arena(now_ns) : NULL;
+    struct pm_arena *a = excess != 0 ? pm_peak_arena(now_ns) : NULL;
     if (a != NULL) {
         purge = purge_begin_some(a, excess, policy, now_ns);
         purge.at_peak = true;
@@ -226,13 +227,16 @@ static bool purge_at_peak(enum pm_huge policy, uint64_t now_ns)
     return a != NULL;         /* one without a page to purge does not rest any more */
 }
 
+/* In slices: the thread may hold a heap's lock, and the excess may be another's. Whoever takes
+ * clean units next goes on. */
 void pm_purge_at_peak(void)
 {
     uint64_t now_ns = pm_os_now_ns();
     enum pm_huge policy = huge_policy();
+    size_t slices = PM_PURGE_SLICE_ARENAS;
     pm_store_relaxed(&pm_peak_is_passed, false);
-    while (purge_at_peak(policy, now_ns)) {
-    }
+    while (slices > 0 && purge_at_peak(policy, now_ns))
+        slices--;
 }
 
 uint64_t pm_purge_delay_ns(void)
