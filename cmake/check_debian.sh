@@ -75,6 +75,11 @@ expect poolmalloc bin/poolmalloc 'share/man/man1/poolmalloc\.1\.gz' \
 depends=$(dpkg-deb -f "$folder"/libpoolmalloc0_*.deb Depends)
 [ "$(echo "$depends" | sed 's/ ([^)]*)//g')" = libc6 ] || fail "libpoolmalloc0 depends on $depends"
 
+# dpkg-shlibdeps does not look at what packed relocations ask of the loader.
+library=$(find "$folder/installed" -name 'libpoolmalloc.so.0.*')
+! readelf -d "$library" | grep -q RELR || [ "$depends" = 'libc6 (>= 2.36)' ] ||
+    fail "libpoolmalloc0 has packed relocations, and depends on $depends"
+
 # The package's own test, on what was unpacked instead of installed.
 libraries=$(dirname "$(find "$folder/installed" -name libpoolmalloc.so)")
 PATH=$folder/installed/usr/bin:$PATH LD_LIBRARY_PATH=$libraries \
