@@ -7,7 +7,7 @@
 
 run: runs each misuse of the table misuse_modes.txt in the mode, and passes when
 every one ends as the table says. POINTERS is misuse.c's program, for the rows
-CALL/POINTER; CASES is debug/misuse.c's, for the others. --observe prints the
+CALL/POINTER; CASES is debug/misuse_*.c's, for the others. --observe prints the
 rows as they ended.
 doc: docs/misuse.md has the table; --write puts it there.
 """

@@ -80,15 +80,22 @@ static bool is_mine(struct pm_lock *lock)
     return (pm_load_relaxed(&lock->state) & ~(PM_LOCK_WAITED | PM_LOCK_FORKS)) == self();
 }
 
+bool pm_lock_is_held_from(unsigned rank)
+{
+    for (; rank < PM_RANK_COUNT; rank++) {
+        for (struct pm_lock *lock = pm_lock_of_rank(rank); lock != NULL; lock = lock->next) {
+            if (is_mine(lock))
+                return true;
+        }
+    }
+    return false;
+}
+
 /* A signal handler interrupted this thread while it held this lock, or one that holders of this
  * one wait for, or a hook runs in it: to wait could be for ever. */
 static void check_not_reentered(struct pm_lock *lock)
 {
-    bool reentered = is_mine(lock);
-    for (unsigned rank = lock->rank; rank < PM_RANK_COUNT; rank++) {
-        for (struct pm_lock *later = pm_lock_of_rank(rank); later != NULL; later = later->next)
-            reentered |= is_mine(later);
-    }
+    bool reentered = is_mine(lock) || pm_lock_is_held_from(lock->rank);
     if (reentered && pm_hook_depth != 0)
         pm_fatal_in_hook();
     if (reentered)

@@ -57,6 +57,10 @@ void pm_lock_register(struct pm_lock *lock);
 /* The one of that rank that was registered last, or NULL; the others follow by `next`. */
 struct pm_lock *pm_lock_of_rank(unsigned rank);
 
+/* Whether the calling thread holds one of that rank or of a later one: then it is in a signal
+ * handler that interrupted it there, or in one of a fork. */
+bool pm_lock_is_held_from(unsigned rank);
+
 /* By a thread that has it already (in a signal handler, then): a named error. */
 void pm_lock_acquire(struct pm_lock *lock);
 void pm_lock_release(struct pm_lock *lock);

@@ -38,20 +38,9 @@ static bool is_mine(struct pm_lock *lock)
     return state == PM_LOCK_INTERRUPTED || state == PM_LOCK_FOR_FORK;
 }
 
-static bool inside_allocator(void)
-{
-    for (unsigned rank = 0; rank < PM_RANK_COUNT; rank++) {
-        for (struct pm_lock *lock = pm_lock_of_rank(rank); lock != NULL; lock = lock->next) {
-            if (is_mine(lock))
-                return true;
-        }
-    }
-    return false;
-}
-
 void pm_heap_fork_prepare(void)
 {
-    bool inside = inside_allocator();
+    bool inside = pm_lock_is_held_from(0);
     for (unsigned rank = 0; rank < PM_RANK_COUNT; rank++) {
         for (struct pm_lock *lock = pm_lock_of_rank(rank); lock != NULL; lock = lock->next) {
             if (!is_mine(lock))

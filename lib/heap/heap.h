@@ -107,8 +107,8 @@ void pm_heap_pool_emptied(void *last, struct pm_pool *pool);
 /* The calling thread's heap, for a slow call; it is made if it is time for it. NULL: the cold heap
  * serves the thread. */
 struct pm_heap *pm_heap_get(void);
-/* The same for a call that does without: not where a signal handler interrupted the making, or the
- * thread in the cold heap. */
+/* The same for a call that does without: not in a signal handler that interrupted the thread where
+ * it has a lock. */
 void pm_heap_get_in_passing(void);
 
 /* Bytes that the block at ptr holds; ptr is a live block or the error is named. */

@@ -210,17 +210,15 @@ static bool few_calls(void)
            pm_load_relaxed(&pm_registry.heaps) != NULL;
 }
 
-struct pm_heap *pm_heap_get(void)
+/* NULL: the thread can have none, or there is no memory for it. */
+static struct pm_heap *make_own(void)
 {
-    struct pm_heap *heap = pm_heap_self;
-    if (pm_likely(heap->real))
-        return heap;
-    if (heap != &pm_heap_none || few_calls() || !pm_heap_process_init() || !have_exit_key)
+    if (!pm_heap_process_init() || !have_exit_key)
         return NULL;
     pm_heap_self = &pm_heap_making;
     /* A signal handler of this thread sees the one or the other, and the heap complete. */
     atomic_signal_fence(memory_order_seq_cst);
-    heap = heap_make();
+    struct pm_heap *heap = heap_make();
     atomic_signal_fence(memory_order_seq_cst);
     if (heap != NULL)
         pm_heap_self = heap;
@@ -229,18 +227,20 @@ struct pm_heap *pm_heap_get(void)
     return heap;
 }
 
-/* In a signal handler, or one of a fork: its thread has the lock that the making takes, or a cold
- * one, whose turn comes after. */
-static bool is_inside(void)
+struct pm_heap *pm_heap_get(void)
 {
-    enum pm_lock_fork state = pm_lock_state(&pm_registry_lock);
-    return state == PM_LOCK_INTERRUPTED || state == PM_LOCK_FOR_FORK || pm_cold_is_held();
+    struct pm_heap *heap = pm_heap_self;
+    if (pm_likely(heap->real))
+        return heap;
+    return heap != &pm_heap_none || few_calls() ? NULL : make_own();
 }
 
+/* The making takes the registry's lock. */
 void pm_heap_get_in_passing(void)
 {
-    if (pm_heap_self == &pm_heap_none && !is_inside())
-        pm_heap_get();
+    bool due = pm_heap_self == &pm_heap_none && !few_calls() && have_exit_key;
+    if (due && !pm_cold_is_held() && !pm_lock_is_held_from(PM_RANK_REGISTRY))
+        make_own();
 }
 
 static void let_go(struct pm_heap *heap, struct pm_pool *pool, unsigned local,

@@ -56,10 +56,10 @@ static void take_span(struct waiter *waiter)
     api_free(block);
 }
 
-/* Nothing that was freed serves it. */
+/* Nothing that was freed serves it, and no heap keeps one that is so aligned. */
 static void grow(struct waiter *waiter)
 {
-    void *block = api_malloc(grow_size);
+    void *block = api_memalign(span_alignment, grow_size);
     CHECK(block, "no large block");
     if (waiter->blocks_count < sizeof waiter->blocks / sizeof *waiter->blocks)
         waiter->blocks[waiter->blocks_count++] = block;

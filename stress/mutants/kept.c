@@ -264,7 +264,8 @@ static void stop_purger(void)
     size_t steps = 0, rounds = unit_rounds < stride ? unit_rounds : stride;
     action = take_unit;
     for (size_t round = 0; round < rounds; round++) {
-        steps += step_through(purge_step_by_step, act_often, &round);
+        size_t first = round * stride / rounds;
+        steps += step_through(purge_step_by_step, act_often, &first);
         wait_for_other();
         nothing_is_twice();
         make_and_free_some();
