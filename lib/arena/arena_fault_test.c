@@ -287,10 +287,10 @@ ISOLATED(an_arena_that_the_system_refuses_does_not_keep_others_from_going)
     require(pm_os_fault_calls() == 1 && next_to_go() != refused);
 }
 
-/* The first arena stays dirty: what lies there is kept, by the bound, for what is in use. */
-ISOLATED(a_refused_purge_at_the_peak_is_not_tried_with_the_next_units)
+/* The first arena of them, which stays dirty: what lies there is kept, by the bound, for what is in
+ * use. */
+static void start_with_a_rested_arena(struct pm_run runs[PM_KEEP_PART + 1])
 {
-    struct pm_run runs[PM_KEEP_PART + 1];
     test_arena_start(16);
     for (unsigned i = 0; i <= PM_KEEP_PART; i++)
         require(pm_arena_take_run(PM_ARENA_UNITS - 2, &runs[i]));
@@ -298,6 +298,12 @@ ISOLATED(a_refused_purge_at_the_peak_is_not_tried_with_the_next_units)
     pm_arena_give_run(&runs[0]);
     test_dirty_earlier(runs[0].base, PM_PEAK_REST_TICKS);
     pm_options.keep_bytes = 0;
+}
+
+ISOLATED(a_refused_purge_at_the_peak_is_not_tried_with_the_next_units)
+{
+    struct pm_run runs[PM_KEEP_PART + 1];
+    start_with_a_rested_arena(runs);
     pm_os_fault_set(1, true);
     require(pm_arena_take_run(2, &runs[0])); /* clean, in the second arena */
     require(pm_os_fault_calls() == 0);
@@ -335,13 +341,7 @@ ISOLATED(what_the_system_refused_to_take_is_not_missed_afterwards)
 ISOLATED(what_the_system_refused_to_take_at_the_peak_does_not_count_as_purged)
 {
     struct pm_run runs[PM_KEEP_PART + 1];
-    test_arena_start(16);
-    for (unsigned i = 0; i <= PM_KEEP_PART; i++)
-        require(pm_arena_take_run(PM_ARENA_UNITS - 2, &runs[i]));
-    runs[0].dirty = ~(uint64_t)0;
-    pm_arena_give_run(&runs[0]);
-    test_dirty_earlier(runs[0].base, PM_PEAK_REST_TICKS);
-    pm_options.keep_bytes = 0;
+    start_with_a_rested_arena(runs);
     pm_lock_acquire(&pm_arena_lock);
     pm_peak_purged((PM_KEEP_PART + 1) * (PM_ARENA_UNITS - 2) - 1); /* one more is allowed */
     pm_lock_release(&pm_arena_lock);

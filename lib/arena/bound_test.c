@@ -223,6 +223,17 @@ ISOLATED(a_large_block_that_moves_is_in_use_once)
     require(dirty_units() == 2 * PM_ARENA_UNITS && excess(0) == 0 && excess(1) == 1);
 }
 
+/* Who wants units while they are on their way to the system would be refused. */
+ISOLATED(where_no_arena_can_be_added_nothing_goes_for_the_peak)
+{
+    test_needs_small_pages();
+    start();
+    give_rested(&runs[0]);
+    pm_window.closed = true;
+    take(HALF);
+    require(test_arena_stats().purged_units == 0 && dirty_units() == PM_ARENA_UNITS);
+}
+
 ISOLATED(of_wholly_free_arenas_the_one_that_was_purged_in_part_is_used_last)
 {
     test_needs_small_pages();
@@ -325,6 +336,7 @@ int main(void)
             below_the_peak_a_group_is_one_of_many_clean_units_before_one_of_few_dirty_ones),
         cmocka_unit_test(a_large_block_at_the_peak_has_what_is_dirty_purged),
         cmocka_unit_test(a_large_block_that_moves_is_in_use_once),
+        cmocka_unit_test(where_no_arena_can_be_added_nothing_goes_for_the_peak),
         cmocka_unit_test(of_wholly_free_arenas_the_one_that_was_purged_in_part_is_used_last),
         cmocka_unit_test(what_goes_for_a_large_block_goes_when_the_block_is_one),
         cmocka_unit_test(an_arena_that_is_committed_again_is_neither_free_nor_resident),
