@@ -148,8 +148,9 @@ void pm_heap_end_leases(struct pm_heap *heap);
 size_t pm_heap_leased_units(const struct pm_heap *heap);
 /* Units that were not cut yet. False: out of memory. */
 bool pm_heap_take_units(struct pm_heap *heap, unsigned units, struct pm_run *run);
-/* Looks at the clock, each so many times, and gives back what is due / does it at once. */
+/* Looks at the clock, and gives back what is due. */
 void pm_heap_tick_now(void);
+/* Does it each so many times. */
 PM_INLINE void pm_heap_tick(struct pm_heap *heap)
 {
     if (pm_unlikely(++heap->slow_calls % PM_TICK_EVERY == 0))

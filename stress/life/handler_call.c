@@ -54,8 +54,8 @@ static void on_timer(int number)
     errno = saved_errno;
 }
 
-/* Large blocks: nothing of the thread's own heap, in which a handler that comes between two
- * instructions of malloc's fast path is not noticed (docs/life.md). */
+/* Large blocks, which are on no fast path: a handler that comes between two instructions of one is
+ * not noticed (docs/life.md). Their sizes differ, so that few are kept and most take the lock. */
 static void step(struct rng *rng)
 {
     make_and_free(random_size(rng, 70000, 4000000), 4);
